@@ -1,0 +1,89 @@
+"""From the one dict ``attention=`` to mmdet's list of plugins, one entry a stage."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from ge_det.blocks import AttentionBlock
+from ge_det.registry import MODELS
+
+
+def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
+    """Class of an ``attention`` dict, after checking that it takes the other entries.
+
+    Args:
+        attention (dict): ``type`` (a name or a class) and the arguments of the block.
+
+    Returns:
+        type: The block's class.
+
+    Raises:
+        ValueError: If the type is unknown or does not take one of the arguments.
+    """
+    if not isinstance(attention, dict) or 'type' not in attention:
+        raise ValueError(
+            f'attention={attention!r} is not allowed: it must be a dict with a type, such as '
+            "dict(type='ge_det.SpatialGroupEnhance')"
+        )
+    kind = attention['type']
+    block: Any = kind if inspect.isclass(kind) else MODELS.get(kind)
+    if block is None:
+        known = ', '.join(f'ge_det.{name}' for name in sorted(_block_names()))
+        raise ValueError(f'attention type {kind!r} is unknown: ge_det has {known}')
+    parameters = inspect.signature(block).parameters
+    takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    allowed = {name for name in parameters if name != 'in_channels'} | {'postfix'}
+    unknown = set(attention) - {'type'} - allowed
+    if unknown and not takes_anything:
+        raise ValueError(
+            f'attention: {block.__name__} does not take {", ".join(sorted(unknown))}; '
+            f'it takes {", ".join(sorted(allowed))}'
+        )
+    return block
+
+
+def attention_plugins(
+    attention: dict[str, Any], attention_stages: Sequence[bool], num_stages: int, position: str
+) -> list[dict[str, Any]]:
+    """mmdet plugin entries that put a block into the residual units of the chosen stages.
+
+    Args:
+        attention (dict): See :func:`attention_class`.
+        attention_stages (Sequence[bool]): Whether each stage carries the block.
+        num_stages (int): Number of stages of the backbone.
+        position (str): mmdet's name of the place in the unit, such as ``'after_conv3'``.
+
+    Returns:
+        list[dict]: One entry for each chosen stage, since a block may depend on the stage.
+
+    Raises:
+        ValueError: If ``attention_stages`` is shorter than the backbone.
+    """
+    if not isinstance(attention_stages, Sequence) or len(attention_stages) < num_stages:
+        raise ValueError(
+            f'attention_stages={attention_stages!r} is not allowed: it must hold one bool for '
+            f'each of the {num_stages} stages'
+        )
+    block = attention_class(attention)
+    plugins = []
+    for stage in range(num_stages):
+        if not attention_stages[stage]:
+            continue
+        cfg = dict(attention, type=block)
+        if issubclass(block, AttentionBlock):
+            cfg.update(block.stage_kwargs(stage, attention))
+        mask = tuple(other == stage for other in range(num_stages))
+        plugins.append(dict(cfg=cfg, stages=mask, position=position))
+    return plugins
+
+
+def _block_names() -> list[str]:
+    return [
+        name
+        for name, module in MODELS.module_dict.items()
+        if inspect.isclass(module) and issubclass(module, AttentionBlock)
+    ]

@@ -1,0 +1,225 @@
+"""mmdet's ResNet with an attention block in every residual unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from mmdet.models.backbones.resnet import BasicBlock, ResNet
+from mmengine.dist import barrier, get_rank, get_world_size
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from typing_extensions import Self
+
+from ge_det.registry import MODELS
+from ge_det.weights.checkpoint import CheckpointError
+from ge_det.weights.importing import (
+    PretrainedOptions,
+    covers,
+    import_pretrained,
+    read_backbone_weights,
+)
+
+from .attention_config import attention_class, attention_plugins
+from .units import GatedBasicBlock
+
+
+@MODELS.register_module()
+class AttentionResNet(ResNet):
+    """ResNet-18, 34, 50, 101 or 152 with a gate on the residual branch of every unit.
+
+    The gate stands after the last convolution and its normalisation, before the addition. State
+    dict keys are those of mmdet's ResNet with the same block in ``plugins=``, so checkpoints move
+    between the two; unlike ``plugins=``, this takes one dict, works for ResNet-18 and 34, gives
+    each stage the ``grid`` it needs, and treats new gates apart from pretrained ones:
+
+    A gate that no checkpoint filled is *fresh*. By default fresh gates learn, also inside
+    ``frozen_stages``, and their batch normalisation sees batch statistics, also with
+    ``norm_eval=True``, where it would otherwise run on mean 0 and variance 1 for ever. Gates that
+    the checkpoint filled follow the trunk: frozen with their stage, ``norm_eval`` respected.
+
+    Args:
+        depth (int): 18, 34, 50, 101 or 152.
+        attention (dict, optional): Type and arguments of the block, such as
+            ``dict(type='ge_det.SpatialGroupEnhance')``. Defaults to None, a plain ResNet.
+        attention_stages (Sequence[bool]): Which stages carry the block. Defaults to all.
+        pretrained (dict | str, optional): Weights to start from: a path or URL, or a dict with
+            ``checkpoint`` and ``strict`` (see :class:`PretrainedOptions`). Read at
+            ``init_weights``. Defaults to None.
+        fused (bool): Allow faster execution of units where it gives the same result. Units run
+            as plain modules for now, whatever the value. Defaults to True.
+        freeze_gates (bool, optional): Whether gates inside ``frozen_stages`` are frozen.
+            Defaults to None: those that were loaded are.
+        gate_norm_eval (bool, optional): Whether batch normalisation inside gates runs on its
+            running statistics in training. Defaults to None: as ``norm_eval`` says for gates that
+            were loaded, never for fresh ones.
+        plugins (list[dict], optional): Further plugins, see mmdet's ResNet. Defaults to None.
+        **resnet_kwargs: See mmdet's ResNet.
+
+    Raises:
+        ValueError: If the depth, the attention or the options of ``pretrained`` are not allowed.
+        CheckpointError: From ``init_weights``, if the weights cannot be read or do not fit.
+
+    Examples:
+        >>> backbone = AttentionResNet(50, attention=dict(type='ge_det.GatherExcite', extent=8))
+        >>> [tuple(f.shape) for f in backbone.eval()(torch.rand(1, 3, 64, 64))]
+        [(1, 256, 16, 16), (1, 512, 8, 8), (1, 1024, 4, 4), (1, 2048, 2, 2)]
+    """
+
+    # mmdet's constructor freezes stages, so these must exist before it is through.
+    freeze_gates: bool | None = None
+    gate_norm_eval: bool | None = None
+    _gate_class: type[nn.Module] | None = None
+    _loaded_gates: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        depth: int,
+        attention: dict[str, Any] | None = None,
+        attention_stages: Sequence[bool] = (True, True, True, True),
+        pretrained: dict[str, Any] | str | None = None,
+        fused: bool = True,
+        *,
+        freeze_gates: bool | None = None,
+        gate_norm_eval: bool | None = None,
+        plugins: list[dict[str, Any]] | None = None,
+        num_stages: int = 4,
+        **resnet_kwargs: Any,
+    ) -> None:
+        if depth not in self.arch_settings:
+            raise ValueError(f'depth={depth!r} is not allowed: it must be 18, 34, 50, 101 or 152')
+        plugins = list(plugins or [])
+        if attention is not None:
+            self._gate_class = attention_class(attention)
+            position = 'after_conv2' if depth < 50 else 'after_conv3'
+            plugins += attention_plugins(attention, attention_stages, num_stages, position)
+        options = PretrainedOptions.parse(pretrained)
+        super().__init__(depth, num_stages=num_stages, plugins=plugins or None, **resnet_kwargs)
+        self.pretrained = options
+        self.fused = fused
+        self.freeze_gates = freeze_gates
+        self.gate_norm_eval = gate_norm_eval
+        # Whether the checkpoint loaded last holds each gate, whoever loads it.
+        self._covered: dict[str, bool] = {}
+        for name, gate in self.gates().items():
+            gate.register_load_state_dict_pre_hook(partial(_note_coverage, self._covered, name))
+        if get_world_size() > 1:
+            self._loaded_gates = self._gates_in_checkpoint()
+        self._freeze_stages()
+
+    def make_res_layer(self, **kwargs: Any) -> nn.Module:
+        """Pack the units of a stage, with units that take plugins at every depth."""
+        if kwargs['block'] is BasicBlock:
+            kwargs['block'] = GatedBasicBlock
+        return super().make_res_layer(**kwargs)
+
+    def gates(self) -> dict[str, nn.Module]:
+        """The attention block of every unit by its name, such as ``'layer1.0.se_layer'``."""
+        if self._gate_class is None:
+            return {}
+        return {
+            name: module
+            for name, module in self.named_modules()
+            if isinstance(module, self._gate_class)
+        }
+
+    def init_weights(self) -> None:
+        """Initialise, then import ``pretrained``, then settle which gates are fresh."""
+        if self.is_init:
+            super().init_weights()  # MMEngine only warns then.
+            return
+        gates = self.gates()
+        self._covered.clear()
+        super().init_weights()
+        if self.pretrained is not None:
+            import_pretrained(self, self.pretrained)
+        self._loaded_gates = frozenset(name for name in gates if self._covered.get(name))
+        self.train(self.training)
+        self._log_gates(gates)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, keep frozen stages and ``norm_eval`` as they are, and return self."""
+        super().train(mode)
+        if mode:
+            for name, gate in self.gates().items():
+                running = self._norm_eval_of(name) or self._is_frozen(name)
+                for module in gate.modules():
+                    if isinstance(module, _BatchNorm):
+                        module.train(not running)
+        return self
+
+    def _freeze_stages(self) -> None:
+        super()._freeze_stages()
+        for name, gate in self.gates().items():
+            if self._stage_of(name) <= self.frozen_stages and not self._is_frozen(name):
+                gate.requires_grad_(True)
+                gate.train(self.training)
+
+    @staticmethod
+    def _stage_of(gate_name: str) -> int:
+        return int(gate_name.split('.')[0].removeprefix('layer'))
+
+    def _is_frozen(self, gate_name: str) -> bool:
+        if self._stage_of(gate_name) > self.frozen_stages:
+            return False
+        return gate_name in self._loaded_gates if self.freeze_gates is None else self.freeze_gates
+
+    def _norm_eval_of(self, gate_name: str) -> bool:
+        if self.gate_norm_eval is not None:
+            return self.gate_norm_eval
+        return self.norm_eval and gate_name in self._loaded_gates
+
+    def _gates_in_checkpoint(self) -> frozenset[str]:
+        """Gates the checkpoint will fill, known before the weights are loaded.
+
+        DistributedDataParallel wraps the model before MMEngine initialises it and must not see a
+        parameter become frozen afterwards.
+        """
+        checkpoint = self.pretrained.checkpoint if self.pretrained else _pretrained_path(self)
+        undecided = self.frozen_stages > 0 and self.freeze_gates is None and self.gates()
+        if checkpoint is None or not undecided:
+            return frozenset()
+        state: dict[str, Tensor] = {}
+        for ranks in (range(1), range(1, get_world_size())):  # One process downloads first.
+            if get_rank() in ranks:
+                # A missing file is for init_weights to report; testing does without.
+                with suppress(CheckpointError):
+                    state = read_backbone_weights(checkpoint)
+            barrier()
+        return frozenset(
+            name for name, gate in self.gates().items() if covers(state, gate, f'{name}.')
+        )
+
+    def _log_gates(self, gates: dict[str, nn.Module]) -> None:
+        if not any(list(gate.parameters()) for gate in gates.values()):
+            return
+        fresh = [name for name in gates if name not in self._loaded_gates]
+        frozen = [name for name in gates if self._is_frozen(name)]
+        running = [name for name in gates if self._norm_eval_of(name) or self._is_frozen(name)]
+        print_log(
+            f'AttentionResNet: {len(gates) - len(fresh)} gates loaded, {len(fresh)} fresh; '
+            f'{len(frozen)} frozen; batch normalisation, where gates have it, on running '
+            f'statistics in {len(running)} and on batch statistics in {len(gates) - len(running)}',
+            logger='current',
+        )
+
+
+def _note_coverage(
+    covered: dict[str, bool],
+    name: str,
+    gate: nn.Module,
+    state_dict: dict[str, Tensor],
+    prefix: str,
+    *_: Any,
+) -> None:
+    """Load hook: remember whether a checkpoint holds every tensor of a gate."""
+    covered[name] = covers(state_dict, gate, prefix)
+
+
+def _pretrained_path(backbone: ResNet) -> str | None:
+    """Local path or URL of MMEngine's own ``init_cfg=dict(type='Pretrained', ...)``."""
+    cfg = backbone.init_cfg
+    return cfg.get('checkpoint') if isinstance(cfg, dict) else None

@@ -1,0 +1,106 @@
+"""What every attention block shares."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class AttentionBlock(nn.Module, ABC):
+    """A gate on a feature map: ``forward(x) = x * gate(x)``.
+
+    The blocks follow mmcv's plugin layer protocol (``in_channels`` by keyword, ``_abbr_`` as the
+    attribute name), so they can stand in ``plugins=`` of any backbone that has plugins, and they
+    depend on neither mmdet nor a config.
+
+    Args:
+        in_channels (int): Number of channels C of the input.
+
+    Raises:
+        ValueError: If ``in_channels`` is not a positive integer.
+    """
+
+    _abbr_: str
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        check_positive_int('in_channels', in_channels)
+        self.in_channels = in_channels
+
+    @abstractmethod
+    def gate(self, x: Tensor) -> Tensor:
+        """Gate values in (0, 1).
+
+        Args:
+            x (Tensor): Features (N, C, H, W).
+
+        Returns:
+            Tensor: Broadcastable to ``x``, of the dtype of ``x``.
+        """
+
+    @abstractmethod
+    def reference(self, x: Tensor) -> Tensor:
+        """The same as :meth:`forward`, slow and literal, and without touching running statistics.
+
+        Args:
+            x (Tensor): Features (N, C, H, W), meant to be small and float64.
+
+        Returns:
+            Tensor: (N, C, H, W).
+        """
+
+    @abstractmethod
+    def init_weights(self) -> None:
+        """Initialise as the authors did; MMEngine calls it after the backbone's own rules."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gate the features.
+
+        Args:
+            x (Tensor): Features (N, C, H, W) of any spatial size, N = 0 included.
+
+        Returns:
+            Tensor: (N, C, H, W) of the dtype of ``x``. Statistics run in float32 for float16 and
+            bfloat16 inputs.
+
+        Raises:
+            ValueError: If ``x`` is not a 4-D tensor with ``in_channels`` channels.
+        """
+        self.check_input(x)
+        return x * self.gate(x)
+
+    def check_input(self, x: Tensor) -> None:
+        """Raise a ValueError unless ``x`` is (N, in_channels, H, W)."""
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f'{type(self).__name__} was built for inputs (N, {self.in_channels}, H, W), '
+                f'got {tuple(x.shape)}'
+            )
+
+    @classmethod
+    def stage_kwargs(cls, stage: int, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that depend on the stage of a ResNet a block stands in.
+
+        Args:
+            stage (int): Stage index, 0 for ``layer1``.
+            kwargs (dict): Arguments the user gave; they are not to be overridden.
+
+        Returns:
+            dict: Arguments to add, empty for most blocks.
+        """
+        return {}
+
+
+def check_positive_int(name: str, value: object) -> None:
+    """Raise a ValueError unless ``value`` is a positive int."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f'{name}={value!r} is not allowed: it must be a positive integer')
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Raise a ValueError unless ``value`` is one of ``choices``, of the same type too."""
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        allowed = ', '.join(repr(choice) for choice in choices)
+        raise ValueError(f'{name}={value!r} is not allowed: it must be one of {allowed}')

@@ -1,0 +1,114 @@
+"""Small layers the blocks are made of, and their tensors for the literal references."""
+
+from __future__ import annotations
+
+import warnings
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ge_det.ops.literal import Norm
+from ge_det.ops.precision import to_weight_dtype
+from ge_det.ops.squeeze_excite import Excitation
+
+from .base import check_positive_int
+
+
+def hidden_channels(in_channels: int, ratio: int) -> int:
+    """C // r, the width of the excitation's hidden layer.
+
+    Raises:
+        ValueError: If ``ratio`` is not a positive integer or larger than ``in_channels``.
+    """
+    check_positive_int('ratio', ratio)
+    if ratio > in_channels:
+        raise ValueError(
+            f'ratio={ratio} is not allowed with in_channels={in_channels}: '
+            'it must not be larger than the number of channels'
+        )
+    return in_channels // ratio
+
+
+class ExcitationLayers(nn.Module):
+    """SE's two-layer subnetwork as 1x1 convolutions with biases, without the sigmoid."""
+
+    def __init__(self, in_channels: int, ratio: int) -> None:
+        super().__init__()
+        hidden = hidden_channels(in_channels, ratio)
+        self.down = nn.Conv2d(in_channels, hidden, 1)
+        self.up = nn.Conv2d(hidden, in_channels, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """W2 relu(W1 z + b1) + b2 at every position: (N, C, h, w) to (N, C, h, w)."""
+        return self.up(torch.relu(self.down(to_weight_dtype(z, self.down.weight))))
+
+    def tensors(self) -> Excitation:
+        """The parameters, for the literal reference."""
+        return Excitation(self.down.weight, self.down.bias, self.up.weight, self.up.bias)
+
+
+class DepthwiseNorm(nn.Module):
+    """A convolution of every channel with its own kernel, then batch normalisation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, in_channels, kernel_size, stride, padding, groups=in_channels, bias=False
+        )
+        self.bn = nn.BatchNorm2d(in_channels, momentum=momentum)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H', W')."""
+        return normalise(self.bn, self.conv(to_weight_dtype(x, self.conv.weight)))
+
+
+def normalise(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply a batch normalisation, also to a batch with one value per channel or none.
+
+    A global gather leaves one value an image, so that in training a batch of one image has no
+    variance; torch raises there, which would end an epoch whose last batch is a single image.
+    The running statistics stand in. The same holds for N = 0, which would make them NaN.
+
+    Args:
+        norm (nn.Module): A BatchNorm2d, or what it was converted to (SyncBatchNorm sees the
+            values of the other processes and is left alone).
+        x (Tensor): (N, C, H, W).
+
+    Returns:
+        Tensor: (N, C, H, W).
+    """
+    values = x.shape[0] * x.shape[2] * x.shape[3]
+    if values > 1 or not (norm.training and isinstance(norm, nn.BatchNorm2d)):
+        return norm(x)
+    if values == 1:
+        warnings.warn(
+            'a gate normalised a batch of one image with its running statistics; if every batch '
+            "is that small, use more images per GPU or the runner option sync_bn='torch'",
+            stacklevel=2,
+        )
+    return F.batch_norm(
+        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+    )
+
+
+def norm_tensors(norm: nn.BatchNorm2d) -> Norm:
+    """Parameters, statistics and mode of a batch normalisation."""
+    mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    return Norm(norm.weight, norm.bias, mean, var, norm.eps, norm.training)
+
+
+def init_default(conv: nn.Conv2d) -> None:
+    """PyTorch's default weight, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), with a zero bias."""
+    conv.reset_parameters()
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)

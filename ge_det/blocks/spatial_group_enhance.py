@@ -1,0 +1,62 @@
+"""Spatial Group-wise Enhance (Li et al., arXiv 1905.09646)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ge_det.ops.spatial_group_enhance import spatial_group_gate, spatial_group_reference
+from ge_det.registry import MODELS
+
+from .base import AttentionBlock, check_positive_int
+
+
+@MODELS.register_module()
+class SpatialGroupEnhance(AttentionBlock):
+    """Spatial gate per group of channels, from the similarity of each position to the mean.
+
+    ``weight`` (gamma) and ``bias`` (beta), each (1, G, 1, 1), have the names of the authors'
+    checkpoints, ``sge.weight`` and ``sge.bias``. Unlike the published formula it is defined on a
+    1x1 map, where it is the constant gate sigmoid(beta).
+
+    Args:
+        in_channels (int): Number of channels C.
+        groups (int): Number of groups G of contiguous channels. Defaults to 64.
+
+    Raises:
+        ValueError: If ``in_channels`` is not divisible by ``groups``.
+
+    Examples:
+        >>> block = SpatialGroupEnhance(256, groups=64)
+        >>> block.gate(torch.rand(2, 256, 7, 5)).shape
+        torch.Size([2, 256, 7, 5])
+    """
+
+    _abbr_ = 'sge'
+
+    def __init__(self, in_channels: int, *, groups: int = 64) -> None:
+        super().__init__(in_channels)
+        check_positive_int('groups', groups)
+        if in_channels % groups:
+            raise ValueError(
+                f'groups={groups} is not allowed with in_channels={in_channels}: '
+                'the number of channels must be divisible by it'
+            )
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(1, groups, 1, 1))
+        self.bias = nn.Parameter(torch.empty(1, groups, 1, 1))
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """gamma = 0 and beta = 1: the gate starts as the constant sigmoid(1)."""
+        nn.init.zeros_(self.weight)
+        nn.init.ones_(self.bias)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Gate (N, C, H, W), equal within each group of channels."""
+        group_gate = spatial_group_gate(x, self.weight, self.bias).to(x.dtype)
+        return group_gate.repeat_interleave(self.in_channels // self.groups, 1)
+
+    def reference(self, x: Tensor) -> Tensor:
+        """Literal group by group, position by position."""
+        return spatial_group_reference(x, self.weight, self.bias)

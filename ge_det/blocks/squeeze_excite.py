@@ -1,0 +1,63 @@
+"""Squeeze-and-Excitation (Hu et al., arXiv 1709.01507)."""
+
+from __future__ import annotations
+
+from mmcv.cnn import ConvModule
+from torch import Tensor
+
+from ge_det.ops.precision import to_weight_dtype
+from ge_det.ops.squeeze_excite import Excitation, squeeze, squeeze_excite_reference
+from ge_det.registry import MODELS
+
+from .base import AttentionBlock
+from .layers import hidden_channels
+
+
+@MODELS.register_module()
+class SqueezeExcite(AttentionBlock):
+    """Channel gate sigmoid(W2 relu(W1 z)), z the global mean of each channel (equation 3).
+
+    Parameter names and shapes are those of ``SELayer`` inside mmpretrain's ``SEResNet``, so that
+    its checkpoints load key for key: ``se_layer.conv1.conv.*`` and ``se_layer.conv2.conv.*``.
+
+    Args:
+        in_channels (int): Number of channels C.
+        ratio (int): Reduction ratio r; the hidden layer has C // r channels. Defaults to 16.
+        bias (bool): Whether the two layers have biases. The released models have them, the
+            ablations of the paper do not. Defaults to True.
+
+    Raises:
+        ValueError: If ``ratio`` is not a positive integer or larger than ``in_channels``.
+
+    Examples:
+        >>> block = SqueezeExcite(256)
+        >>> block(torch.rand(2, 256, 7, 5)).shape
+        torch.Size([2, 256, 7, 5])
+    """
+
+    _abbr_ = 'se_layer'
+
+    def __init__(self, in_channels: int, *, ratio: int = 16, bias: bool = True) -> None:
+        super().__init__(in_channels)
+        hidden = hidden_channels(in_channels, ratio)
+        self.conv1 = ConvModule(in_channels, hidden, 1, bias=bias, act_cfg=dict(type='ReLU'))
+        self.conv2 = ConvModule(hidden, in_channels, 1, bias=bias, act_cfg=dict(type='Sigmoid'))
+
+    def init_weights(self) -> None:
+        """Kaiming normal (fan out) and zero biases, as mmpretrain trains it from scratch.
+
+        The authors released deploy files only, which state no initialisation.
+        """
+        self.conv1.init_weights()
+        self.conv2.init_weights()
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Channel gate (N, C, 1, 1)."""
+        z = to_weight_dtype(squeeze(x), self.conv1.conv.weight)
+        return self.conv2(self.conv1(z)).to(x.dtype)
+
+    def reference(self, x: Tensor) -> Tensor:
+        """Literal equations 2 to 4."""
+        first, second = self.conv1.conv, self.conv2.conv
+        excitation = Excitation(first.weight, first.bias, second.weight, second.bias)
+        return squeeze_excite_reference(x, excitation)

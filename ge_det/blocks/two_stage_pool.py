@@ -1,0 +1,147 @@
+"""SE with two-stage pooling (Jin et al.): SP-SE and RG-SE."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ge_det.ops.precision import to_weight_dtype
+from ge_det.ops.two_stage_pool import (
+    pool_to_grid,
+    resolution_guided_reference,
+    spatial_pyramid_reference,
+)
+from ge_det.registry import MODELS
+
+from .base import AttentionBlock, check_choice, check_positive_int
+from .layers import DepthwiseNorm, ExcitationLayers, init_default, norm_tensors, normalise
+
+
+@MODELS.register_module()
+class SpatialPyramidSE(AttentionBlock):
+    """SP-SE: a pyramid of average pools, fused per channel, before the SE subnetwork.
+
+    Level l pools to l x l descriptors and fuses them with a depth-wise l x l kernel and a bias;
+    the sum over the levels goes through batch normalisation and ReLU into the subnetwork.
+
+    Args:
+        in_channels (int): Number of channels C.
+        levels (tuple[int, ...]): Descriptors per side of each level. Defaults to (1, 2, 4).
+        ratio (int): Reduction ratio of the subnetwork. Defaults to 16.
+
+    Raises:
+        ValueError: If ``levels`` is empty, repeats itself or holds anything but positive
+            integers, or ``ratio`` does not fit the channels.
+    """
+
+    _abbr_ = 'sp_se'
+
+    def __init__(
+        self, in_channels: int, *, levels: tuple[int, ...] = (1, 2, 4), ratio: int = 16
+    ) -> None:
+        super().__init__(in_channels)
+        if not isinstance(levels, (tuple, list)) or not levels or len(set(levels)) < len(levels):
+            raise ValueError(
+                f'levels={levels!r} is not allowed: it must be a tuple of different positive '
+                'integers, such as (1, 2, 4)'
+            )
+        for level in levels:
+            check_positive_int('levels', level)
+        self.levels = tuple(levels)
+        self.fuse = nn.ModuleList(
+            nn.Conv2d(in_channels, in_channels, level, groups=in_channels) for level in self.levels
+        )
+        self.bn = nn.BatchNorm2d(in_channels)
+        self.excite = ExcitationLayers(in_channels, ratio)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """As in the authors' code: PyTorch's defaults with every bias zero."""
+        for conv in (*self._fusions(), self.excite.down, self.excite.up):
+            init_default(conv)
+        self.bn.reset_parameters()
+
+    def _fusions(self) -> list[nn.Conv2d]:
+        return [cast(nn.Conv2d, conv) for conv in self.fuse]
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Channel gate (N, C, 1, 1)."""
+        terms = [
+            conv(to_weight_dtype(pool_to_grid(x, (level, level)), conv.weight))
+            for level, conv in zip(self.levels, self._fusions(), strict=True)
+        ]
+        z = torch.relu(normalise(self.bn, torch.stack(terms).sum(0)))
+        return torch.sigmoid(self.excite(z)).to(x.dtype)
+
+    def reference(self, x: Tensor) -> Tensor:
+        """Literal pools and fusion."""
+        return spatial_pyramid_reference(
+            x,
+            [conv.weight for conv in self._fusions()],
+            [cast(Tensor, conv.bias) for conv in self._fusions()],
+            norm_tensors(self.bn),
+            self.excite.tensors(),
+        )
+
+
+@MODELS.register_module()
+class ResolutionGuidedSE(AttentionBlock):
+    """RG-SE: a grid of average pools, fused per channel, before the SE subnetwork.
+
+    The published 7x7 windows give 8, 4, 2 and 1 descriptors a side in the four stages at 224
+    pixels. Adaptive pooling to that grid is the same there and defined at every other size. The
+    last stage (``grid=1``) has no fusion, only the ReLU on the mean.
+
+    Args:
+        in_channels (int): Number of channels C.
+        grid (int): Descriptors per side: 8, 4, 2 or 1; :class:`AttentionResNet` fills it in.
+            Defaults to 8.
+        ratio (int): Reduction ratio of the subnetwork. Defaults to 16.
+
+    Raises:
+        ValueError: If ``grid`` is not one of these or ``ratio`` does not fit the channels.
+    """
+
+    _abbr_ = 'rg_se'
+
+    def __init__(self, in_channels: int, *, grid: int = 8, ratio: int = 16) -> None:
+        super().__init__(in_channels)
+        check_choice('grid', grid, (8, 4, 2, 1))
+        self.grid = grid
+        if grid > 1:
+            self.fuse = DepthwiseNorm(in_channels, grid)
+        self.excite = ExcitationLayers(in_channels, ratio)
+        self.init_weights()
+
+    @classmethod
+    def stage_kwargs(cls, stage: int, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The published grid of a stage, where none was given."""
+        return {} if 'grid' in kwargs else dict(grid=(8, 4, 2, 1)[stage])
+
+    def init_weights(self) -> None:
+        """As in the authors' code: PyTorch's defaults with every bias zero."""
+        for conv in (self.excite.down, self.excite.up):
+            init_default(conv)
+        if self.grid > 1:
+            init_default(self.fuse.conv)
+            self.fuse.bn.reset_parameters()
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Channel gate (N, C, 1, 1)."""
+        z = pool_to_grid(x, (self.grid, self.grid))
+        if self.grid > 1:
+            z = self.fuse(z)
+        return torch.sigmoid(self.excite(torch.relu(z))).to(x.dtype)
+
+    def reference(self, x: Tensor) -> Tensor:
+        """Literal pools and fusion."""
+        fused = self.grid > 1
+        return resolution_guided_reference(
+            x,
+            self.grid,
+            self.fuse.conv.weight if fused else None,
+            norm_tensors(self.fuse.bn) if fused else None,
+            self.excite.tensors(),
+        )

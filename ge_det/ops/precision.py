@@ -1,0 +1,19 @@
+"""Which dtype statistics are computed in."""
+
+import torch
+from torch import Tensor
+
+
+def statistics_dtype(x: Tensor) -> torch.dtype:
+    """float32 for half-precision inputs, otherwise the input's own dtype.
+
+    Sums over a feature map overflow float16 and lose most digits in bfloat16.
+    """
+    return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+
+
+def to_weight_dtype(x: Tensor, weight: Tensor) -> Tensor:
+    """Cast float32 statistics back to the dtype of a layer, unless autocast will do it."""
+    if torch.is_autocast_enabled(x.device.type):
+        return x
+    return x.to(weight.dtype)

@@ -1,0 +1,195 @@
+"""What is initialised, frozen and normalised how, for fresh gates and for loaded ones."""
+
+import math
+
+import pytest
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ge_det import AttentionResNet
+
+SP_SE = dict(type='ge_det.SpatialPyramidSE')
+FROZEN = dict(base_channels=16, frozen_stages=1, norm_eval=True)
+
+
+@pytest.fixture
+def trunk_file(tmp_path):
+    path = tmp_path / 'trunk.pth'
+    torch.save(AttentionResNet(50, base_channels=16).state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture
+def gated_file(tmp_path):
+    path = tmp_path / 'gated.pth'
+    state = AttentionResNet(50, attention=SP_SE, base_channels=16).state_dict()
+    torch.save(dict(state_dict={f'backbone.{k}': v for k, v in state.items()}), path)
+    return str(path)
+
+
+def prepared(pretrained=None, **kwargs):
+    backbone = AttentionResNet(50, attention=SP_SE, pretrained=pretrained, **FROZEN, **kwargs)
+    backbone.init_weights()
+    return backbone.train()
+
+
+def gate_norms(backbone):
+    return [m for g in backbone.gates().values() for m in g.modules() if isinstance(m, _BatchNorm)]
+
+
+def is_learning(backbone, stage):
+    gates = [g for name, g in backbone.gates().items() if name.startswith(f'layer{stage}.')]
+    flags = {p.requires_grad for gate in gates for p in gate.parameters()}
+    assert len(flags) == 1
+    return flags.pop()
+
+
+def trunk_of_stage(backbone, stage):
+    names = tuple(f'{name}.' for name in backbone.gates())
+    layer = f'layer{stage}.'
+    return [
+        p for k, p in backbone.named_parameters() if k.startswith(layer) and not k.startswith(names)
+    ]
+
+
+def test_fresh_gates_learn_in_frozen_stages_and_see_batch_statistics(trunk_file):
+    backbone = prepared(trunk_file)
+    assert is_learning(backbone, 1)
+    assert is_learning(backbone, 2)
+    assert not any(p.requires_grad for p in trunk_of_stage(backbone, 1))
+    assert all(norm.training for norm in gate_norms(backbone))
+    assert not backbone.layer1[0].bn3.training
+    assert not backbone.layer3[0].bn3.training
+    before = gate_norms(backbone)[0].running_mean.clone()
+    backbone(torch.randn(2, 3, 64, 64))[-1].sum().backward()
+    assert not torch.equal(gate_norms(backbone)[0].running_mean, before)
+    first = next(iter(backbone.gates().values()))
+    assert all(p.grad is not None for p in first.parameters())
+
+
+@pytest.mark.parametrize('route', ['pretrained', 'init_cfg'])
+def test_loaded_gates_follow_the_trunk(gated_file, route):
+    if route == 'pretrained':
+        backbone = prepared(gated_file)
+    else:
+        backbone = prepared(
+            init_cfg=dict(type='Pretrained', checkpoint=gated_file, prefix='backbone.')
+        )
+    assert not is_learning(backbone, 1)
+    assert is_learning(backbone, 2)
+    assert not any(norm.training for norm in gate_norms(backbone))
+
+
+def test_without_weights_every_gate_is_fresh():
+    backbone = prepared()
+    assert is_learning(backbone, 1)
+    assert all(norm.training for norm in gate_norms(backbone))
+
+
+@pytest.mark.parametrize('choice', [True, False])
+def test_the_user_decides_over_the_default(gated_file, choice):
+    backbone = prepared(gated_file, freeze_gates=choice, gate_norm_eval=choice)
+    assert is_learning(backbone, 1) is not choice
+    assert all(norm.training is not choice for norm in gate_norms(backbone))
+
+
+def test_loading_a_checkpoint_to_resume_does_not_make_fresh_gates_loaded(trunk_file, gated_file):
+    backbone = prepared(trunk_file)
+    saved = backbone.state_dict()
+    backbone.load_state_dict(saved)
+    backbone.train()
+    assert is_learning(backbone, 1)
+    assert all(norm.training for norm in gate_norms(backbone))
+
+
+def test_modes_return_the_backbone():
+    backbone = AttentionResNet(18, attention=SP_SE, **FROZEN)
+    assert backbone.eval() is backbone
+    assert backbone.train() is backbone
+    assert not any(m.training for m in backbone.eval().modules())
+
+
+def test_freezing_everything_leaves_only_fresh_gates(trunk_file):
+    backbone = AttentionResNet(
+        50, attention=SP_SE, base_channels=16, frozen_stages=4, pretrained=trunk_file
+    )
+    backbone.init_weights()
+    learning = {k for k, p in backbone.train().named_parameters() if p.requires_grad}
+    assert learning == {k for k, _ in backbone.named_parameters() if '.sp_se.' in k}
+
+
+def test_gate_initialisation_survives_the_backbones_rules():
+    attention = dict(type='ge_det.GatherExcite', variant='theta')
+    backbone = AttentionResNet(50, attention=attention, base_channels=64)
+    backbone.init_weights()
+    kernel = backbone.layer1[0].ge.gather[0].conv.weight
+    assert kernel.std().item() == pytest.approx(math.sqrt(2 / 56**2), rel=0.02)
+
+
+def test_pretrained_weights_survive_the_initialisation_of_a_detector(gated_file):
+    detector = BaseModule(init_cfg=dict(type='Constant', layer=['Conv2d', 'BatchNorm2d'], val=3.0))
+    detector.backbone = AttentionResNet(
+        50, attention=SP_SE, pretrained=dict(checkpoint=gated_file), **FROZEN
+    )
+    detector.init_weights()
+    saved = torch.load(gated_file)['state_dict']
+    for key, value in detector.state_dict().items():
+        torch.testing.assert_close(value, saved[key])
+
+
+@pytest.mark.parametrize('depth', [18, 50])
+def test_zero_init_residual_reaches_every_depth(depth):
+    backbone = AttentionResNet(depth, attention=SP_SE, base_channels=16)
+    backbone.init_weights()
+    last = 'bn2' if depth == 18 else 'bn3'
+    assert not getattr(backbone.layer2[0], last).weight.any()
+
+
+def test_log_says_which_gates_are_fresh(trunk_file, capsys, monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'ge_det.backbones.attention_resnet.print_log', lambda text, **_: lines.append(text)
+    )
+    prepared(trunk_file)
+    assert lines == [
+        'AttentionResNet: 0 gates loaded, 16 fresh; 0 frozen; batch normalisation, where gates '
+        'have it, on running statistics in 0 and on batch statistics in 16'
+    ]
+
+
+def _train_two_steps(rank, world_size, port, checkpoint, queue):
+    import os
+
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.distributed.init_process_group('gloo', rank=rank, world_size=world_size)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    backbone = AttentionResNet(50, attention=SP_SE, pretrained=checkpoint, **FROZEN)
+    wrapped = nn.parallel.DistributedDataParallel(backbone)  # MMEngine wraps before it initialises
+    backbone.init_weights()
+    backbone.train()
+    optimizer = torch.optim.SGD(backbone.parameters(), lr=0.01)
+    for step in range(2):
+        torch.manual_seed(10 * step + rank)
+        sum(out.mean() for out in wrapped(torch.randn(2, 3, 64, 64))).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    total = sum(p.double().sum().item() for p in backbone.parameters())
+    queue.put((total, is_learning(backbone, 1)))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize('kind', ['trunk_file', 'gated_file'])
+def test_distributed_training_without_unused_parameters(kind, request):
+    checkpoint = request.getfixturevalue(kind)
+    context = torch.multiprocessing.get_context('spawn')
+    queue = context.SimpleQueue()
+    port = 29500 + torch.randint(0, 2000, ()).item()
+    torch.multiprocessing.spawn(
+        _train_two_steps, args=(2, port, checkpoint, queue), nprocs=2, join=True
+    )
+    (total, learning), other = queue.get(), queue.get()
+    assert (total, learning) == other
+    assert learning == (kind == 'trunk_file')

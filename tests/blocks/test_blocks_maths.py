@@ -1,0 +1,162 @@
+"""Blocks against their literal references, in float64, with gradients."""
+
+import warnings
+
+import pytest
+import torch
+from block_cases import BLOCKS, CHANNELS, random_block
+
+# Square, odd, wide, the training grid itself, smaller than every extent, a line, a single position.
+SIZES = [(8, 8), (9, 7), (3, 17), (5, 4), (2, 3), (1, 6), (1, 1)]
+
+each_block = pytest.mark.parametrize('name', BLOCKS)
+each_mode = pytest.mark.parametrize('training', [True, False], ids=['train', 'eval'])
+
+
+def features(*size, batch=3, dtype=torch.float64, requires_grad=False):
+    return torch.randn(batch, CHANNELS, *size, dtype=dtype, requires_grad=requires_grad)
+
+
+@each_block
+@each_mode
+@pytest.mark.parametrize('size', SIZES, ids=str)
+def test_equals_reference_with_gradients(name, training, size):
+    block = random_block(name).train(training)
+    x = features(*size, requires_grad=True)
+    inputs = [x, *block.parameters()]
+    upstream = torch.randn_like(x)
+
+    expected = block.reference(x)  # first: it leaves the running statistics alone
+    expected_grads = torch.autograd.grad(expected, inputs, upstream, allow_unused=True)
+    actual = block(x)
+    grads = torch.autograd.grad(actual, inputs, upstream, allow_unused=True)
+
+    torch.testing.assert_close(actual, expected, atol=1e-12, rtol=1e-10)
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        if expected_grad is None:  # similarity of one position: gamma has no influence
+            assert grad is None or not grad.any()
+        else:
+            torch.testing.assert_close(grad, expected_grad, atol=1e-10, rtol=1e-9)
+
+
+@each_block
+@each_mode
+def test_forward_is_input_times_gate_in_unit_interval(name, training):
+    block = random_block(name).train(training)
+    x = features(6, 5)
+    gate = block.gate(x)
+    assert torch.broadcast_shapes(gate.shape, x.shape) == x.shape
+    assert ((gate > 0) & (gate < 1)).all()
+    torch.testing.assert_close(block(x), x * gate)
+
+
+@each_block
+def test_gradcheck(name):
+    block = random_block(name).eval()
+    parameters = dict(block.named_parameters())
+
+    def run(x, *values):
+        state = dict(zip(parameters, values, strict=True))
+        return torch.func.functional_call(block, state, (x,))
+
+    inputs = (features(5, 3, batch=2, requires_grad=True), *parameters.values())
+    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+
+
+@each_block
+@each_mode
+def test_empty_batch(name, training):
+    block = random_block(name).train(training)
+    before = {key: value.clone() for key, value in block.state_dict().items()}
+    x = features(6, 5, batch=0, requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        y = block(x)
+    y.sum().backward()
+    assert y.shape == x.shape == x.grad.shape
+    for key, value in block.state_dict().items():
+        torch.testing.assert_close(value, before[key], msg=key)
+
+
+@each_block
+@each_mode
+def test_single_image_single_position(name, training):
+    block = random_block(name).train(training)
+    x = features(1, 1, batch=1, requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # one value per channel: running statistics stand in
+        y = block(x)
+    y.sum().backward()
+    assert y.isfinite().all()
+    assert x.grad.isfinite().all()
+    torch.testing.assert_close(y, block.reference(x))
+
+
+@each_block
+def test_one_image_warns_where_a_gate_normalises_a_single_value(name):
+    block = random_block(name).train()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        block(features(16, 16, batch=1))
+    fused = {'sp-se', 'rg-se-8', 'rg-se-4', 'rg-se-2'}
+    assert bool(caught) == (name in {'ge-theta-global', 'ge-theta_plus-global'} | fused)
+
+
+@each_block
+@pytest.mark.parametrize('layout', ['channels_last', 'transposed', 'strided'])
+def test_memory_layouts(name, layout):
+    block = random_block(name).eval()
+    x = features(6, 6)
+    view = {
+        'channels_last': x.contiguous(memory_format=torch.channels_last),
+        'transposed': x.transpose(2, 3).contiguous().transpose(2, 3),
+        'strided': torch.stack([x, x], -1)[..., 0],
+    }[layout]
+    y = block(view)
+    torch.testing.assert_close(y, block(x))
+    if layout == 'channels_last':
+        assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+@each_block
+@each_mode
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_follows_float64(name, training, dtype):
+    block = random_block(name, dtype).train(training)
+    double = BLOCKS[name](CHANNELS).double().train(training)
+    double.load_state_dict(block.state_dict())
+    x = features(9, 7, dtype=dtype)
+    y = block(x)
+    assert y.dtype == block.gate(x).dtype == dtype
+    tolerance = 4e-3 if dtype == torch.float16 else 4e-2
+    torch.testing.assert_close(y.double(), double(x.double()), atol=tolerance, rtol=tolerance)
+
+
+@each_block
+def test_autocast(name):
+    block = random_block(name, torch.float32)
+    x = features(9, 7, dtype=torch.float32)
+    expected = block(x)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        y = block(x)
+        assert y.dtype == x.dtype
+        assert block(x.bfloat16()).dtype == torch.bfloat16
+    torch.testing.assert_close(y, expected, atol=5e-2, rtol=5e-2)
+
+
+@each_block
+def test_large_half_precision_values_do_not_overflow(name):
+    # Sums over these features exceed float16's 65504; their means do not.
+    block = BLOCKS[name](CHANNELS).half().eval()
+    x = torch.full((1, CHANNELS, 32, 32), 200.0, dtype=torch.float16)
+    x[..., ::2, :] = -100
+    assert block(x).isfinite().all()
+
+
+@each_block
+def test_dynamo_captures_the_whole_block(name):
+    torch._dynamo.reset()
+    block = random_block(name, torch.float32).eval()
+    x = features(9, 7, dtype=torch.float32)
+    compiled = torch.compile(block, backend='eager', fullgraph=True)
+    torch.testing.assert_close(compiled(x), block(x))

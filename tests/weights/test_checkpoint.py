@@ -1,0 +1,192 @@
+"""Reading checkpoints: safe, strict, and one clear line when something is wrong."""
+
+import copyreg
+import http.server
+import os
+import pickle
+import threading
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+
+from ge_det import AttentionResNet
+from ge_det.weights.checkpoint import CheckpointError, backbone_state_dict, read_state_dict
+
+SE = dict(type='ge_det.SqueezeExcite')
+
+
+def state(depth=50, attention=None):
+    return AttentionResNet(depth, attention=attention, base_channels=16).state_dict()
+
+
+def imported(path, depth=50, attention=None, **options):
+    backbone = AttentionResNet(
+        depth,
+        attention=attention,
+        base_channels=16,
+        pretrained=dict(checkpoint=str(path), **options),
+    )
+    backbone.init_weights()
+    return backbone
+
+
+def save(content, tmp_path, name='weights.pth'):
+    torch.save(content, tmp_path / name)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda s: s,
+        lambda s: dict(state_dict=s, meta=dict(epoch=3)),
+        lambda s: dict(model=s),
+        lambda s: dict(state_dict={f'backbone.{k}': v for k, v in s.items()}),
+        lambda s: dict(state_dict={f'module.{k}': v for k, v in s.items()}, acc=77.5),
+        lambda s: {**s, 'fc.weight': torch.ones(10, 512), 'fc.bias': torch.ones(10)},
+        lambda s: dict(
+            state_dict={
+                **{f'backbone.{k}': v for k, v in s.items()},
+                'neck.conv.weight': torch.ones(1),
+            }
+        ),
+    ],
+    ids=['plain', 'mmengine', 'timm', 'detector', 'data-parallel', 'torchvision', 'with-neck'],
+)
+def test_layouts(wrap, tmp_path):
+    weights = state()
+    backbone = imported(save(wrap(weights), tmp_path))
+    for key, value in backbone.state_dict().items():
+        torch.testing.assert_close(value, weights[key])
+
+
+def test_prefix_is_stripped():
+    assert backbone_state_dict({'module.backbone.a': 1, 'module.head.b': 2}) == {'a': 1}
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lambda: state(34), '.*another shape|missing'),
+        (lambda: state(101), 'left over, the first .layer3.6.* deeper network'),
+        (lambda: AttentionResNet(50).state_dict(), 'another shape.*base_channels'),
+        (lambda: state(50, SE), 'left over, .*se_layer.*gates of another kind'),
+        (lambda: {'encoder.w': torch.ones(1)}, "none of its 1 names .*'encoder.w'"),
+        (lambda: {k: v for k, v in state().items() if 'layer4' not in k}, 'are missing'),
+    ],
+    ids=['shallower', 'deeper', 'wider', 'foreign-gates', 'foreign', 'cut'],
+)
+def test_a_trunk_that_does_not_fit_is_an_error(make, message, tmp_path):
+    path = save(make(), tmp_path)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        imported(path)
+    assert '\n' not in str(caught.value)
+    imported(path, strict=False)
+
+
+def test_gates_of_another_ratio_stay_fresh_and_are_an_error(tmp_path):
+    path = save(state(50, dict(SE, ratio=4)), tmp_path)
+    with pytest.raises(CheckpointError, match='gates of another kind or size'):
+        imported(path, attention=SE)
+
+
+def test_counters_of_batch_normalisation_may_be_missing(tmp_path):
+    weights = {k: v for k, v in state().items() if 'num_batches_tracked' not in k}
+    imported(save(weights, tmp_path))
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ('evil-was-here',)
+
+
+@pytest.mark.parametrize(
+    ('write', 'message'),
+    [
+        (lambda p: None, 'no such file'),
+        (lambda p: p.write_bytes(b''), 'not a readable checkpoint|refused'),
+        (lambda p: p.write_text('<!DOCTYPE html><html>404</html>'), 'refused|not a readable'),
+        (lambda p: torch.save(state(), p) or p.write_bytes(p.read_bytes()[:5000]), 'not a read'),
+        (lambda p: torch.save([1, 2], p), 'holds list, not a state dict'),
+        (lambda p: torch.save(dict(epoch=3), p), 'holds no weights'),
+        (lambda p: torch.save(dict(state_dict=Evil()), p), r'could run code.*mkdir'),
+        (lambda p: p.write_bytes(pickle.dumps(Evil())), r'could run code|not a readable'),
+        (lambda p: p.mkdir(), 'not a readable checkpoint'),
+    ],
+    ids=['missing', 'empty', 'html', 'cut', 'list', 'no-weights', 'evil', 'evil-pickle', 'folder'],
+)
+def test_unreadable_files_give_one_line(write, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'weights.pth'
+    write(path)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_state_dict(str(path))
+    assert '\n' not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert not (tmp_path / 'evil-was-here').exists()
+
+
+def test_mmengine_checkpoints_load_safely(tmp_path):
+    hub = MessageHub('test')
+    hub.update_scalar('loss', 1.5)
+    hub.update_info('scalar', np.float32(2.5))
+    path = save(dict(message_hub=hub.state_dict(), state_dict=state()), tmp_path)
+    content = torch.load(path, weights_only=True)
+    assert isinstance(content['message_hub']['log_scalars']['loss'], HistoryBuffer)
+    assert content['message_hub']['log_scalars']['loss'].current() == 1.5
+    assert read_state_dict(str(path)).keys() == state().keys()
+
+
+def test_getattr_in_a_checkpoint_reaches_only_log_buffers(tmp_path):
+    class Sneaky:
+        def __reduce__(self):
+            return getattr, (torch.Tensor, '__init_subclass__')
+
+    path = save(dict(state_dict=Sneaky()), tmp_path)
+    with pytest.raises(CheckpointError, match='may not read attribute'):
+        read_state_dict(str(path))
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=tmp_path)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{running.server_port}'
+        running.shutdown()
+
+
+def test_url_is_downloaded_once_and_its_hash_is_checked(server, tmp_path):
+    import hashlib
+
+    path = save(state(), tmp_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    good = path.rename(tmp_path / f'good-{digest}.pth')
+    imported(f'{server}/{good.name}')
+    good.unlink()
+    imported(f'{server}/{good.name}')  # from the cache
+
+    save(state(), tmp_path, 'bad-00000000.pth')
+    with pytest.raises(CheckpointError, match='hash'):
+        imported(f'{server}/bad-00000000.pth')
+    with pytest.raises(CheckpointError, match='download failed'):
+        imported(f'{server}/nothing.pth')
+
+
+def test_offline_url_names_the_way_out():
+    with pytest.raises(CheckpointError, match='fetch the file elsewhere and give its path'):
+        read_state_dict('http://127.0.0.1:9/weights-12345678.pth')
+
+
+def test_safe_types_do_not_reach_reconstructors():
+    assert copyreg._reconstructor not in torch.serialization.get_safe_globals()
