@@ -1,0 +1,1 @@
+"""Run experiments, measure them with pycocotools, and show the result."""

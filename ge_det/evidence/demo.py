@@ -1,0 +1,155 @@
+"""The demo: a plain small detector and one with Gather-Excite, on drawn data, side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ge_det.datasets import CONTEXT_CLASSES, PLAIN_CLASSES, ContextShapes
+
+from .detection_metrics import detection_metrics
+from .experiment import Experiment
+from .pictures import draw_curves, draw_detections
+
+TRAIN_IMAGES, VAL_IMAGES = 400, 100
+# Marks that are plain to see: the demo is short.
+SHAPES = ContextShapes(cue_marks=6, cue_size=20, cue_stripe=4, cue_contrast=180, cue_clearance=24)
+
+GROUPS = {'all': None, 'context': CONTEXT_CLASSES, 'other': PLAIN_CLASSES}
+COLUMNS = {
+    'AP': ('all', 'AP'),
+    'AP50': ('all', 'AP50'),
+    'APs': ('all', 'APs'),
+    'APm': ('all', 'APm'),
+    'APl': ('all', 'APl'),
+    'AP context': ('context', 'AP'),
+    'AP50 context': ('context', 'AP50'),
+    'AP other': ('other', 'AP'),
+    'AP50 other': ('other', 'AP50'),
+}
+
+Metrics = dict[str, dict[str, float]]
+
+
+def run_demo(configs: Mapping[str, Path], work_dir: Path) -> dict[str, Metrics]:
+    """Draw the data, train, test, and leave a table and pictures in ``work_dir``.
+
+    What is done already is not repeated, and an interrupted training goes on.
+
+    Args:
+        configs (Mapping[str, Path]): Config of each detector by its label.
+        work_dir (Path): Where everything goes; the configs read ``work_dir / 'data'``.
+
+    Returns:
+        dict: Metrics of each detector, of all classes and of each group of them.
+
+    Raises:
+        ExperimentError: If a step fails.
+    """
+    files = SHAPES.write(work_dir / 'data', train=TRAIN_IMAGES, val=VAL_IMAGES)
+    experiments = [
+        Experiment(label, config, work_dir / config.stem) for label, config in configs.items()
+    ]
+    for experiment in experiments:
+        experiment.claim_work_dir()
+    threads = max(1, (os.cpu_count() or 1) // len(experiments))
+    _run_all(
+        'training',
+        [e for e in experiments if not e.is_trained()],
+        lambda e: e.start_training(threads),
+        lambda e: e.iterations_done() / e.total_iterations(TRAIN_IMAGES),
+    )
+    _run_all(
+        'testing',
+        [e for e in experiments if not e.detections.is_file()],
+        lambda e: e.start_test(threads),
+    )
+    results = {
+        e.label: {
+            group: detection_metrics(files['val'], e.detections, classes)
+            for group, classes in GROUPS.items()
+        }
+        for e in experiments
+    }
+    (work_dir / 'metrics.json').write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+    (work_dir / 'table.txt').write_text(format_table(results) + '\n', encoding='utf-8')
+    draw_curves({e.label: e.work_dir for e in experiments}, work_dir / 'curves.png')
+    draw_detections(
+        files['val'],
+        work_dir / 'data' / 'val',
+        {e.label: e.detections for e in experiments},
+        work_dir / 'detections.png',
+    )
+    return results
+
+
+def format_table(results: Mapping[str, Metrics]) -> str:
+    """Metrics in percent as an aligned text table."""
+    rows = [['', *COLUMNS]]
+    for label, metrics in results.items():
+        values = [metrics[group][name] for group, name in COLUMNS.values()]
+        rows.append([label, *(f'{100 * value:.1f}' for value in values)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return '\n'.join(
+        '  '.join(
+            [row[0].ljust(widths[0])]
+            + [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    )
+
+
+def _run_all(
+    title: str,
+    experiments: Sequence[Experiment],
+    start: Callable[[Experiment], subprocess.Popen[bytes]],
+    share_done: Callable[[Experiment], float] | None = None,
+) -> None:
+    """Run one step of some experiments side by side, with a sign of life."""
+    processes = {experiment: start(experiment) for experiment in experiments}
+    begin = told = time.monotonic()
+    pause = 2 if sys.stderr.isatty() else 15
+    try:
+        while any(process.poll() is None for process in processes.values()):
+            _raise_failures(processes)
+            time.sleep(0.5)
+            if time.monotonic() - told >= pause:
+                told = time.monotonic()
+                shares = {e.label: share_done(e) for e in experiments} if share_done else {}
+                _tell(title, shares, told - begin)
+        _raise_failures(processes)
+    finally:
+        for process in processes.values():
+            process.terminate()
+            process.wait()
+        if processes and sys.stderr.isatty():
+            print(file=sys.stderr)
+
+
+def _raise_failures(processes: Mapping[Experiment, subprocess.Popen[bytes]]) -> None:
+    for experiment, process in processes.items():
+        if process.poll():
+            raise experiment.failure()
+
+
+def _tell(title: str, shares: Mapping[str, float], seconds: float) -> None:
+    """Overwrite one line of a terminal, or add a line to a log."""
+    parts = [f'{title}: {_minutes(seconds)} min gone']
+    parts += [f'{label} {share:.0%}' for label, share in shares.items()]
+    slowest = min(shares.values(), default=0)
+    if slowest > 0.02:
+        parts.append(f'about {_minutes(seconds / slowest - seconds)} min left')
+    is_terminal = sys.stderr.isatty()
+    line = ', '.join(parts)
+    print(
+        f'\r{line:<78}' if is_terminal else line, end='' if is_terminal else '\n', file=sys.stderr
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f'{int(seconds) // 60}:{int(seconds) % 60:02d}'

@@ -1,0 +1,68 @@
+"""The demo's own parts; that it runs as a whole is its own `make demo`."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from ge_det.datasets import CLASSES
+from ge_det.evidence import demo
+from ge_det.evidence.experiment import Experiment, ExperimentError
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'demo'
+PLAIN = CONFIGS / 'faster-rcnn_r50-narrow_fpn_context-shapes.py'
+GATED = CONFIGS / 'faster-rcnn_r50-narrow-ge-theta-e8_fpn_context-shapes.py'
+
+
+def test_the_two_configs_differ_in_the_attention_alone():
+    plain, gated = (Config.fromfile(path).to_dict() for path in (PLAIN, GATED))
+    attention = gated['model']['backbone'].pop('attention')
+    assert attention == dict(type='ge_det.GatherExcite', variant='theta', extent=8)
+    assert plain == gated
+
+
+def test_classes_and_data_agree_with_the_generator():
+    config = Config.fromfile(PLAIN)
+    assert config.metainfo.classes == CLASSES
+    assert config.model.roi_head.bbox_head.num_classes == len(CLASSES)
+    assert config.scale == demo.SHAPES.image_size
+    assert set(demo.GROUPS['context']) | set(demo.GROUPS['other']) == set(CLASSES)
+
+
+def test_work_dir_of_another_config_is_refused(tmp_path):
+    Experiment('a', PLAIN, tmp_path).claim_work_dir()
+    Experiment('a', PLAIN, tmp_path).claim_work_dir()
+    with pytest.raises(ExperimentError, match='move or delete that folder'):
+        Experiment('a', GATED, tmp_path).claim_work_dir()
+
+
+def test_progress_and_completion(tmp_path):
+    experiment = Experiment('a', PLAIN, tmp_path)
+    config = Config.fromfile(PLAIN)
+    total = experiment.total_iterations(13)
+    assert total == 2 * config.train_cfg.max_epochs
+    assert experiment.iterations_done() == 0
+    assert not experiment.is_trained()
+    (tmp_path / f'epoch_{config.train_cfg.max_epochs}.pth').touch()
+    assert experiment.is_trained()
+
+
+def test_a_failed_step_names_its_last_line(tmp_path):
+    broken = tmp_path / 'broken.py'
+    broken.write_text("raise ValueError('this config is broken')\n")
+    experiment = Experiment('a', broken, tmp_path / 'run')
+    experiment.work_dir.mkdir()
+    with pytest.raises(ExperimentError, match='a: ValueError: this config is broken .*console.log'):
+        demo._run_all('training', [experiment], lambda e: e.start_training(threads=1))
+
+
+def test_table_holds_every_metric():
+    metrics = {'AP': 0.5, 'AP50': 0.75, 'APs': float('nan'), 'APm': 0.1, 'APl': 1.0}
+    results = {'plain': dict.fromkeys(demo.GROUPS, metrics)}
+    head, row = demo.format_table(results).splitlines()
+    assert head.split()[:5] == ['AP', 'AP50', 'APs', 'APm', 'APl']
+    assert row.split()[:6] == ['plain', '50.0', '75.0', 'nan', '10.0', '100.0']
+
+
+def test_minutes():
+    assert demo._minutes(125.9) == '2:05'
