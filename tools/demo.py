@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,8 @@ CONFIGS = {
 
 def main() -> int:
     """Run the demo; returns the exit code."""
+    # MMEngine's own use of it, on every config; setuptools is pinned where it still works.
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
     from ge_det.evidence.demo import format_table, run_demo
     from ge_det.evidence.experiment import ExperimentError
 

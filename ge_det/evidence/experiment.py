@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mmengine.config import Config
@@ -18,6 +19,11 @@ from mmengine.config import Config
 from ge_det.mmdet_tools import find_script
 
 from .training_log import iterations_done
+
+
+@lru_cache
+def _read_config(path: Path) -> Config:
+    return Config.fromfile(path)
 
 
 class ExperimentError(RuntimeError):
@@ -50,7 +56,7 @@ class Experiment:
 
     def fingerprint(self) -> str:
         """Hash of the resolved config, so that results of another config are not mistaken."""
-        text = Config.fromfile(self.config).pretty_text
+        text = _read_config(self.config).pretty_text
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def claim_work_dir(self) -> None:
@@ -70,7 +76,7 @@ class Experiment:
 
     def total_iterations(self, images: int) -> int:
         """Iterations of the whole training on so many images."""
-        config = Config.fromfile(self.config)
+        config = _read_config(self.config)
         batches = math.ceil(images / config.train_dataloader.batch_size)
         return config.train_cfg.max_epochs * batches
 
@@ -105,7 +111,7 @@ class Experiment:
         return ExperimentError(f'{self.label}: {lines[-1]} (all of it: {self.log})')
 
     def _final_checkpoint(self) -> Path:
-        epochs = Config.fromfile(self.config).train_cfg.max_epochs
+        epochs = _read_config(self.config).train_cfg.max_epochs
         return self.work_dir / f'epoch_{epochs}.pth'
 
     def _start(self, tool: str, *arguments: str, threads: int) -> subprocess.Popen[bytes]:

@@ -1,0 +1,25 @@
+# Cascade R-CNN with a plain ResNet-50: the baseline of every block, and the recipe of all.
+# 20 epochs, drops at 16 and 19, lr 0.02 for 16 images.
+#
+# The recipe of the SGE authors' code. mmdet's base has its schedule, rate, weight decay, frozen
+# first stage and smooth-L1 box losses already, but warms up from lr / 1000, clips no gradient,
+# lets RoIAlign choose its samples, and starts from torchvision's weights.
+# What else differs from the authors, who had mmdet 0.6, is listed in ../README.md.
+_base_ = 'mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_20e_coco.py'
+
+model = dict(
+    backbone=dict(
+        type='ge_det.AttentionResNet',
+        init_cfg=None,
+        pretrained=dict(
+            checkpoint='https://download.openmmlab.com/mmclassification/v0/resnet/'
+            'resnet50_8xb32_in1k_20210831-ea4938fc.pth',
+        ),
+    ),
+    roi_head=dict(bbox_roi_extractor=dict(roi_layer=dict(sampling_ratio=2))),
+)
+
+optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
+
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].start_factor = 1 / 3

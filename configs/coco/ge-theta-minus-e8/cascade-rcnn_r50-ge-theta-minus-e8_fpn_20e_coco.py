@@ -1,0 +1,7 @@
+# Cascade R-CNN with GE theta-minus (extent 8) in every residual unit of ResNet-50.
+# 20 epochs, drops at 16 and 19, lr 0.02 for 16 images.
+_base_ = '../baseline/cascade-rcnn_r50_fpn_20e_coco.py'
+
+model = dict(
+    backbone=dict(attention=dict(type='ge_det.GatherExcite', variant='theta_minus', extent=8))
+)

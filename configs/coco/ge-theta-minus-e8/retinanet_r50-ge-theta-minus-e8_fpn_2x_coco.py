@@ -1,0 +1,7 @@
+# RetinaNet with GE theta-minus (extent 8) in every residual unit of ResNet-50.
+# 24 epochs, drops at 16 and 22, lr 0.01 for 16 images.
+_base_ = '../baseline/retinanet_r50_fpn_2x_coco.py'
+
+model = dict(
+    backbone=dict(attention=dict(type='ge_det.GatherExcite', variant='theta_minus', extent=8))
+)

@@ -1,0 +1,13 @@
+# Mask R-CNN with SGE in every residual unit of ResNet-101.
+# 24 epochs, drops at 16 and 22, lr 0.02 for 16 images.
+_base_ = './mask-rcnn_r50-sge_fpn_2x_coco.py'
+
+model = dict(
+    backbone=dict(
+        depth=101,
+        pretrained=dict(
+            checkpoint='https://download.openmmlab.com/mmclassification/v0/resnet/'
+            'resnet101_8xb32_in1k_20210831-539c63f8.pth'
+        ),
+    )
+)

@@ -1,0 +1,65 @@
+"""A sheet of pictures with their boxes and class names, for a person to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ge_det.datasets.context_shapes import ContextShapes
+from ge_det.datasets.scene_classes import CLASSES, CONTEXT_CLASSES
+
+#: Small pictures are enlarged to about this many pixels, so that the letters fit.
+EXTENT = 384
+#: Height in pixels of the line above a picture.
+TITLE = 22
+CONTEXT_COLOUR, PLAIN_COLOUR = (255, 255, 0), (255, 255, 255)
+
+
+def write_contact_sheet(
+    shapes: ContextShapes, path: Path, split: str = 'val', grid: tuple[int, int] = (3, 4)
+) -> None:
+    """Write the first pictures of a split as one PNG; the letters depend on the version of OpenCV.
+
+    Args:
+        shapes: The set.
+        path: The file to write.
+        split: ``'train'`` or ``'val'``.
+        grid: Rows and columns of the sheet.
+
+    Raises:
+        ValueError: If the file cannot be written as PNG.
+    """
+    import cv2
+
+    rows, columns = grid
+    zoom = max(1, EXTENT // max(shapes.image_size))
+    height, width = (zoom * extent for extent in shapes.image_size)
+    sheet = np.full((rows * (height + TITLE), columns * width, 3), 32, dtype=np.uint8)
+    for index in range(rows * columns):
+        picture = shapes.draw(split, index)
+        top = index // columns * (height + TITLE)
+        left = index % columns * width
+        tile = picture.image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        sheet[top + TITLE : top + TITLE + height, left : left + width] = tile
+        _label(sheet, f'{split} {index}: {picture.scene}', left + 4, top + TITLE - 6, PLAIN_COLOUR)
+        for annotation in picture.annotations:
+            name = CLASSES[annotation['category_id'] - 1]
+            colour = CONTEXT_COLOUR if name in CONTEXT_CLASSES else PLAIN_COLOUR
+            x, y, w, h = (zoom * value for value in annotation['bbox'])
+            corner = (left + x, top + TITLE + y)
+            cv2.rectangle(sheet, corner, (corner[0] + w - 1, corner[1] + h - 1), colour, 1)
+            _label(sheet, name, corner[0] + 3, corner[1] + 13, colour)
+    encoded = cv2.imencode('.png', np.ascontiguousarray(sheet[:, :, ::-1]))[1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded.tobytes())
+
+
+def _label(sheet: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    """Letters with a dark rim, so that they are legible on every ground."""
+    import cv2
+
+    for shade, thickness in (((0, 0, 0), 3), (colour, 1)):
+        cv2.putText(
+            sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, shade, thickness, cv2.LINE_AA
+        )

@@ -1,0 +1,164 @@
+"""Run mmdet's own command-line tools, with clear errors first and safe loading of checkpoints.
+
+``tools/train.py`` and ``tools/test.py`` are mmdet's scripts by construction, flags included: the
+script that mmdet was installed with is found and run. Nothing of it is copied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import runpy
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
+
+
+class ToolError(ValueError):
+    """Something about a command line that is wrong; the message is one line."""
+
+
+def find_script(name: str) -> Path:
+    """Path of one of mmdet's tools.
+
+    Args:
+        name (str): Its name without suffix, such as ``'train'``.
+
+    Returns:
+        Path: The packaged script, or the repository's where mmdet is installed for editing.
+
+    Raises:
+        ToolError: If mmdet is not installed or came without its tools.
+    """
+    spec = importlib.util.find_spec('mmdet')
+    if spec is None or spec.origin is None:
+        raise ToolError('mmdet is not installed here; `python -m ge_det.doctor` says how')
+    package = Path(spec.origin).parent
+    candidates = (
+        package / '.mim' / 'tools' / f'{name}.py',
+        package.parent / 'tools' / f'{name}.py',
+    )
+    for script in candidates:
+        if script.is_file():
+            return script
+    raise ToolError(f'mmdet has no tool {name}.py (looked for {candidates[0]}); install it again')
+
+
+def run_tool(name: str) -> None:
+    """Run one of mmdet's tools with the arguments of this process.
+
+    Its own parser reads them first, so that ``--help`` and unknown flags are mmdet's, then
+    :func:`check_arguments`.
+
+    Args:
+        name (str): ``'train'`` or ``'test'``.
+
+    Raises:
+        SystemExit: With code 2 and one line, if an argument cannot work.
+    """
+    with one_line_errors(name):
+        script = find_script(name)
+        load_safely()
+        tool = runpy.run_path(str(script), run_name=f'mmdet_tools_{name}')
+        check_arguments(tool['parse_args']())
+    runpy.run_path(str(script), run_name='__main__')
+
+
+@contextmanager
+def one_line_errors(name: str, kind: type[Exception] = ToolError) -> Iterator[None]:
+    """Turn an error about the arguments into one line and exit code 2.
+
+    Args:
+        name (str): What the line starts with.
+        kind (type): The errors to turn; others keep their traceback. Defaults to ToolError.
+    """
+    try:
+        yield
+    except kind as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        sys.exit(2)
+
+
+def load_safely() -> None:
+    """Make every ``torch.load`` of this process safe: a checkpoint must not run code.
+
+    It is torch's default, but some versions of MMEngine ask for the unsafe way by themselves. An
+    explicit ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` of the user is left alone.
+    """
+    if 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD' not in os.environ:
+        os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+
+
+def check_arguments(args: argparse.Namespace) -> None:
+    """Check what mmdet would only stumble over later, with a traceback.
+
+    Args:
+        args (argparse.Namespace): Arguments of mmdet's ``train.py`` or ``test.py``.
+
+    Raises:
+        ToolError: If a file is missing, ``--out`` is no pickle file, or ``--amp`` finds no GPU.
+    """
+    check_file(args.config, 'config')
+    check_file(getattr(args, 'checkpoint', None), 'checkpoint')
+    resume = getattr(args, 'resume', None)
+    check_file(None if resume == 'auto' else resume, 'checkpoint')
+    out = getattr(args, 'out', None)
+    if out is not None and not out.endswith(('.pkl', '.pickle')):
+        raise ToolError(f'--out {out}: predictions are pickled, the name must end in .pkl')
+    if _wants_amp(args) and not _has_amp_device():
+        raise ToolError('--amp needs a GPU, and none is visible here; leave it out on a CPU')
+
+
+def check_file(path: str | None, what: str) -> None:
+    """Raise a ToolError if a local file is missing; URLs and None pass."""
+    if path is None or '://' in path or Path(path).expanduser().is_file():
+        return
+    raise ToolError(f'{path}: no such {what} file; check the path')
+
+
+def _wants_amp(args: argparse.Namespace) -> bool:
+    options = getattr(args, 'cfg_options', None) or {}
+    return getattr(args, 'amp', False) or options.get('optim_wrapper.type') == 'AmpOptimWrapper'
+
+
+def _has_amp_device() -> bool:
+    from mmengine.device import get_device
+
+    return get_device() not in ('cpu', 'mps')  # What MMEngine's AmpOptimWrapper refuses.
+
+
+def find_images(paths: Sequence[str]) -> list[str]:
+    """List images, taking the pictures directly inside each folder.
+
+    Args:
+        paths (Sequence[str]): Image files and folders.
+
+    Returns:
+        list[str]: Image files, each once, those of a folder in the order of their names.
+
+    Raises:
+        ToolError: If a path does not exist, a folder has no image, or two images have the same
+            name and would be drawn into the same file.
+    """
+    images: list[Path] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise ToolError(f'{path}: no such image or folder; check the path')
+        inside = [path] if path.is_file() else sorted(path.iterdir())
+        found = [i for i in inside if i == path or i.suffix.lower() in IMAGE_SUFFIXES]
+        if not found:
+            raise ToolError(
+                f'{path}: no image in this folder; known are {" ".join(IMAGE_SUFFIXES)}'
+            )
+        images += found
+    seen: dict[str, Path] = {}
+    for image in images:
+        # Predictions are named after the image without its suffix.
+        other = seen.setdefault(image.stem, image)
+        if other.resolve() != image.resolve():
+            raise ToolError(f'{other} and {image} would be drawn into the same file; rename one')
+    return [str(image) for image in seen.values()]

@@ -1,0 +1,161 @@
+"""The check of one COCO file: each fault gives its one line, a sound file gives none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coco_folder import Data, Folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_a_sound_set_has_no_problem(folder: Folder) -> None:
+    report = folder.check(with_masks=True)
+    assert report.problems == []
+    assert report.ok
+    assert report.opened == 4
+    assert report.train is not None and report.train.classes == ('cat', 'dog')
+    rows = [line.split() for line in report.summary().splitlines()]
+    assert rows[1:5] == [
+        ['cat', '2', '2'],
+        ['dog', '1', '1'],
+        ['boxes', '3', '3'],
+        ['images', '2', '2'],
+    ]
+
+
+def _set(kind: str, index: int, key: str, value: Any) -> Callable[[Data], None]:
+    def spoil(data: Data) -> None:
+        data[kind][index][key] = value
+
+    return spoil
+
+
+def _drop(kind: str, index: int, key: str) -> Callable[[Data], None]:
+    def spoil(data: Data) -> None:
+        del data[kind][index][key]
+
+    return spoil
+
+
+FAULTS = {
+    'image id twice': (_set('images', 1, 'id', 1), 'image ids used twice: 1 (first: 1)'),
+    'annotation id twice': (_set('annotations', 2, 'id', 1), 'annotation ids used twice: 1'),
+    'category id twice': (_set('categories', 1, 'id', 5), 'category ids used twice: 1'),
+    'class name twice': (
+        _set('categories', 1, 'name', 'cat'),
+        "class names used twice: 1 (first: 'cat",
+    ),
+    'lost image': (
+        _set('annotations', 1, 'image_id', 99),
+        'whose image_id is not in the file: 1 (first: id 2, image_id 99',
+    ),
+    'lost category': (
+        _set('annotations', 1, 'category_id', 99),
+        'whose category_id is not in the file: 1 (first: id 2, image_id 2, category_id 99)',
+    ),
+    'image without size': (_set('images', 0, 'width', 0), 'not a positive number: 1 (first: 1.png'),
+    'no bbox': (_drop('annotations', 0, 'bbox'), 'annotations without "bbox": 1'),
+    'no area': (_drop('annotations', 0, 'area'), 'annotations without "area": 1'),
+    'no file name': (_drop('images', 0, 'file_name'), 'images without "file_name": 1'),
+    'three numbers': (_set('annotations', 0, 'bbox', [1, 2, 3]), 'not four numbers: 1'),
+    'text in box': (_set('annotations', 0, 'bbox', [1, 2, 3, '4']), 'not four numbers: 1'),
+    'negative width': (_set('annotations', 0, 'bbox', [9, 9, -5, 5]), 'without extent: 1'),
+    'zero height': (_set('annotations', 0, 'bbox', [9, 9, 5, 0]), 'without extent: 1'),
+    'nan': (_set('annotations', 0, 'bbox', [9, 9, 5, math.nan]), 'without extent: 1'),
+    'outside right': (
+        _set('annotations', 0, 'bbox', [35, 5, 7, 5]),
+        'outside the image: 1 (first: annotation 1, image 1, bbox [35, 5, 7, 5] in 40x30)',
+    ),
+    'outside top': (_set('annotations', 0, 'bbox', [5, -2, 7, 9]), 'outside the image: 1'),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_each_fault_is_one_error(folder: Folder, fault: str) -> None:
+    spoil, expected = FAULTS[fault]
+    spoil(folder.train)
+    matching = [line for line in folder.lines() if expected in line]
+    assert len(matching) == 1, folder.lines()
+    assert matching[0].startswith(f'error: {folder.root / "train.json"}: ')
+    assert '\n' not in matching[0]
+
+
+def test_rounding_over_the_border_is_tolerated(folder: Folder) -> None:
+    folder.train['annotations'][0]['bbox'] = [-0.6, 0, 41, 30.9]
+    assert folder.lines() == []
+
+
+def test_cases_are_counted(folder: Folder) -> None:
+    for annotation in folder.train['annotations']:
+        annotation['bbox'] = [30, 20, 20, 20]
+    (line,) = folder.lines()
+    assert 'outside the image: 3 (first: annotation 1' in line
+
+
+def test_evaluation_needs_iscrowd_and_training_does_not(folder: Folder) -> None:
+    for data in (folder.train, folder.val):
+        for annotation in data['annotations']:
+            del annotation['iscrowd']
+    (line,) = folder.lines()
+    assert 'val.json: annotations without "iscrowd": 3' in line
+
+
+WARNINGS = {
+    'file twice': (_set('images', 1, 'file_name', '1.png'), 'image files listed twice: 1'),
+    'sliver': (_set('annotations', 0, 'bbox', [9, 9, 0.5, 5]), 'under one pixel wide or high: 1'),
+    'no area': (_set('annotations', 0, 'area', 0), 'annotations with an area of zero: 1'),
+    'empty image': (_set('annotations', 1, 'image_id', 1), 'images without a box: 1 (first: 2.png'),
+    'empty class': (
+        _set('annotations', 1, 'category_id', 5),
+        "without an example: 1 (first: 'dog'",
+    ),
+}
+
+
+@pytest.mark.parametrize('fault', WARNINGS)
+def test_warnings_do_not_stop(folder: Folder, fault: str) -> None:
+    spoil, expected = WARNINGS[fault]
+    spoil(folder.train)
+    report = folder.check()
+    assert report.ok
+    (line,) = map(str, report.problems)
+    assert line.startswith('warning: ') and expected in line
+
+
+def test_masks_are_looked_at_only_when_needed(folder: Folder) -> None:
+    for annotation in folder.train['annotations']:
+        annotation['segmentation'] = []
+    assert folder.lines() == []
+    (line,) = folder.lines(with_masks=True)
+    assert 'no annotation has a segmentation' in line
+
+
+@pytest.mark.parametrize(
+    ('segmentation', 'expected'),
+    [
+        ([], 'annotations without a segmentation: 1'),
+        ([1, 2, 3, 4, 5, 6], 'of another form than COCO: 1'),
+        ({'counts': [1, 2]}, 'of another form than COCO: 1'),
+        ([[1, 2, 3, 4]], 'polygon of under three points: 1'),
+    ],
+)
+def test_masks_of_the_wrong_form(folder: Folder, segmentation: Any, expected: str) -> None:
+    folder.val['annotations'][0]['segmentation'] = segmentation
+    (line,) = folder.lines(with_masks=True)
+    assert line.startswith('error: ') and expected in line
+
+
+def test_crowd_regions_are_not_counted_as_boxes(folder: Folder) -> None:
+    folder.train['annotations'][0]['iscrowd'] = 1
+    folder.train['annotations'][0]['segmentation'] = {'counts': [0, 1200], 'size': [30, 40]}
+    report = folder.check(with_masks=True)
+    assert report.problems == []
+    assert report.train is not None and report.train.boxes_per_class() == {'cat': 1, 'dog': 1}

@@ -1,0 +1,274 @@
+"""The set-up script: what it does when something is missing, fails, or is interrupted.
+
+A stub stands for Python, so nothing is installed: it keeps a list of what it was asked to do and
+fails where a test wants it to. That the real thing works, every `make test` shows by itself.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+STUB = """#!/bin/bash
+echo "$*" >>"$STUB/calls"
+for fault in "$STUB"/fault-*; do
+  [ -e "$fault" ] || continue
+  if [[ "$*" == *"$(head -n 1 "$fault")"* ]]; then source <(tail -n +2 "$fault"); fi
+done
+case "$*" in
+  -V*) echo "Python 3.11.7" ;;
+  "-m venv"*)
+    rm -rf "${@: -1}"
+    mkdir -p "${@: -1}/bin" "${@: -1}/lib/python3.11/site-packages"
+    cp "$0" "${@: -1}/bin/python"
+    ;;
+  *"cache list"*) cat "$STUB/cached" 2>/dev/null ;;
+  "-m pip install"*.whl) touch "$STUB/has-mmcv" ;;
+  "-m pip download"*)
+    mkdir -p "$STUB/mmcv-2.1.0"
+    touch "$STUB/mmcv-2.1.0/setup.py"
+    tar -czf .venv/mmcv-build/mmcv-2.1.0.tar.gz -C "$STUB" mmcv-2.1.0
+    ;;
+  "-m pip wheel"*) touch .venv/mmcv-build/mmcv-2.1.0-cp311-cp311-any.whl "$STUB/built" ;;
+  *"m.version('mmcv')"*) [ -e "$STUB/has-mmcv" ] ;;
+  *sys.version_info\\[:2\\]*) echo 3.11 ;;
+  -) cat >/dev/null ;;
+esac
+"""
+
+TOOLS = (
+    'bash cat cksum cp dirname find getconf grep head ls mkdir mv nproc rm sed sleep tail tar '
+    'touch tr wc gzip'
+)
+
+
+class Machine:
+    """A folder with the script in it, a stub for Python, and a path of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder / 'a project'
+        self.stub = folder / 'stub'
+        self.bin = folder / 'bin'
+        for name in (self.folder / 'tools', self.stub, self.bin):
+            name.mkdir(parents=True)
+        shutil.copy(ROOT / 'tools/setup.sh', self.folder / 'tools')
+        shutil.copy(ROOT / 'pyproject.toml', self.folder)
+        for tool in [*TOOLS.split(), 'c++']:
+            (self.bin / tool).symlink_to(shutil.which(tool) or '/bin/true')
+        self.python = self.bin / 'python3.11'
+        self.python.write_text(STUB)
+        self.python.chmod(0o755)
+
+    def fault(self, call, action):
+        """From now on, a call of Python with that in it does this first; returns the fault."""
+        fault = self.stub / f'fault-{len(list(self.stub.glob("fault-*")))}'
+        fault.write_text(f'{call}\n{action}\n')
+        return fault
+
+    def start(self, **environment):
+        environment = {
+            'PATH': str(self.bin),
+            'STUB': str(self.stub),
+            'HOME': str(self.stub),
+            **environment,
+        }
+        return subprocess.Popen(
+            [self.folder / 'tools/setup.sh'],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd='/',
+        )
+
+    def run(self, **environment):
+        """The exit status, what was said, and what was complained of."""
+        process = self.start(**environment)
+        said, complaint = process.communicate(timeout=60)
+        return process.returncode, said.splitlines(), complaint.splitlines()
+
+    def calls(self):
+        """What Python was asked to do since the last call of this."""
+        calls = self.stub / 'calls'
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.unlink(missing_ok=True)
+        return [line for line in lines if line.startswith('-m') and 'cache list' not in line]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+def test_bare_machine_then_nothing_to_do(machine):
+    status, said, complaint = machine.run()
+    assert (status, complaint) == (0, [])
+    assert said[-1] == f'setup: ready (Python 3.11.7 in {machine.folder}/.venv)'
+    assert any('compiling its ops, once; it may take' in line for line in said)
+    kinds = [' '.join(call.split()[:3]) for call in machine.calls()]
+    assert kinds == [
+        '-m venv --clear',
+        '-m pip install',  # torch
+        '-m pip download',
+        '-m pip wheel',
+        '-m pip install',  # mmcv
+        '-m pip install',  # the rest
+    ]
+
+    begun = time.time()
+    assert machine.run() == (0, [said[-1]], [])
+    assert time.time() - begun < 5
+    assert machine.calls() == []
+
+
+def test_a_change_of_the_requirements_is_noticed(machine):
+    machine.run()
+    machine.calls()
+    with (machine.folder / 'pyproject.toml').open('a') as file:
+        file.write('# changed\n')
+    assert machine.run()[0] == 0
+    calls = machine.calls()
+    assert any('.[openmmlab,dev]' in call for call in calls)
+    assert not any('venv' in call or 'wheel ' in call.split()[2:3] for call in calls)
+
+
+def test_another_package_in_the_environment_is_noticed(machine):
+    machine.run()
+    machine.calls()
+    info = machine.folder / '.venv/lib/python3.11/site-packages/torchvision-0.28.0.dist-info'
+    info.mkdir()
+    (info / 'INSTALLER').touch()
+    assert machine.run()[0] == 0
+    assert machine.calls()
+
+
+def test_python_that_does_not_suit(machine):
+    status, said, complaint = machine.run(PYTHON='/bin/false')
+    assert (status, said, len(complaint)) == (1, [], 1)
+    assert 'FAILED: Python 3.10, 3.11 or 3.12 is needed' in complaint[0]
+    assert 'make PYTHON=' in complaint[0]
+
+
+def test_other_python_than_the_environment_has(machine):
+    machine.run()
+    other = machine.bin / 'other python'
+    other.write_text(STUB.replace('echo 3.11 ;;', 'echo 3.12 ;;'))
+    other.chmod(0o755)
+    status, _, complaint = machine.run(PYTHON=str(other))
+    assert status == 1
+    assert 'has Python 3.11' in complaint[0]
+    assert 'rm -rf' in complaint[0]
+
+
+def test_no_venv_module(machine):
+    machine.fault('import venv', 'exit 1')
+    status, _, complaint = machine.run()
+    assert (status, len(complaint)) == (1, 1)
+    assert 'no venv module' in complaint[0]
+
+
+def test_no_compiler_is_told_before_the_download(machine):
+    (machine.bin / 'c++').unlink()
+    status, _, complaint = machine.run()
+    assert (status, len(complaint)) == (1, 1)
+    assert 'no C++ compiler' in complaint[0]
+    assert not any('torch==' in call for call in machine.calls())
+
+
+def test_no_compiler_is_fine_with_a_cached_wheel(machine):
+    (machine.bin / 'c++').unlink()
+    (machine.stub / 'cached').write_text('/cache/mmcv-2.1.0-cp311-cp311-any.whl\n')
+    assert machine.run()[0] == 0
+
+
+def test_failing_step_names_the_reason_and_the_log_and_the_next_run_goes_on(machine):
+    fault = machine.fault('torch==', 'echo "ERROR: No matching distribution"; exit 1')
+    status, _, complaint = machine.run()
+    assert (status, len(complaint)) == (1, 1)
+    assert 'FAILED: torch' in complaint[0]
+    assert 'ERROR: No matching distribution' in complaint[0]
+    assert complaint[0].endswith(f'{machine.folder}/work_dirs/setup.log)')
+    machine.calls()
+
+    fault.unlink()
+    status, said, _ = machine.run()
+    assert status == 0
+    assert 'ready' in said[-1]
+    assert not any('venv' in call.split()[1] for call in machine.calls())
+
+
+def test_cached_wheel_that_does_not_fit_is_not_used(machine):
+    (machine.stub / 'cached').write_text('/cache/mmcv-2.1.0-cp311-cp311-any.whl\n')
+    # The ops run only after mmcv has been compiled here.
+    fault = machine.fault('-', '[ "$1" != - ] || [ -e "$STUB/built" ] || exit 1')
+    status, said, _ = machine.run()
+    assert status == 0
+    assert 'setup: mmcv: that one does not fit here' in said
+    assert any('compiling' in line for line in said)
+    fault.unlink()
+    # The wheel built is kept for the next environment on this machine.
+    assert list((machine.stub / '.cache/ge_det').rglob('mmcv-2.1.0-*.whl'))
+
+
+def test_nothing_is_compiled_where_the_ops_fail_for_torch(machine):
+    (machine.stub / 'has-mmcv').touch()
+    machine.fault('-', '[ "$1" != - ] || exit 1')
+    machine.fault('import torch, mmengine', 'echo "OSError: libc10.so: cannot open"; exit 1')
+    status, _, complaint = machine.run()
+    assert status == 1
+    assert 'OSError: libc10.so' in complaint[0]
+    assert not any('pip wheel' in call for call in machine.calls())
+
+
+def test_half_made_environment_is_made_anew(machine):
+    (machine.folder / '.venv/bin').mkdir(parents=True)
+    (machine.folder / '.venv/bin/python').symlink_to('/nowhere/python')
+    assert machine.run()[0] == 0
+    assert machine.calls()[0].startswith('-m venv --clear')
+
+
+def test_half_installed_package_is_installed_again(machine):
+    packages = machine.folder / '.venv/lib/python3.11/site-packages'
+    machine.run()
+    (packages / 'whole-1.0.dist-info').mkdir()
+    (packages / 'whole-1.0.dist-info/INSTALLER').touch()
+    (packages / 'half-1.0.dist-info').mkdir()
+    machine.run()
+    assert [path.name for path in packages.iterdir()] == ['whole-1.0.dist-info']
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_stops_all_that_runs_and_the_next_run_goes_on(machine, number):
+    fault = machine.fault('torch==', 'echo $$ >"$STUB/pid"; sleep 60')
+    process = machine.start()
+    pid = machine.stub / 'pid'
+    while not (pid.exists() and pid.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert 'interrupted' in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+    fault.unlink()
+    assert machine.run()[0] == 0
+
+
+def test_two_at_a_time_take_turns(machine):
+    # The lock is the kernel's; the stub passes that call on to the real Python.
+    machine.fault('fcntl', f'exec "{sys.executable}" "$@"')
+    machine.fault('torch==', 'sleep 1')
+    first, second = machine.start(), machine.start()
+    said = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert first.returncode == second.returncode == 0
+    assert sum('waiting' in text for text in said) == 1
+    assert sum('torch==' in call for call in machine.calls()) == 1

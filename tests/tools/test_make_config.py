@@ -1,0 +1,95 @@
+"""The command line that checks a data set and writes a config for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'make_config.py'
+
+
+def _data(folder: Path) -> dict[str, Path]:
+    paths = {}
+    for split, number in (('train', 1), ('val', 2)):
+        images = folder / split
+        images.mkdir()
+        Image.new('RGB', (40, 30)).save(images / f'{number}.png')
+        box = {'bbox': [1, 1, 9, 9], 'area': 81, 'iscrowd': 0}
+        content = {
+            'images': [{'id': number, 'file_name': f'{number}.png', 'width': 40, 'height': 30}],
+            'annotations': [{'id': 1, 'image_id': number, 'category_id': 1, **box}],
+            'categories': [{'id': 1, 'name': 'cat'}],
+        }
+        paths[f'--{split}-json'] = folder / f'{split}.json'
+        paths[f'--{split}-json'].write_text(json.dumps(content))
+        paths[f'--{split}-images'] = images
+    return paths
+
+
+@pytest.fixture(scope='module')
+def tool() -> Any:
+    spec = importlib.util.spec_from_file_location('make_config', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _arguments(arguments: dict[str, Any]) -> list[str]:
+    return [str(item) for pair in arguments.items() for item in pair]
+
+
+def test_tool_writes_a_config_and_says_what_is_next(tmp_path: Path) -> None:
+    out = tmp_path / 'my.py'
+    arguments = {**_data(tmp_path), '--out': out, '--depth': 18, '--attention': 'se'}
+    command = [sys.executable, str(TOOL), *_arguments(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f'next: python tools/train.py {out}' in done.stdout
+    assert 'cat' in done.stdout
+    text = out.read_text()
+    assert "classes = ('cat',)" in text
+    assert '# Written by: python ' in text
+
+
+def test_tool_tells_problems_and_writes_nothing(
+    tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = _data(tmp_path), tmp_path / 'my.py'
+    (tmp_path / 'train' / '1.png').unlink()
+    with pytest.raises(SystemExit, match='2'):
+        tool.main(_arguments({**data, '--out': out, '--detector': 'mask-rcnn'}))
+    assert not out.exists()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4  # two files without masks, the missing image, the verdict
+    assert lines[-1] == f'make_config: {out} is not written, errors: 3'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'--base-channels': 20}, 'make_config: base_channels 20 must be a multiple of 16'),
+        ({'--pretrained': 'none.pth'}, 'no such file of weights'),
+        ({'--out': 'my.txt'}, 'must end in .py'),
+        ({'--attention': 'cbam'}, 'invalid choice'),
+        ({'--train-images': ''}, 'give --images, or both'),
+    ],
+)
+def test_tool_argument_errors(
+    tool: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    message: str,
+) -> None:
+    arguments = {**_data(tmp_path), '--out': tmp_path / 'my.py', **changes}
+    with pytest.raises(SystemExit, match='2'):
+        tool.main(_arguments(arguments))
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / 'my.py').exists()
