@@ -229,9 +229,10 @@ build_mmcv() {
     tar -xzf "$source.tar.gz" -C "$build/unpacked"
     mv "$build/unpacked/${source##*/}" "$source"
   fi
-  # PATH is for ninja. Debug symbols would make it half as long again.
+  # PATH is for ninja; debug symbols would make it half as long again; and pip's cache would hand out
+  # the wheel that this very folder gave before, whatever torch that was for.
   PATH=$venv/bin:$PATH CFLAGS=-g0 MMCV_WITH_OPS=1 MAX_JOBS=$jobs "$py" -m pip wheel \
-    --no-deps --no-build-isolation --use-pep517 -w "$build" "$source"
+    --no-deps --no-build-isolation --no-cache-dir --use-pep517 -w "$build" "$source"
   use_wheel "$build"/mmcv-*.whl
   mkdir -p "$wheels"
   mv "$build"/mmcv-*.whl "$wheels"

@@ -72,12 +72,17 @@ class DepthwiseNorm(nn.Module):
         return normalise(self.bn, self.conv(to_weight_dtype(x, self.conv.weight)))
 
 
+# A batch normalisation over fewer values than this says little about the data.
+FEW_VALUES = 8
+
+
 def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     """Apply a batch normalisation, also to a batch with one value per channel or none.
 
     A global gather leaves one value an image, so that in training a batch of one image has no
     variance; torch raises there, which would end an epoch whose last batch is a single image.
     The running statistics stand in. The same holds for N = 0, which would make them NaN.
+    Few values are normalised as they are, with a warning.
 
     Args:
         norm (nn.Module): A BatchNorm2d, or what it was converted to (SyncBatchNorm sees the
@@ -88,14 +93,16 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
         Tensor: (N, C, H, W).
     """
     values = x.shape[0] * x.shape[2] * x.shape[3]
-    if values > 1 or not (norm.training and isinstance(norm, nn.BatchNorm2d)):
+    if values >= FEW_VALUES or not (norm.training and isinstance(norm, nn.BatchNorm2d)):
         return norm(x)
-    if values == 1:
+    if values > 0:
         warnings.warn(
-            'a gate normalised a batch of one image with its running statistics; if every batch '
-            "is that small, use more images per GPU or the runner option sync_bn='torch'",
+            f'a gate in training normalises {values} value(s) per channel, too few to say much; '
+            "use more images per GPU, sync_bn='torch' on several GPUs, or gate_norm_eval=True",
             stacklevel=2,
         )
+    if values > 1:
+        return norm(x)
     return F.batch_norm(
         x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
     )

@@ -16,7 +16,7 @@ from .detection_metrics import detection_metrics
 from .experiment import Experiment
 from .pictures import draw_curves, draw_detections
 
-TRAIN_IMAGES, VAL_IMAGES = 400, 100
+TRAIN_IMAGES, VAL_IMAGES = 320, 100
 # Marks that are plain to see: the demo is short.
 SHAPES = ContextShapes(cue_marks=6, cue_size=20, cue_stripe=4, cue_contrast=180, cue_clearance=24)
 

@@ -5,3 +5,5 @@ _base_ = '../baseline/mask-rcnn_r50_fpn_2x_coco.py'
 model = dict(
     backbone=dict(attention=dict(type='ge_det.GatherExcite', variant='theta', extent='global'))
 )
+# The gates normalise one value an image: over the 16 images of all GPUs, not the 2 of each.
+sync_bn = 'torch'

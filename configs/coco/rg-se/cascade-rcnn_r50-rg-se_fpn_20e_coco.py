@@ -3,3 +3,5 @@
 _base_ = '../baseline/cascade-rcnn_r50_fpn_20e_coco.py'
 
 model = dict(backbone=dict(attention=dict(type='ge_det.ResolutionGuidedSE')))
+# The gates normalise one value an image: over the 16 images of all GPUs, not the 2 of each.
+sync_bn = 'torch'
