@@ -42,7 +42,7 @@ def __dir__() -> list[str]:
 
 try:
     from ge_det.weights.safe_types import register_safe_types
-except ImportError:
-    pass  # No torch or mmengine yet: nothing to load, and the doctor must still run.
+except Exception:
+    pass  # No working torch or mmengine: nothing to load, and the doctor must still run.
 else:
     register_safe_types()

@@ -212,6 +212,8 @@ def test_cached_wheel_that_does_not_fit_is_not_used(machine):
     assert status == 0
     assert 'setup: mmcv: that one does not fit here' in said
     assert any('compiling' in line for line in said)
+    # pip would find the wheel of this folder in its cache, also one built for another torch.
+    assert any('pip wheel' in call and '--no-cache-dir' in call for call in machine.calls())
     fault.unlink()
     # The wheel built is kept for the next environment on this machine.
     assert list((machine.stub / '.cache/ge_det').rglob('mmcv-2.1.0-*.whl'))

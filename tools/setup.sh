@@ -74,10 +74,11 @@ objects_compiled() {
   local plan
   plan=$(find "$build" -name build.ninja 2>/dev/null | head -n 1)
   [ -n "$plan" ] || return 0
-  echo ", $(find "$build" -name '*.o' | wc -l) of $(grep -c '^build .*\.o:' "$plan") objects compiled"
+  printf ', %d of %d objects compiled' \
+    "$(find "$build" -name '*.o' | wc -l)" "$(grep -c '^build .*\.o:' "$plan")"
 }
 
-# step TITLE COMMAND...: its output goes to the log; a sign of life every 20 s; one line if it fails.
+# step TITLE COMMAND...: output to the log, a sign of life every 20 s, one line if it fails.
 step() {
   local title=$1 begun=$SECONDS told=0 now from why
   shift
@@ -121,7 +122,7 @@ find_python() {
     "($("$candidate" -V 2>&1 | tail -n 1)): make PYTHON=/path/to/python3.11 setup"
 }
 
-# Who holds descriptor 9 holds the lock, so the last process of a set-up takes it along when it ends.
+# Who holds descriptor 9 holds the lock, so it ends with the last process of a set-up.
 take_turns() {
   local lock='import fcntl, sys; fcntl.flock(9, fcntl.LOCK_EX | int(sys.argv[1]) * fcntl.LOCK_NB)'
   exec 9>>"$log.lock"
@@ -169,7 +170,8 @@ swap_opencv() {
 # ---- mmcv and its ops ---------------------------------------------------------------------------
 
 mmcv_is_there() {
-  "$py" -c "import importlib.metadata as m; assert 'mmcv==' + m.version('mmcv') == '$mmcv'" 2>/dev/null
+  "$py" -c "import importlib.metadata as m; assert 'mmcv==' + m.version('mmcv') == '$mmcv'" \
+    2>/dev/null
 }
 
 # The question to ask a wheel: does one of its ops run with the torch in use?
@@ -229,8 +231,8 @@ build_mmcv() {
     tar -xzf "$source.tar.gz" -C "$build/unpacked"
     mv "$build/unpacked/${source##*/}" "$source"
   fi
-  # PATH is for ninja; debug symbols would make it half as long again; and pip's cache would hand out
-  # the wheel that this very folder gave before, whatever torch that was for.
+  # PATH is for ninja. Debug symbols would make it half as long again. And pip's cache would hand
+  # out the wheel that this very folder gave before, whatever torch that was for.
   PATH=$venv/bin:$PATH CFLAGS=-g0 MMCV_WITH_OPS=1 MAX_JOBS=$jobs "$py" -m pip wheel \
     --no-deps --no-build-isolation --no-cache-dir --use-pep517 -w "$build" "$source"
   use_wheel "$build"/mmcv-*.whl
