@@ -95,6 +95,6 @@ param_scheduler = [
 ]
 auto_scale_lr = dict(base_batch_size=8)
 default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(max_keep_ckpts=1), visualization=dict(draw=False)
+    logger=dict(interval=10), checkpoint=dict(max_keep_ckpts=2), visualization=dict(draw=False)
 )
 randomness = dict(seed=0)

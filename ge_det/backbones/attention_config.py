@@ -30,10 +30,11 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
             "dict(type='ge_det.SpatialGroupEnhance')"
         )
     kind = attention['type']
-    block: Any = kind if inspect.isclass(kind) else MODELS.get(kind)
-    if block is None:
+    block: Any = MODELS.get(kind) if isinstance(kind, str) else kind
+    is_gate = inspect.isclass(block) and 'in_channels' in inspect.signature(block).parameters
+    if not is_gate:
         known = ', '.join(f'ge_det.{name}' for name in sorted(_block_names()))
-        raise ValueError(f'attention type {kind!r} is unknown: ge_det has {known}')
+        raise ValueError(f'attention type {kind!r} is not a block: ge_det has {known}')
     parameters = inspect.signature(block).parameters
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     allowed = {name for name in parameters if name != 'in_channels'} | {'postfix'}
@@ -63,7 +64,10 @@ def attention_plugins(
     Raises:
         ValueError: If ``attention_stages`` is shorter than the backbone.
     """
-    if not isinstance(attention_stages, Sequence) or len(attention_stages) < num_stages:
+    are_bools = isinstance(attention_stages, (tuple, list)) and all(
+        isinstance(carries, bool) for carries in attention_stages
+    )
+    if not are_bools or len(attention_stages) < num_stages:
         raise ValueError(
             f'attention_stages={attention_stages!r} is not allowed: it must hold one bool for '
             f'each of the {num_stages} stages'

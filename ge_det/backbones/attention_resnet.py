@@ -10,10 +10,13 @@ from typing import Any
 from mmdet.models.backbones.resnet import BasicBlock, ResNet
 from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.logging import print_log
+from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import Self
 
+from ge_det.blocks import AttentionBlock
+from ge_det.blocks.base import check_choice
 from ge_det.registry import MODELS
 from ge_det.weights.checkpoint import CheckpointError
 from ge_det.weights.importing import (
@@ -36,10 +39,13 @@ class AttentionResNet(ResNet):
     between the two; unlike ``plugins=``, this takes one dict, works for ResNet-18 and 34, gives
     each stage the ``grid`` it needs, and treats new gates apart from pretrained ones:
 
-    A gate that no checkpoint filled is *fresh*. By default fresh gates learn, also inside
-    ``frozen_stages``, and their batch normalisation sees batch statistics, also with
-    ``norm_eval=True``, where it would otherwise run on mean 0 and variance 1 for ever. Gates that
-    the checkpoint filled follow the trunk: frozen with their stage, ``norm_eval`` respected.
+    A gate that ``pretrained`` (or the backbone's own ``init_cfg``) did not fill is *fresh*. By
+    default fresh gates learn, also inside ``frozen_stages``, and their batch normalisation sees
+    batch statistics, also with ``norm_eval=True``, where it would otherwise run on mean 0 and
+    variance 1 for ever. Gates that were filled follow the trunk: frozen with their stage,
+    ``norm_eval`` respected. A runner's ``load_from`` and ``resume`` change nothing in that; to
+    fine-tune from a whole detector with its gates as they are, set ``freeze_gates=True`` and
+    ``gate_norm_eval=True``.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
@@ -53,9 +59,9 @@ class AttentionResNet(ResNet):
             as plain modules for now, whatever the value. Defaults to True.
         freeze_gates (bool, optional): Whether gates inside ``frozen_stages`` are frozen.
             Defaults to None: those that were loaded are.
-        gate_norm_eval (bool, optional): Whether batch normalisation inside gates runs on its
-            running statistics in training. Defaults to None: as ``norm_eval`` says for gates that
-            were loaded, never for fresh ones.
+        gate_norm_eval (bool, optional): Whether batch normalisation inside gates that are not
+            frozen runs on its running statistics in training. Defaults to None: as ``norm_eval``
+            says for gates that were loaded, never for fresh ones.
         plugins (list[dict], optional): Further plugins, see mmdet's ResNet. Defaults to None.
         **resnet_kwargs: See mmdet's ResNet.
 
@@ -87,17 +93,24 @@ class AttentionResNet(ResNet):
         gate_norm_eval: bool | None = None,
         plugins: list[dict[str, Any]] | None = None,
         num_stages: int = 4,
+        frozen_stages: int = -1,
         **resnet_kwargs: Any,
     ) -> None:
-        if depth not in self.arch_settings:
-            raise ValueError(f'depth={depth!r} is not allowed: it must be 18, 34, 50, 101 or 152')
+        check_choice('depth', depth, tuple(self.arch_settings))
+        check_choice('frozen_stages', frozen_stages, tuple(range(-1, num_stages + 1)))
         plugins = list(plugins or [])
         if attention is not None:
             self._gate_class = attention_class(attention)
             position = 'after_conv2' if depth < 50 else 'after_conv3'
             plugins += attention_plugins(attention, attention_stages, num_stages, position)
         options = PretrainedOptions.parse(pretrained)
-        super().__init__(depth, num_stages=num_stages, plugins=plugins or None, **resnet_kwargs)
+        super().__init__(
+            depth,
+            num_stages=num_stages,
+            frozen_stages=frozen_stages,
+            plugins=plugins or None,
+            **resnet_kwargs,
+        )
         self.pretrained = options
         self.fused = fused
         self.freeze_gates = freeze_gates
@@ -117,14 +130,9 @@ class AttentionResNet(ResNet):
         return super().make_res_layer(**kwargs)
 
     def gates(self) -> dict[str, nn.Module]:
-        """The attention block of every unit by its name, such as ``'layer1.0.se_layer'``."""
-        if self._gate_class is None:
-            return {}
-        return {
-            name: module
-            for name, module in self.named_modules()
-            if isinstance(module, self._gate_class)
-        }
+        """The attention blocks by their names, such as ``'layer1.0.se_layer'``."""
+        kinds = (AttentionBlock, self._gate_class or AttentionBlock)
+        return {name: gate for name, gate in self.named_modules() if isinstance(gate, kinds)}
 
     def init_weights(self) -> None:
         """Initialise, then import ``pretrained``, then settle which gates are fresh."""
@@ -136,7 +144,13 @@ class AttentionResNet(ResNet):
         super().init_weights()
         if self.pretrained is not None:
             import_pretrained(self, self.pretrained)
+        forecast = {name for name in gates if self._is_frozen(name)}
         self._loaded_gates = frozenset(name for name in gates if self._covered.get(name))
+        if get_world_size() > 1 and forecast != {name for name in gates if self._is_frozen(name)}:
+            raise RuntimeError(
+                'which gates the weights fill was not known before the model was wrapped for '
+                'several GPUs; set freeze_gates=True or False in the backbone'
+            )
         self.train(self.training)
         self._log_gates(gates)
 
@@ -152,11 +166,18 @@ class AttentionResNet(ResNet):
         return self
 
     def _freeze_stages(self) -> None:
+        learning = [
+            gate
+            for name, gate in self.gates().items()
+            if self._stage_of(name) <= self.frozen_stages and not self._is_frozen(name)
+        ]
+        # As they were, not True: the user may have frozen some by hand.
+        flags = [(p, p.requires_grad) for gate in learning for p in gate.parameters()]
         super()._freeze_stages()
-        for name, gate in self.gates().items():
-            if self._stage_of(name) <= self.frozen_stages and not self._is_frozen(name):
-                gate.requires_grad_(True)
-                gate.train(self.training)
+        for parameter, flag in flags:
+            parameter.requires_grad = flag
+        for gate in learning:
+            gate.train(self.training)
 
     @staticmethod
     def _stage_of(gate_name: str) -> int:
@@ -178,20 +199,29 @@ class AttentionResNet(ResNet):
         DistributedDataParallel wraps the model before MMEngine initialises it and must not see a
         parameter become frozen afterwards.
         """
-        checkpoint = self.pretrained.checkpoint if self.pretrained else _pretrained_path(self)
+        source = self._pretrained_source()
         undecided = self.frozen_stages > 0 and self.freeze_gates is None and self.gates()
-        if checkpoint is None or not undecided:
+        if source is None or not undecided:
             return frozenset()
         state: dict[str, Tensor] = {}
         for ranks in (range(1), range(1, get_world_size())):  # One process downloads first.
             if get_rank() in ranks:
                 # A missing file is for init_weights to report; testing does without.
                 with suppress(CheckpointError):
-                    state = read_backbone_weights(checkpoint)
+                    state = read_backbone_weights(*source)
             barrier()
         return frozenset(
             name for name, gate in self.gates().items() if covers(state, gate, f'{name}.')
         )
+
+    def _pretrained_source(self) -> tuple[str, str | None] | None:
+        """File or URL, and the prefix of its keys, of ``pretrained`` or of MMEngine's init_cfg."""
+        if self.pretrained is not None:
+            return self.pretrained.checkpoint, None
+        for cfg in self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg or {}]:
+            if cfg.get('type') in ('Pretrained', PretrainedInit):
+                return cfg['checkpoint'], cfg.get('prefix')
+        return None
 
     def _log_gates(self, gates: dict[str, nn.Module]) -> None:
         if not any(list(gate.parameters()) for gate in gates.values()):
@@ -217,9 +247,3 @@ def _note_coverage(
 ) -> None:
     """Load hook: remember whether a checkpoint holds every tensor of a gate."""
     covered[name] = covers(state_dict, gate, prefix)
-
-
-def _pretrained_path(backbone: ResNet) -> str | None:
-    """Local path or URL of MMEngine's own ``init_cfg=dict(type='Pretrained', ...)``."""
-    cfg = backbone.init_cfg
-    return cfg.get('checkpoint') if isinstance(cfg, dict) else None

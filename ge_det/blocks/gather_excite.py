@@ -16,7 +16,7 @@ from ge_det.ops.gather_excite import (
 from ge_det.ops.two_stage_pool import pool_to_grid
 from ge_det.registry import MODELS
 
-from .base import AttentionBlock, check_choice
+from .base import AttentionBlock, check_choice, check_positive_int
 from .layers import DepthwiseNorm, ExcitationLayers, norm_tensors
 
 # Feature map sizes of a ResNet's four stages at the training resolution of 224 pixels.
@@ -71,6 +71,7 @@ class GatherExcite(AttentionBlock):
         super().__init__(in_channels)
         check_choice('variant', variant, ('theta_minus', 'theta', 'theta_plus'))
         check_choice('extent', extent, ('global', 2, 4, 8))
+        check_positive_int('ratio', ratio)
         self.variant = variant
         self.extent = extent
         self.grid: tuple[int, int] | None = None
@@ -147,7 +148,7 @@ class GatherExcite(AttentionBlock):
 def _check_grid(grid: Any, variant: str) -> tuple[int, int]:
     """Return ``grid`` as a tuple of two positive ints or raise a ValueError."""
     is_pair = isinstance(grid, (tuple, list)) and len(grid) == 2
-    if is_pair and all(isinstance(side, int) and side > 0 for side in grid):
+    if is_pair and all(type(side) is int and side > 0 for side in grid):
         return grid[0], grid[1]
     raise ValueError(
         f"grid={grid!r} is not allowed with variant={variant!r} and extent='global': it must be "

@@ -95,7 +95,7 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     values = x.shape[0] * x.shape[2] * x.shape[3]
     if values >= FEW_VALUES or not (norm.training and isinstance(norm, nn.BatchNorm2d)):
         return norm(x)
-    if values > 0:
+    if values > 0 and not torch.compiler.is_compiling():
         warnings.warn(
             f'a gate in training normalises {values} value(s) per channel, too few to say much; '
             "use more images per GPU, sync_bn='torch' on several GPUs, or gate_norm_eval=True",

@@ -9,7 +9,7 @@ from ge_det.ops.precision import to_weight_dtype
 from ge_det.ops.squeeze_excite import Excitation, squeeze, squeeze_excite_reference
 from ge_det.registry import MODELS
 
-from .base import AttentionBlock
+from .base import AttentionBlock, check_choice
 from .layers import hidden_channels
 
 
@@ -40,6 +40,7 @@ class SqueezeExcite(AttentionBlock):
     def __init__(self, in_channels: int, *, ratio: int = 16, bias: bool = True) -> None:
         super().__init__(in_channels)
         hidden = hidden_channels(in_channels, ratio)
+        check_choice('bias', bias, (True, False))
         self.conv1 = ConvModule(in_channels, hidden, 1, bias=bias, act_cfg=dict(type='ReLU'))
         self.conv2 = ConvModule(hidden, in_channels, 1, bias=bias, act_cfg=dict(type='Sigmoid'))
 

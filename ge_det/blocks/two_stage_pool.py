@@ -15,7 +15,7 @@ from ge_det.ops.two_stage_pool import (
 )
 from ge_det.registry import MODELS
 
-from .base import AttentionBlock, check_choice, check_positive_int
+from .base import AttentionBlock, check_choice
 from .layers import DepthwiseNorm, ExcitationLayers, init_default, norm_tensors, normalise
 
 
@@ -42,13 +42,14 @@ class SpatialPyramidSE(AttentionBlock):
         self, in_channels: int, *, levels: tuple[int, ...] = (1, 2, 4), ratio: int = 16
     ) -> None:
         super().__init__(in_channels)
-        if not isinstance(levels, (tuple, list)) or not levels or len(set(levels)) < len(levels):
+        are_ints = isinstance(levels, (tuple, list)) and all(
+            isinstance(level, int) and level > 0 for level in levels
+        )
+        if not are_ints or not levels or len(set(levels)) < len(levels):
             raise ValueError(
                 f'levels={levels!r} is not allowed: it must be a tuple of different positive '
                 'integers, such as (1, 2, 4)'
             )
-        for level in levels:
-            check_positive_int('levels', level)
         self.levels = tuple(levels)
         self.fuse = nn.ModuleList(
             nn.Conv2d(in_channels, in_channels, level, groups=in_channels) for level in self.levels
@@ -96,8 +97,9 @@ class ResolutionGuidedSE(AttentionBlock):
 
     Args:
         in_channels (int): Number of channels C.
-        grid (int): Descriptors per side: 8, 4, 2 or 1; :class:`AttentionResNet` fills it in.
-            Defaults to 8.
+        grid (int): Descriptors per side: 8, 4, 2 or 1 in stages one to four.
+            :class:`AttentionResNet` fills it in; as an mmdet plugin the block needs one entry a
+            stage. Defaults to 8.
         ratio (int): Reduction ratio of the subnetwork. Defaults to 16.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def run_demo(configs: Mapping[str, Path], work_dir: Path) -> dict[str, Metrics]:
     """
     files = SHAPES.write(work_dir / 'data', train=TRAIN_IMAGES, val=VAL_IMAGES)
     experiments = [
-        Experiment(label, config, work_dir / config.stem) for label, config in configs.items()
+        Experiment(label, config, work_dir / config.stem, tuple(files.values()))
+        for label, config in configs.items()
     ]
     for experiment in experiments:
         experiment.claim_work_dir()
@@ -64,11 +66,10 @@ def run_demo(configs: Mapping[str, Path], work_dir: Path) -> dict[str, Metrics]:
         lambda e: e.start_training(threads),
         lambda e: e.iterations_done() / e.total_iterations(TRAIN_IMAGES),
     )
-    _run_all(
-        'testing',
-        [e for e in experiments if not e.detections.is_file()],
-        lambda e: e.start_test(threads),
-    )
+    untested = [e for e in experiments if not e.is_tested()]
+    _run_all('testing', untested, lambda e: e.start_test(threads))
+    for experiment in untested:
+        experiment.keep_detections()
     results = {
         e.label: {
             group: detection_metrics(files['val'], e.detections, classes)
@@ -76,7 +77,7 @@ def run_demo(configs: Mapping[str, Path], work_dir: Path) -> dict[str, Metrics]:
         }
         for e in experiments
     }
-    (work_dir / 'metrics.json').write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+    (work_dir / 'metrics.json').write_text(to_json(results) + '\n', encoding='utf-8')
     (work_dir / 'table.txt').write_text(format_table(results) + '\n', encoding='utf-8')
     draw_curves({e.label: e.work_dir for e in experiments}, work_dir / 'curves.png')
     draw_detections(
@@ -86,6 +87,18 @@ def run_demo(configs: Mapping[str, Path], work_dir: Path) -> dict[str, Metrics]:
         work_dir / 'detections.png',
     )
     return results
+
+
+def to_json(results: Mapping[str, Metrics]) -> str:
+    """Metrics as JSON, null where there is no value."""
+    known = {
+        label: {
+            group: {name: None if math.isnan(value) else value for name, value in values.items()}
+            for group, values in metrics.items()
+        }
+        for label, metrics in results.items()
+    }
+    return json.dumps(known, indent=2)
 
 
 def format_table(results: Mapping[str, Metrics]) -> str:
@@ -112,6 +125,7 @@ def _run_all(
 ) -> None:
     """Run one step of some experiments side by side, with a sign of life."""
     processes = {experiment: start(experiment) for experiment in experiments}
+    before = {e: share_done(e) for e in experiments} if share_done else {}
     begin = told = time.monotonic()
     pause = 2 if sys.stderr.isatty() else 15
     try:
@@ -120,8 +134,8 @@ def _run_all(
             time.sleep(0.5)
             if time.monotonic() - told >= pause:
                 told = time.monotonic()
-                shares = {e.label: share_done(e) for e in experiments} if share_done else {}
-                _tell(title, shares, told - begin)
+                done = {e: share_done(e) for e in experiments} if share_done else {}
+                _tell(title, before, done, told - begin)
         _raise_failures(processes)
     finally:
         for process in processes.values():
@@ -137,18 +151,25 @@ def _raise_failures(processes: Mapping[Experiment, subprocess.Popen[bytes]]) -> 
             raise experiment.failure()
 
 
-def _tell(title: str, shares: Mapping[str, float], seconds: float) -> None:
+def _tell(
+    title: str,
+    before: Mapping[Experiment, float],
+    done: Mapping[Experiment, float],
+    seconds: float,
+) -> None:
     """Overwrite one line of a terminal, or add a line to a log."""
     parts = [f'{title}: {_minutes(seconds)} min gone']
-    parts += [f'{label} {share:.0%}' for label, share in shares.items()]
-    slowest = min(shares.values(), default=0)
-    if slowest > 0.02:
-        parts.append(f'about {_minutes(seconds / slowest - seconds)} min left')
-    is_terminal = sys.stderr.isatty()
+    parts += [f'{experiment.label} {share:.0%}' for experiment, share in done.items()]
+    # An earlier session may have done a share of the work.
+    speeds = {e: (share - before[e]) / seconds for e, share in done.items() if share < 1}
+    if speeds and min(speeds.values()) > 0:
+        left = max((1 - done[e]) / speed for e, speed in speeds.items())
+        parts.append(f'about {_minutes(left)} min left')
     line = ', '.join(parts)
-    print(
-        f'\r{line:<78}' if is_terminal else line, end='' if is_terminal else '\n', file=sys.stderr
-    )
+    if sys.stderr.isatty():
+        print(f'\r{line:<78}', end='', file=sys.stderr, flush=True)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _minutes(seconds: float) -> str:

@@ -38,11 +38,13 @@ class Experiment:
         label (str): Name in tables and pictures.
         config (Path): Config file for mmdet's tools.
         work_dir (Path): Checkpoints, logs and results.
+        inputs (tuple[Path, ...]): Files that the result depends on beside the config.
     """
 
     label: str
     config: Path
     work_dir: Path
+    inputs: tuple[Path, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -55,22 +57,24 @@ class Experiment:
         return self.work_dir / 'test.bbox.json'
 
     def fingerprint(self) -> str:
-        """Hash of the resolved config, so that results of another config are not mistaken."""
-        text = _read_config(self.config).pretty_text
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """Hash of the resolved config and the inputs, to tell results of others apart."""
+        digest = hashlib.sha256(repr(_read_config(self.config).to_dict()).encode())
+        for file in self.inputs:
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:16]
 
     def claim_work_dir(self) -> None:
-        """Make the work dir, or check that it belongs to this config.
+        """Make the work dir, or check that it belongs to this config and these inputs.
 
         Raises:
-            ExperimentError: If it holds the run of another config.
+            ExperimentError: If it holds another run.
         """
         self.work_dir.mkdir(parents=True, exist_ok=True)
-        note, own = self.work_dir / 'config.sha256', self.fingerprint()
+        note, own = self.work_dir / 'fingerprint', self.fingerprint()
         if note.exists() and note.read_text().strip() != own:
             raise ExperimentError(
-                f'{self.work_dir} holds a run of an older {self.config.name}; '
-                'move or delete that folder to run the new one'
+                f'{self.work_dir} holds a run of another {self.config.name} or other data; '
+                'move or delete that folder to run this one'
             )
         note.write_text(own + '\n')
 
@@ -81,8 +85,18 @@ class Experiment:
         return config.train_cfg.max_epochs * batches
 
     def is_trained(self) -> bool:
-        """Whether the last checkpoint of the schedule is there."""
-        return self._final_checkpoint().is_file()
+        """Whether the last checkpoint of the schedule is there, and whole."""
+        # MMEngine writes this note after the checkpoint it names.
+        note, final = self.work_dir / 'last_checkpoint', self._final_checkpoint()
+        return note.is_file() and Path(note.read_text()).name == final.name and final.is_file()
+
+    def is_tested(self) -> bool:
+        """Whether the detections of the final checkpoint are there."""
+        return self.detections.is_file()
+
+    def keep_detections(self) -> None:
+        """Accept what a finished test wrote; an interrupted one leaves only a part."""
+        self._unfinished_detections().rename(self.detections)
 
     def iterations_done(self) -> int:
         """Iterations reported so far."""
@@ -94,7 +108,7 @@ class Experiment:
 
     def start_test(self, threads: int) -> subprocess.Popen[bytes]:
         """Start the evaluation of the final checkpoint in the background."""
-        prefix = self.detections.with_name('test')
+        prefix = self._unfinished_detections().with_name('test-unfinished')
         return self._start(
             'test',
             str(self._final_checkpoint()),
@@ -109,6 +123,9 @@ class Experiment:
         """What went wrong, by the last line of the log."""
         lines = self.log.read_text(errors='replace').strip().splitlines() or ['no output']
         return ExperimentError(f'{self.label}: {lines[-1]} (all of it: {self.log})')
+
+    def _unfinished_detections(self) -> Path:
+        return self.work_dir / 'test-unfinished.bbox.json'
 
     def _final_checkpoint(self) -> Path:
         epochs = _read_config(self.config).train_cfg.max_epochs

@@ -78,7 +78,11 @@ def grid_mean(x: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def nearest(coarse: Tensor, height: int, width: int) -> Tensor:
-    """Nearest-neighbour up-sampling: position (i, j) reads cell (floor(ih/H), floor(jw/W))."""
+    """Nearest-neighbour up-sampling: position (i, j) reads cell (floor(ih/H), floor(jw/W)).
+
+    torch computes the quotient in floating point, which at a few sizes falls one cell short where
+    it is whole (16 to 122, position 61).
+    """
     h, w = coarse.shape[2:]
     return _from_positions(
         height, width, lambda i, j: coarse[:, :, i * h // height, j * w // width]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -34,10 +32,9 @@ def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
         CheckpointError: If the file is missing, cannot be downloaded, holds anything but plain
             data, or no state dict.
     """
-    unreadable = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
     try:
         content = _load(checkpoint)
-    except unreadable as error:
+    except Exception as error:  # A damaged file can make the unpickler raise anything.
         raise CheckpointError(f'{checkpoint}: {_cause(checkpoint, error)}') from error
     return _find_state_dict(checkpoint, content)
 
@@ -95,12 +92,7 @@ def _find_state_dict(checkpoint: str, content: Any) -> dict[str, Tensor]:
             content = content[name]
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{checkpoint}: holds {type(content).__name__}, not a state dict')
-    state = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    state = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
     if not state:
         raise CheckpointError(f'{checkpoint}: holds no weights')
     return state
-
-
-def exists_locally(checkpoint: str) -> bool:
-    """Whether reading ``checkpoint`` needs no network."""
-    return not is_url(checkpoint) and Path(checkpoint).is_file()

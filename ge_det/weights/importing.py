@@ -63,16 +63,30 @@ class PretrainedOptions:
                 f'pretrained does not take {", ".join(sorted(unknown))}; it takes '
                 f'{", ".join(known)}'
             )
+        if not isinstance(options.get('strict', True), bool):
+            raise ValueError(f'strict={options["strict"]!r} is not allowed: it must be a bool')
         return cls(**options)
 
 
-def read_backbone_weights(checkpoint: str) -> dict[str, Tensor]:
+def read_backbone_weights(checkpoint: str, prefix: str | None = None) -> dict[str, Tensor]:
     """Read a file or URL and keep the backbone's weights, under a plain backbone's names.
 
+    Args:
+        checkpoint (str): Path or http(s) URL.
+        prefix (str, optional): What stands before the backbone's keys. Defaults to None: found
+            by itself.
+
+    Returns:
+        dict[str, Tensor]: Tensors by name.
+
     Raises:
-        CheckpointError: If it cannot be read.
+        CheckpointError: If the file cannot be read.
     """
-    return backbone_state_dict(read_state_dict(checkpoint))
+    state = read_state_dict(checkpoint)
+    if prefix is None:
+        return backbone_state_dict(state)
+    prefix = prefix if prefix.endswith('.') else f'{prefix}.'
+    return {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
 
 
 def covers(state: Mapping[str, Tensor], module: nn.Module, prefix: str) -> bool:

@@ -125,38 +125,6 @@ def test_checkpoints_move_between_attention_and_plugins(name):
         torch.testing.assert_close(a, b)
 
 
-PLUGIN_BACKBONES = {
-    'ResNet': dict(type='ResNet', depth=50, base_channels=16),
-    'ResNeXt': dict(type='ResNeXt', depth=50, base_channels=16, groups=4, base_width=4),
-    'Res2Net': dict(type='Res2Net', depth=50, base_channels=16, scales=2, base_width=26),
-    'RegNet': dict(
-        type='RegNet', arch=dict(w0=24, wa=24.48, wm=2.54, group_w=16, depth=22, bot_mul=1.0)
-    ),
-    'ResNeSt': dict(type='ResNeSt', depth=50, base_channels=16, radix=2, reduction_factor=4),
-}
-
-
-@pytest.mark.parametrize('backbone', PLUGIN_BACKBONES)
-@pytest.mark.parametrize('name', [name for name in ATTENTION if name != 'none'])
-def test_every_block_is_a_plugin_of_mmdets_backbones(name, backbone):
-    attention = dict(ATTENTION[name], postfix='')
-    if name == 'sge':
-        attention['groups'] = 8  # RegNet's widths are multiples of 8
-    if name in ('ge-theta', 'ge-theta-plus'):
-        attention['grid'] = (7, 7)
-    plugins = [dict(cfg=attention, position='after_conv3')]
-    model = MMDET_MODELS.build(dict(PLUGIN_BACKBONES[backbone], plugins=plugins, norm_eval=False))
-    model.init_weights()
-    outs = model(torch.randn(2, 3, 64, 64))
-    sum(out.mean() for out in outs).backward()
-    abbreviation = {'ge': 'ge', 'se': 'se_layer', 'sge': 'sge', 'sp': 'sp_se', 'rg': 'rg_se'}
-    gates = [
-        p for key, p in model.named_parameters() if f'.{abbreviation[name.split("-")[0]]}.' in key
-    ]
-    assert bool(gates) == (not name.startswith('ge-theta-minus'))
-    assert all(p.grad is not None for p in gates)
-
-
 def test_scoped_type_needs_no_import():
     code = (
         'from mmdet.registry import MODELS\n'
@@ -238,10 +206,20 @@ def test_activation_checkpointing_gives_the_same_gradients(depth):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(depth=51), 'depth=51 .* 18, 34, 50, 101 or 152'),
+        (dict(depth=51), 'depth=51 .* 18, 34, 50, 101, 152'),
+        (dict(depth='50'), "depth='50' .* 18, 34, 50, 101, 152"),
+        (dict(depth=[50]), r'depth=\[50\] .* 18, 34, 50, 101, 152'),
+        (dict(frozen_stages=5), 'frozen_stages=5 .* -1, 0, 1, 2, 3, 4'),
+        (dict(attention=dict(type=3)), 'type 3 is not a block'),
+        (dict(attention=dict(type='ge_det.AttentionResNet')), 'is not a block'),
+        (dict(attention=ATTENTION['se'], attention_stages='none'), "attention_stages='none'"),
+        (dict(pretrained=dict(checkpoint='a', strict='no')), "strict='no' .* bool"),
         (dict(attention='se'), "attention='se' .* dict with a type"),
         (dict(attention=dict(ratio=4)), 'attention=.* dict with a type'),
-        (dict(attention=dict(type='ge_det.SE')), "type 'ge_det.SE' is unknown: .*SqueezeExcite"),
+        (
+            dict(attention=dict(type='ge_det.SE')),
+            "type 'ge_det.SE' is not a block: .*SqueezeExcite",
+        ),
         (
             dict(attention=dict(type='ge_det.SqueezeExcite', variant='theta', extent=8)),
             'SqueezeExcite does not take extent, variant; it takes bias, postfix, ratio',

@@ -1,6 +1,8 @@
 """What is initialised, frozen and normalised how, for fresh gates and for loaded ones."""
 
 import math
+import os
+import socket
 
 import pytest
 import torch
@@ -95,13 +97,53 @@ def test_the_user_decides_over_the_default(gated_file, choice):
     assert all(norm.training is not choice for norm in gate_norms(backbone))
 
 
-def test_loading_a_checkpoint_to_resume_does_not_make_fresh_gates_loaded(trunk_file, gated_file):
+def test_loading_a_checkpoint_to_resume_does_not_make_fresh_gates_loaded(trunk_file):
     backbone = prepared(trunk_file)
     saved = backbone.state_dict()
     backbone.load_state_dict(saved)
     backbone.train()
     assert is_learning(backbone, 1)
     assert all(norm.training for norm in gate_norms(backbone))
+
+
+@pytest.mark.parametrize('frozen', ['all', 'gates'])
+def test_what_the_user_freezes_by_hand_stays_frozen(frozen):
+    backbone = AttentionResNet(50, attention=SP_SE, **FROZEN)
+    for module in backbone.gates().values() if frozen == 'gates' else [backbone]:
+        module.requires_grad_(False)
+    backbone.eval()
+    backbone.train()
+    gates = backbone.gates().values()
+    assert not any(p.requires_grad for gate in gates for p in gate.parameters())
+
+
+def test_gates_given_as_plugins_are_gates_too():
+    plugins = [dict(cfg=SP_SE, position='after_conv3')]
+    backbone = AttentionResNet(50, plugins=plugins, **FROZEN)
+    backbone.init_weights()
+    backbone.train()
+    assert len(backbone.gates()) == 16
+    assert is_learning(backbone, 1)
+    assert all(norm.training for norm in gate_norms(backbone))
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(deep_stem=True, avg_down=True),
+        dict(norm_cfg=dict(type='GN', num_groups=4)),
+        dict(style='caffe'),
+        dict(with_cp=True, frozen_stages=1),
+    ],
+    ids=lambda kwargs: next(iter(kwargs)),
+)
+def test_options_of_mmdets_resnet(kwargs):
+    backbone = AttentionResNet(50, attention=SP_SE, base_channels=16, **kwargs)
+    backbone.init_weights()
+    outs = backbone.train()(torch.randn(2, 3, 64, 64))
+    sum(out.square().mean() for out in outs).backward()
+    gate = next(iter(backbone.gates().values()))
+    assert all(p.grad.isfinite().all() for p in gate.parameters())
 
 
 def test_modes_return_the_backbone():
@@ -159,14 +201,12 @@ def test_log_says_which_gates_are_fresh(trunk_file, capsys, monkeypatch):
     ]
 
 
-def _train_two_steps(rank, world_size, port, checkpoint, queue):
-    import os
-
+def _train_two_steps(rank, world_size, port, kwargs, queue):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.distributed.init_process_group('gloo', rank=rank, world_size=world_size)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    backbone = AttentionResNet(50, attention=SP_SE, pretrained=checkpoint, **FROZEN)
+    backbone = AttentionResNet(50, attention=SP_SE, **kwargs, **FROZEN)
     wrapped = nn.parallel.DistributedDataParallel(backbone)  # MMEngine wraps before it initialises
     backbone.init_weights()
     backbone.train()
@@ -181,15 +221,21 @@ def _train_two_steps(rank, world_size, port, checkpoint, queue):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize('kind', ['trunk_file', 'gated_file'])
-def test_distributed_training_without_unused_parameters(kind, request):
-    checkpoint = request.getfixturevalue(kind)
+@pytest.mark.parametrize('kind', ['trunk', 'gated', 'gated-init-cfg'])
+def test_distributed_training_without_unused_parameters(kind, trunk_file, gated_file):
+    kwargs = {
+        'trunk': dict(pretrained=trunk_file),
+        'gated': dict(pretrained=gated_file),
+        'gated-init-cfg': dict(
+            init_cfg=[dict(type='Pretrained', checkpoint=gated_file, prefix='backbone.')]
+        ),
+    }[kind]
     context = torch.multiprocessing.get_context('spawn')
     queue = context.SimpleQueue()
-    port = 29500 + torch.randint(0, 2000, ()).item()
-    torch.multiprocessing.spawn(
-        _train_two_steps, args=(2, port, checkpoint, queue), nprocs=2, join=True
-    )
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_train_two_steps, args=(2, port, kwargs, queue), nprocs=2)
     (total, learning), other = queue.get(), queue.get()
     assert (total, learning) == other
-    assert learning == (kind == 'trunk_file')
+    assert learning == (kind == 'trunk')

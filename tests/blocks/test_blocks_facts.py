@@ -164,6 +164,23 @@ def test_ge_initialisation_is_the_authors():
     assert not block.excite.up.bias.any()
 
 
+def test_se_initialisation_is_kaiming_by_fan_out():
+    block = SqueezeExcite(1024)
+    block.init_weights()
+    assert block.conv1.conv.weight.std().item() == pytest.approx(math.sqrt(2 / 64), rel=0.05)
+    assert block.conv2.conv.weight.std().item() == pytest.approx(math.sqrt(2 / 1024), rel=0.05)
+    assert not block.conv1.conv.bias.any()
+    assert not block.conv2.conv.bias.any()
+
+
+def test_rg_se_initialisation_has_default_kernels_and_zero_biases():
+    block = ResolutionGuidedSE(256, grid=8)
+    assert block.fuse.conv.weight.abs().max().item() == pytest.approx(1 / 8, rel=0.05)
+    assert block.excite.down.weight.abs().max().item() == pytest.approx(1 / 16, rel=0.05)
+    assert not block.excite.down.bias.any()
+    assert not block.excite.up.bias.any()
+
+
 def test_two_stage_initialisation_has_zero_biases_and_default_kernels():
     block = SpatialPyramidSE(256)
     for level, conv in zip(block.levels, block.fuse, strict=True):
@@ -199,7 +216,11 @@ def test_init_weights_restores_a_fresh_block(name):
         (lambda: GatherExcite(64, variant='theta', grid=56), r'grid=56 .* \(height, width\)'),
         (lambda: GatherExcite(8, variant='theta_plus', extent=2), 'ratio=16 .* in_channels=8'),
         (lambda: SpatialPyramidSE(64, levels=()), r'levels=\(\) .*'),
-        (lambda: SpatialPyramidSE(64, levels=(1, 0)), 'levels=0 .* positive integer'),
+        (lambda: SpatialPyramidSE(64, levels=(1, 0)), r'levels=\(1, 0\) .* positive integers'),
+        (lambda: SpatialPyramidSE(64, levels=([1], 2)), r'levels=\(\[1\], 2\) .*'),
+        (lambda: SqueezeExcite(64, bias='no'), "bias='no' .* True, False"),
+        (lambda: GatherExcite(64, ratio=0), 'ratio=0 .* positive integer'),
+        (lambda: GatherExcite(64, variant='theta', grid=(True, True)), r'grid=\(True, True\)'),
         (lambda: SpatialPyramidSE(64, levels=4), 'levels=4 .*'),
         (lambda: ResolutionGuidedSE(64, grid=3), 'grid=3 .* 8, 4, 2, 1'),
     ],

@@ -1,10 +1,14 @@
 """Blocks against their literal references, in float64, with gradients."""
 
+import copy
+import pickle
 import warnings
 
 import pytest
 import torch
 from block_cases import BLOCKS, CHANNELS, random_block
+
+from ge_det.ops import gather_average, pool_to_grid, squeeze
 
 # Square, odd, wide, the training grid itself, smaller than every extent, a line, a single position.
 SIZES = [(8, 8), (9, 7), (3, 17), (5, 4), (2, 3), (1, 6), (1, 1)]
@@ -146,13 +150,24 @@ def test_autocast(name):
     torch.testing.assert_close(y, expected, atol=5e-2, rtol=5e-2)
 
 
-@each_block
-def test_large_half_precision_values_do_not_overflow(name):
-    # Sums over these features exceed float16's 65504; their means do not.
-    block = BLOCKS[name](CHANNELS).half().eval()
-    x = torch.full((1, CHANNELS, 32, 32), 200.0, dtype=torch.float16)
-    x[..., ::2, :] = -100
-    assert block(x).isfinite().all()
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
+def test_statistics_of_half_precision_are_float32(dtype):
+    x = features(9, 7, dtype=dtype)
+    assert squeeze(x).dtype == torch.float32
+    assert gather_average(x, 'global').dtype == torch.float32
+    assert gather_average(x, 8).dtype == torch.float32
+    assert pool_to_grid(x, (4, 4)).dtype == torch.float32
+    assert pool_to_grid(x, (9, 7)).dtype == torch.float32
+
+
+def test_sge_similarities_do_not_overflow_half_precision():
+    block = BLOCKS['sge'](CHANNELS).half()
+    torch.nn.init.ones_(block.weight)
+    x = torch.full((1, CHANNELS, 32, 32), 400.0, dtype=torch.float16)
+    x[..., ::2, :] = -100  # similarities of 2 * 400 * 150 exceed 65504
+    y = block(x)
+    assert y.isfinite().all()
+    torch.testing.assert_close(y.float(), block.float()(x.float()), rtol=2e-3, atol=1e-3)
 
 
 @each_block
@@ -162,3 +177,24 @@ def test_dynamo_captures_the_whole_block(name):
     x = features(9, 7, dtype=torch.float32)
     compiled = torch.compile(block, backend='eager', fullgraph=True)
     torch.testing.assert_close(compiled(x), block(x))
+
+
+@each_block
+def test_dynamo_captures_training_on_few_values(name):
+    torch._dynamo.reset()
+    block = random_block(name, torch.float32).train()
+    x = features(9, 7, batch=2, dtype=torch.float32)
+    expected = copy.deepcopy(block)(x)
+    compiled = torch.compile(block, backend='eager', fullgraph=True)
+    torch.testing.assert_close(compiled(x), expected)
+
+
+@each_block
+def test_sync_batch_norm_takes_the_place_of_batch_norm(name):
+    block = random_block(name, torch.float32).eval()
+    x = features(9, 7, dtype=torch.float32)
+    expected = block(x)
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(block)
+    assert not any(type(m) is torch.nn.BatchNorm2d for m in converted.modules())
+    torch.testing.assert_close(converted(x), expected)
+    assert pickle.loads(pickle.dumps(converted)).state_dict().keys() == block.state_dict().keys()

@@ -1,5 +1,6 @@
 """The demo's own parts; that it runs as a whole is its own `make demo`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,40 @@ def test_progress_and_completion(tmp_path):
     assert total == 2 * config.train_cfg.max_epochs
     assert experiment.iterations_done() == 0
     assert not experiment.is_trained()
-    (tmp_path / f'epoch_{config.train_cfg.max_epochs}.pth').touch()
+    final = tmp_path / f'epoch_{config.train_cfg.max_epochs}.pth'
+    final.touch()
+    assert not experiment.is_trained()  # MMEngine may still be writing it
+    (tmp_path / 'last_checkpoint').write_text(str(final))
     assert experiment.is_trained()
+
+
+def test_an_interrupted_test_is_no_result(tmp_path):
+    experiment = Experiment('a', PLAIN, tmp_path)
+    (tmp_path / 'test-unfinished.bbox.json').write_text('[]')
+    assert not experiment.is_tested()
+    experiment.keep_detections()
+    assert experiment.is_tested()
+
+
+def test_other_data_are_another_run(tmp_path):
+    data = tmp_path / 'train.json'
+    data.write_text('{}')
+    experiment = Experiment('a', PLAIN, tmp_path / 'run', (data,))
+    experiment.claim_work_dir()
+    data.write_text('[]')
+    with pytest.raises(ExperimentError, match='other data'):
+        experiment.claim_work_dir()
+
+
+def test_json_has_null_where_there_is_no_value():
+    text = demo.to_json({'plain': {'all': {'AP': 0.5, 'APl': float('nan')}}})
+    assert json.loads(text) == {'plain': {'all': {'AP': 0.5, 'APl': None}}}
+
+
+def test_time_left_counts_this_session_only(tmp_path, capsys):
+    experiment = Experiment('a', PLAIN, tmp_path)
+    demo._tell('training', {experiment: 0.5}, {experiment: 0.75}, 60)
+    assert capsys.readouterr().err == 'training: 1:00 min gone, a 75%, about 1:00 min left\n'
 
 
 def test_a_failed_step_names_its_last_line(tmp_path):

@@ -114,8 +114,22 @@ class Evil:
         (lambda p: torch.save(dict(state_dict=Evil()), p), r'could run code.*mkdir'),
         (lambda p: p.write_bytes(pickle.dumps(Evil())), r'could run code|not a readable'),
         (lambda p: p.mkdir(), 'not a readable checkpoint'),
+        (lambda p: p.write_bytes(b'\x80\x02.'), 'not a readable checkpoint'),
+        (lambda p: torch.save({0: torch.ones(1)}, p), 'holds no weights'),
     ],
-    ids=['missing', 'empty', 'html', 'cut', 'list', 'no-weights', 'evil', 'evil-pickle', 'folder'],
+    ids=[
+        'missing',
+        'empty',
+        'html',
+        'cut',
+        'list',
+        'no-weights',
+        'evil',
+        'evil-pickle',
+        'folder',
+        'stub',
+        'numbers',
+    ],
 )
 def test_unreadable_files_give_one_line(write, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
