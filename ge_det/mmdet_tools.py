@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
@@ -64,8 +65,47 @@ def run_tool(name: str) -> None:
         script = find_script(name)
         load_safely()
         tool = runpy.run_path(str(script), run_name=f'mmdet_tools_{name}')
-        check_arguments(tool['parse_args']())
+        args = tool['parse_args']()
+        check_arguments(args)
+        checkpoint = getattr(args, 'checkpoint', None) or _checkpoint_to_resume(args)
+        check_model(args.config, getattr(args, 'cfg_options', None), checkpoint)
     runpy.run_path(str(script), run_name='__main__')
+
+
+def check_model(
+    config: str, cfg_options: dict[str, Any] | None = None, checkpoint: str | None = None
+) -> None:
+    """Build a config's model without memory, and see that a checkpoint is of that model.
+
+    Args:
+        config (str): Path of the config.
+        cfg_options (dict, optional): Changes to it. Defaults to None.
+        checkpoint (str, optional): Path or URL of a checkpoint. Defaults to None.
+
+    Raises:
+        ToolError: If the model has a wrong argument, or the checkpoint is of another model.
+    """
+    from ge_det.preflight import build_without_memory, check_fits
+
+    try:
+        model = build_without_memory(config, cfg_options)
+        if checkpoint is not None:
+            check_fits(model, checkpoint)
+    except ValueError as error:
+        raise ToolError(' '.join(str(error).split())) from error
+
+
+def _checkpoint_to_resume(args: argparse.Namespace) -> str | None:
+    from mmengine.runner import find_latest_checkpoint
+
+    resume = getattr(args, 'resume', None)
+    if resume != 'auto':
+        return resume
+    work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem)
+    if not (work_dir / 'last_checkpoint').is_file():
+        return None
+    found: str | None = find_latest_checkpoint(str(work_dir))
+    return found
 
 
 @contextmanager
@@ -118,6 +158,17 @@ def check_file(path: str | None, what: str) -> None:
     if path is None or '://' in path or Path(path).expanduser().is_file():
         return
     raise ToolError(f'{path}: no such {what} file; check the path')
+
+
+def check_image(path: str) -> None:
+    """Raise a ToolError if a file is not an image; only its header is read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path):
+            pass
+    except OSError as error:
+        raise ToolError(f'{path}: not an image that can be read; leave it out') from error
 
 
 def _wants_amp(args: argparse.Namespace) -> bool:

@@ -175,8 +175,8 @@ class UserConfig:
         positive = {'num_images': self.num_images, 'epochs': self.epochs, 'lr': self.lr}
         positive |= {'batch_size': self.batch_size, 'scale': min(self.scale)}
         for name, value in positive.items():
-            if value is not None and not value > 0:
-                raise ValueError(f'{name} must be greater than 0')
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f'{name} {value} must be a number greater than 0')
         if self.workers < 0:
             raise ValueError('workers must not be below 0')
         for name in ('train_json', 'val_json', 'train_images', 'val_images'):

@@ -52,8 +52,11 @@ def write_config(
     if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
         raise ValueError(f'{checkpoint}: no such file of weights; check --pretrained')
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(config_text(options, command), encoding='utf-8')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(config_text(options, command), encoding='utf-8')
+    except OSError as error:
+        raise ValueError(f'{out}: cannot be written ({error}); give another --out') from error
     return out
 
 

@@ -6,13 +6,15 @@ Example:
 """
 
 import argparse
+import os
 from collections.abc import Sequence
-from pickle import UnpicklingError
 
 import ge_det  # noqa: F401  Makes MMEngine's checkpoints loadable the safe way.
 from ge_det.mmdet_tools import (
     ToolError,
     check_file,
+    check_image,
+    check_model,
     find_images,
     load_safely,
     one_line_errors,
@@ -45,15 +47,21 @@ def infer(args: argparse.Namespace) -> None:
     images = find_images(args.images)
     check_file(args.config, 'config')
     check_file(args.checkpoint, 'checkpoint')
+    for image in images:
+        check_image(image)
+    if not 0 <= args.score_thr <= 1:
+        raise ToolError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
+    try:
+        os.makedirs(args.out, exist_ok=True)
+    except OSError as error:
+        raise ToolError(f'--out {args.out}: not a folder that can be made ({error})') from error
     load_safely()
+
+    check_model(args.config, checkpoint=args.checkpoint)
 
     from mmdet.apis import DetInferencer  # Slow to import, so after the checks.
 
-    try:
-        inferencer = DetInferencer(args.config, args.checkpoint, device=args.device)
-    except UnpicklingError as error:
-        text = 'refused, it holds more than weights and loading it could run code'
-        raise ToolError(f'{args.checkpoint}: {text}') from error
+    inferencer = DetInferencer(args.config, args.checkpoint, device=args.device)
     results = inferencer(
         images, out_dir=args.out, pred_score_thr=args.score_thr, no_save_pred=not args.json
     )

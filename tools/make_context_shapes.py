@@ -99,6 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f'make_context_shapes.py: error: {error}', file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print('make_context_shapes.py: interrupted; run it again and it goes on', file=sys.stderr)
+        return 130
     for split, file in files.items():
         print(summary(split, file), end='\n\n')
     print(f'{args.out} is complete')

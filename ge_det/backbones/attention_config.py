@@ -42,7 +42,8 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
     if unknown and not takes_anything:
         raise ValueError(
             f'attention: {block.__name__} does not take {", ".join(sorted(unknown))}; '
-            f'it takes {", ".join(sorted(allowed))}'
+            f'it takes {", ".join(sorted(allowed))}. To change the block of a config that sets '
+            'others, write attention=dict(_delete_=True, type=...) in a config of your own'
         )
     return block
 
@@ -62,12 +63,13 @@ def attention_plugins(
         list[dict]: One entry for each chosen stage, since a block may depend on the stage.
 
     Raises:
-        ValueError: If ``attention_stages`` is shorter than the backbone.
+        ValueError: If ``attention_stages`` is not one bool for each stage.
     """
     are_bools = isinstance(attention_stages, (tuple, list)) and all(
         isinstance(carries, bool) for carries in attention_stages
     )
-    if not are_bools or len(attention_stages) < num_stages:
+    # Four, the default, also serves a backbone of fewer stages.
+    if not are_bools or len(attention_stages) not in (num_stages, 4):
         raise ValueError(
             f'attention_stages={attention_stages!r} is not allowed: it must hold one bool for '
             f'each of the {num_stages} stages'

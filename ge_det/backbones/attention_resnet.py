@@ -98,6 +98,9 @@ class AttentionResNet(ResNet):
     ) -> None:
         check_choice('depth', depth, tuple(self.arch_settings))
         check_choice('frozen_stages', frozen_stages, tuple(range(-1, num_stages + 1)))
+        check_choice('fused', fused, (True, False))
+        check_choice('freeze_gates', freeze_gates, (None, True, False))
+        check_choice('gate_norm_eval', gate_norm_eval, (None, True, False))
         plugins = list(plugins or [])
         if attention is not None:
             self._gate_class = attention_class(attention)

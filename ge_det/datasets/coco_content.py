@@ -55,6 +55,7 @@ def check_content(coco: CocoFile, for_evaluation: bool, with_masks: bool) -> lis
         list[Problem]: Errors and warnings, none if the file is fine.
     """
     problems = [*_repeated(coco), *_dangling(coco), *_sizes(coco), *_boxes(coco), *_areas(coco)]
+    problems += [*_crowds(coco), *_normalised(coco)]
     if with_masks:
         problems += _masks(coco, for_evaluation)
     if not for_evaluation:
@@ -114,6 +115,10 @@ def _has_size(image: Record) -> bool:
     return all(isinstance(side, (int, float)) and side > 0 for side in sides)
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
 def _is_box(box: Any) -> bool:
     return isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) for v in box)
 
@@ -153,11 +158,26 @@ def _boxes(coco: CocoFile) -> Iterator[Problem]:
 
 
 def _areas(coco: CocoFile) -> Iterator[Problem]:
-    empty = [a for a in coco.annotations if not a['area'] > 0]
+    empty = [a for a in coco.annotations if not (_is_number(a['area']) and a['area'] > 0)]
     fix = 'mmdet does not train on them: write width * height or the area of the mask'
     yield from cases(
-        'warning', coco.path, 'annotations with an area of zero', empty, _annotation, fix
+        'warning', coco.path, 'annotations whose area is not above zero', empty, _annotation, fix
     )
+
+
+def _crowds(coco: CocoFile) -> Iterator[Problem]:
+    odd = [a for a in coco.annotations if a.get('iscrowd', 0) not in (0, 1, None)]
+    yield from cases('error', coco.path, '"iscrowd" that is not 0 or 1', odd, _annotation, 'fix it')
+    if all(a.get('iscrowd') or a.get('ignore') for a in coco.annotations):
+        text = 'every box is a crowd region or to be ignored; nothing can be learned or measured'
+        yield Problem('error', f'{coco.path}: {text}; set "iscrowd": 0 and drop "ignore"')
+
+
+def _normalised(coco: CocoFile) -> Iterator[Problem]:
+    boxes = [a['bbox'] for a in coco.annotations if _is_box(a['bbox'])]
+    if boxes and all(max(box) <= 1 for box in boxes):
+        text = 'no box reaches beyond 1: they are shares of the image'
+        yield Problem('error', f'{coco.path}: {text}; multiply them by its width and height')
 
 
 def _masks(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
@@ -169,6 +189,14 @@ def _masks(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
         return
     absent = [a for a in coco.annotations if not a.get('segmentation')]
     malformed = [a for a in given if not _is_mask(a['segmentation'])]
+    sizes = {image['id']: [image['height'], image['width']] for image in coco.images}
+    foreign = [
+        a
+        for a in given
+        if isinstance(a['segmentation'], dict)
+        and _is_mask(a['segmentation'])
+        and list(a['segmentation']['size']) != sizes.get(a['image_id'])
+    ]
     # Training ignores such polygons; pycocotools takes four numbers for a box and refuses two.
     level = 'error' if for_evaluation else 'warning'
     short = [a for a in given if _is_mask(a['segmentation']) and _is_short(a['segmentation'])]
@@ -176,7 +204,18 @@ def _masks(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
     wanted = (
         ('error', 'annotations without a segmentation', absent, 'add them or remove these objects'),
         ('error', 'segmentations of another form than COCO', malformed, form),
-        (level, 'segmentations with a polygon of under three points', short, 'remove the polygon'),
+        (
+            'error',
+            'RLE masks of another size than the image',
+            foreign,
+            'take the size of the image',
+        ),
+        (
+            level,
+            'segmentations with a polygon of under three points or an odd number of values',
+            short,
+            'remove the polygon',
+        ),
     )
     for level, what, found, fix in wanted:
         yield from cases(level, coco.path, what, found, _annotation, fix)

@@ -81,8 +81,8 @@ def read_coco(path: PathType) -> CocoFile:
     if not path.is_file():
         raise CocoError(f'{path}: no such file; check the path')
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+        content = json.loads(path.read_text(encoding='utf-8-sig'))
+    except (ValueError, RecursionError) as error:
         raise CocoError(f'{path}: not valid JSON ({error}); export it again') from error
     if not isinstance(content, dict):
         raise CocoError(
@@ -91,6 +91,7 @@ def read_coco(path: PathType) -> CocoFile:
         )
     for key in FIELDS:
         _check_list(path, content, key)
+        _check_names(path, content[key], key)
     return CocoFile(path, *(content[key] for key in FIELDS))
 
 
@@ -102,6 +103,19 @@ def _check_list(path: Path, content: Record, key: str) -> None:
         raise CocoError(f'{path}: not COCO annotations: "{key}" must be a list of objects')
     if not records:
         raise CocoError(f'{path}: the list of {key} is empty; nothing can be learned or measured')
+
+
+def _check_names(path: Path, records: list[Record], key: str) -> None:
+    """Ids are numbers or texts and names are texts, or every later check would stumble."""
+    for record in records:
+        for name in ('id', 'image_id', 'category_id', 'file_name', 'name'):
+            allowed = (str,) if 'name' in name else (str, int)
+            value = record.get(name)
+            if value is not None and name in FIELDS[key] and not isinstance(value, allowed):
+                raise CocoError(
+                    f'{path}: {key} with "{name}" {value!r:.40}; it must be '
+                    f'{"a text" if "name" in name else "a whole number"}'
+                )
 
 
 def cases(

@@ -114,12 +114,20 @@ def _remove_set(folder: Path) -> None:
 
 
 def _finished(images: Path, file: Path, manifest: dict[str, Any], count: int) -> bool:
-    """Whether the split was written to the end and no picture went missing since."""
+    """Whether the split was written to the end and no picture was lost or damaged since."""
     found = _read_json(file)
     if found is None or found.get('info', {}).get('spec') != manifest:
         return False
     paths = [images / image['file_name'] for image in found['images']]
-    return len(paths) == count and all(p.is_file() and p.stat().st_size for p in paths)
+    return len(paths) == count and all(_is_whole_png(path) for path in paths)
+
+
+def _is_whole_png(path: Path) -> bool:
+    """Whether a file begins and ends as a PNG does."""
+    if not path.is_file():
+        return False
+    content = path.read_bytes()
+    return content.startswith(b'\x89PNG') and b'IEND' in content[-12:]
 
 
 def _write_split(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -32,6 +33,10 @@ def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
         CheckpointError: If the file is missing, cannot be downloaded, holds anything but plain
             data, or no state dict.
     """
+    if not is_url(checkpoint):
+        if '://' in checkpoint or not checkpoint:
+            raise CheckpointError(f'{checkpoint!r}: must be a path or an http(s) URL')
+        checkpoint = str(Path(checkpoint).expanduser())
     try:
         content = _load(checkpoint)
     except Exception as error:  # A damaged file can make the unpickler raise anything.
@@ -79,6 +84,13 @@ def _cause(checkpoint: str, error: Exception) -> str:
         )
     if isinstance(error, FileNotFoundError):
         return 'there is no such file'
+    if not is_url(checkpoint) and Path(checkpoint).is_file():
+        with open(checkpoint, 'rb') as file:
+            start = file.read(64).lstrip().lower()
+        if not start:
+            return 'the file is empty; fetch it again'
+        if start.startswith((b'<', b'version https://git-lfs')):
+            return 'a web page or a git-lfs pointer instead of weights; fetch the file itself'
     if 'Weights only load failed' in text:
         unsupported = [line for line in text.splitlines() if 'GLOBAL' in line or 'global' in line]
         detail = unsupported[0].strip() if unsupported else 'not a file of plain weights'

@@ -110,10 +110,11 @@ def import_pretrained(backbone: GatedBackbone, options: PretrainedOptions) -> No
     fresh = tuple(f'{name}.' for name, gate in gates.items() if not covers(state, gate, f'{name}.'))
     wanted = {k: v for k, v in backbone.state_dict().items() if not k.startswith(fresh)}
     problems = _problems(state, wanted, tuple(f'{layer}.' for layer in backbone.res_layers))
-    if problems and options.strict:
+    nothing_fits = not set(state) & set(wanted)
+    if problems and (options.strict or nothing_fits):
+        hint = '' if nothing_fits else '. strict=False beside the checkpoint loads what fits'
         raise CheckpointError(
-            f'{options.checkpoint} does not fit this backbone: {"; ".join(problems)}. '
-            'strict=False beside the checkpoint loads what fits'
+            f'{options.checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
         )
     matched = {
         key: state[key]
@@ -143,7 +144,7 @@ def _problems(
     if not set(state) & set(wanted):
         return [
             f"none of its {len(state)} names is a ResNet's (the first is {next(iter(state))!r}); "
-            "is it another architecture or another library's file?"
+            'it is of another architecture or from another library'
         ]
     problems = []
     unfit = [key for key, value in wanted.items() if not _fits(state, key, value)]

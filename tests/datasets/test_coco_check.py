@@ -46,6 +46,9 @@ def _drop(kind: str, index: int, key: str) -> Callable[[Data], None]:
 
 
 FAULTS = {
+    'odd crowd': (_set('annotations', 0, 'iscrowd', '0'), '"iscrowd" that is not 0 or 1: 1'),
+    'id is a list': (_set('annotations', 0, 'id', [1]), '"id" [1]; it must be a whole number'),
+    'file name is a number': (_set('images', 0, 'file_name', 5), '"file_name" 5; it must be'),
     'image id twice': (_set('images', 1, 'id', 1), 'image ids used twice: 1 (first: 1)'),
     'annotation id twice': (_set('annotations', 2, 'id', 1), 'annotation ids used twice: 1'),
     'category id twice': (_set('categories', 1, 'id', 5), 'category ids used twice: 1'),
@@ -111,7 +114,7 @@ def test_evaluation_needs_iscrowd_and_training_does_not(folder: Folder) -> None:
 WARNINGS = {
     'file twice': (_set('images', 1, 'file_name', '1.png'), 'image files listed twice: 1'),
     'sliver': (_set('annotations', 0, 'bbox', [9, 9, 0.5, 5]), 'under one pixel wide or high: 1'),
-    'no area': (_set('annotations', 0, 'area', 0), 'annotations with an area of zero: 1'),
+    'no area': (_set('annotations', 0, 'area', 0), 'annotations whose area is not above zero: 1'),
     'empty image': (_set('annotations', 1, 'image_id', 1), 'images without a box: 1 (first: 2.png'),
     'empty class': (
         _set('annotations', 1, 'category_id', 5),
@@ -144,7 +147,8 @@ def test_masks_are_looked_at_only_when_needed(folder: Folder) -> None:
         ([], 'annotations without a segmentation: 1'),
         ([1, 2, 3, 4, 5, 6], 'of another form than COCO: 1'),
         ({'counts': [1, 2]}, 'of another form than COCO: 1'),
-        ([[1, 2, 3, 4]], 'polygon of under three points: 1'),
+        ([[1, 2, 3, 4]], 'polygon of under three points or an odd number of values: 1'),
+        ({'counts': [9], 'size': [3, 3]}, 'RLE masks of another size than the image: 1'),
     ],
 )
 def test_masks_of_the_wrong_form(folder: Folder, segmentation: Any, expected: str) -> None:
@@ -159,3 +163,15 @@ def test_crowd_regions_are_not_counted_as_boxes(folder: Folder) -> None:
     report = folder.check(with_masks=True)
     assert report.problems == []
     assert report.train is not None and report.train.boxes_per_class() == {'cat': 1, 'dog': 1}
+
+
+def test_boxes_in_shares_of_the_image_are_told(folder: Folder) -> None:
+    for annotation in folder.train['annotations']:
+        annotation['bbox'] = [0.1, 0.1, 0.5, 0.5]
+    assert any('they are shares of the image' in line for line in folder.lines())
+
+
+def test_nothing_but_crowd_regions_is_an_error(folder: Folder) -> None:
+    for annotation in folder.train['annotations']:
+        annotation['iscrowd'] = 1
+    assert any('every box is a crowd region' in line for line in folder.lines())

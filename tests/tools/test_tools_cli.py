@@ -133,8 +133,10 @@ def test_the_script_runs_as_main_with_the_arguments_untouched(
         '    raise SystemExit(sys.argv[1:] != [__import__("os").environ["WANTED"], "--flag"])\n'
     )
     monkeypatch.setattr(mmdet_tools, 'find_script', lambda name: script)
-    monkeypatch.setenv('WANTED', __file__)
-    assert run(monkeypatch, 'train', __file__, '--flag') == 0
+    config = tmp_path / 'config.py'
+    config.write_text("model = dict(type='FPN', in_channels=[8], out_channels=8, num_outs=1)\n")
+    monkeypatch.setenv('WANTED', str(config))
+    assert run(monkeypatch, 'train', str(config), '--flag') == 0
 
 
 def test_the_script_of_a_wheel_and_of_an_editable_install(
@@ -212,6 +214,7 @@ def test_images_that_cannot_be_drawn(tmp_path: Path) -> None:
         ('none.png --config {file} --checkpoint {file} --out out', 'none.png: no such image'),
         ('{file} --config none.py --checkpoint {file} --out out', 'none.py: no such config file'),
         ('{file} --config {file} --checkpoint none.pth --out out', 'none.pth: no such checkpoint'),
+        ('{file} --config {file} --checkpoint {file} --out out', 'py: not an image'),
         ('--config {file} --checkpoint {file} --out out', 'arguments are required: IMAGE'),
     ],
 )

@@ -83,7 +83,11 @@ def test_a_trunk_that_does_not_fit_is_an_error(make, message, tmp_path):
     with pytest.raises(CheckpointError, match=message) as caught:
         imported(path)
     assert '\n' not in str(caught.value)
-    imported(path, strict=False)
+    if 'none of its' in message:
+        with pytest.raises(CheckpointError, match=message):
+            imported(path, strict=False)
+    else:
+        imported(path, strict=False)
 
 
 def test_gates_of_another_ratio_stay_fresh_and_are_an_error(tmp_path):
@@ -106,8 +110,11 @@ class Evil:
     ('write', 'message'),
     [
         (lambda p: None, 'no such file'),
-        (lambda p: p.write_bytes(b''), 'not a readable checkpoint|refused'),
-        (lambda p: p.write_text('<!DOCTYPE html><html>404</html>'), 'refused|not a readable'),
+        (lambda p: p.write_bytes(b''), 'the file is empty'),
+        (
+            lambda p: p.write_text('<!DOCTYPE html><html>404</html>'),
+            'web page or a git-lfs pointer',
+        ),
         (lambda p: torch.save(state(), p) or p.write_bytes(p.read_bytes()[:5000]), 'not a read'),
         (lambda p: torch.save([1, 2], p), 'holds list, not a state dict'),
         (lambda p: torch.save(dict(epoch=3), p), 'holds no weights'),
