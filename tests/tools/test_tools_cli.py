@@ -222,5 +222,5 @@ def test_infer_errors_are_one_line(
     capsys: pytest.CaptureFixture[str], arguments: str, message: str
 ) -> None:
     with pytest.raises(SystemExit, match='2'):
-        load_tool('infer').main(arguments.format(file=__file__).split())
+        load_tool('infer').main([part.format(file=__file__) for part in arguments.split()])
     assert message in capsys.readouterr().err.splitlines()[-1]
