@@ -93,6 +93,8 @@ def check_model(
             check_fits(model, checkpoint)
     except ValueError as error:
         raise ToolError(' '.join(str(error).split())) from error
+    except Exception as error:  # A model of others that the meta device cannot hold, say.
+        print(f'the model is not checked beforehand ({type(error).__name__}: {error})')
 
 
 def _checkpoint_to_resume(args: argparse.Namespace) -> str | None:

@@ -67,3 +67,9 @@ def test_a_config_without_a_model(tmp_path):
     (tmp_path / 'empty.py').write_text('x = 1\n')
     with pytest.raises(ToolError, match='there is no model in it'):
         check_model(str(tmp_path / 'empty.py'))
+
+
+def test_what_cannot_be_checked_is_left_to_the_tool(tmp_path, capsys):
+    (tmp_path / 'odd.py').write_text("model = dict(type='ResNet', depth=50, no_such_argument=1)\n")
+    check_model(str(tmp_path / 'odd.py'))
+    assert 'not checked beforehand (TypeError' in capsys.readouterr().out
