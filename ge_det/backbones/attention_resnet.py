@@ -147,9 +147,9 @@ class AttentionResNet(ResNet):
         super().init_weights()
         if self.pretrained is not None:
             import_pretrained(self, self.pretrained)
-        forecast = {name for name in gates if self._is_frozen(name)}
+        forecast = self._frozen_gates()
         self._loaded_gates = frozenset(name for name in gates if self._covered.get(name))
-        if get_world_size() > 1 and forecast != {name for name in gates if self._is_frozen(name)}:
+        if get_world_size() > 1 and forecast != self._frozen_gates():
             raise RuntimeError(
                 'which gates the weights fill was not known before the model was wrapped for '
                 'several GPUs; set freeze_gates=True or False in the backbone'
@@ -162,10 +162,9 @@ class AttentionResNet(ResNet):
         super().train(mode)
         if mode:
             for name, gate in self.gates().items():
-                running = self._norm_eval_of(name) or self._is_frozen(name)
                 for module in gate.modules():
                     if isinstance(module, _BatchNorm):
-                        module.train(not running)
+                        module.train(not self._norm_eval_of(name))
         return self
 
     def _freeze_stages(self) -> None:
@@ -191,7 +190,12 @@ class AttentionResNet(ResNet):
             return False
         return gate_name in self._loaded_gates if self.freeze_gates is None else self.freeze_gates
 
+    def _frozen_gates(self) -> list[str]:
+        return [name for name in self.gates() if self._is_frozen(name)]
+
     def _norm_eval_of(self, gate_name: str) -> bool:
+        if self._is_frozen(gate_name):
+            return True
         if self.gate_norm_eval is not None:
             return self.gate_norm_eval
         return self.norm_eval and gate_name in self._loaded_gates
@@ -230,12 +234,12 @@ class AttentionResNet(ResNet):
         if not any(list(gate.parameters()) for gate in gates.values()):
             return
         fresh = [name for name in gates if name not in self._loaded_gates]
-        frozen = [name for name in gates if self._is_frozen(name)]
-        running = [name for name in gates if self._norm_eval_of(name) or self._is_frozen(name)]
+        running = [name for name in gates if self._norm_eval_of(name)]
         print_log(
             f'AttentionResNet: {len(gates) - len(fresh)} gates loaded, {len(fresh)} fresh; '
-            f'{len(frozen)} frozen; batch normalisation, where gates have it, on running '
-            f'statistics in {len(running)} and on batch statistics in {len(gates) - len(running)}',
+            f'{len(self._frozen_gates())} frozen; batch normalisation, where gates have it, on '
+            f'running statistics in {len(running)} and on batch statistics in '
+            f'{len(gates) - len(running)}',
             logger='current',
         )
 
