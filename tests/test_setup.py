@@ -37,6 +37,9 @@ case "$*" in
     tar -czf .venv/mmcv-build/mmcv-2.1.0.tar.gz -C "$STUB" mmcv-2.1.0
     ;;
   "-m pip wheel"*) touch .venv/mmcv-build/mmcv-2.1.0-cp311-cp311-any.whl "$STUB/built" ;;
+  *--target*)
+    mkdir -p .venv/peers.part/torchvision-0.28.0.dist-info .venv/peers.part/timm-1.0.31.dist-info
+    ;;
   *"m.version('mmcv')"*) [ -e "$STUB/has-mmcv" ] ;;
   *sys.version_info\\[:2\\]*) echo 3.11 ;;
   -) cat >/dev/null ;;
@@ -120,6 +123,7 @@ def test_bare_machine_then_nothing_to_do(machine):
         '-m pip wheel',
         '-m pip install',  # mmcv
         '-m pip install',  # the rest
+        '-m pip install',  # torchvision and timm, aside
     ]
 
     begun = time.time()
@@ -244,6 +248,53 @@ def test_half_installed_package_is_installed_again(machine):
     (packages / 'half-1.0.dist-info').mkdir()
     machine.run()
     assert [path.name for path in packages.iterdir()] == ['whole-1.0.dist-info']
+
+
+def test_peers_that_cannot_be_fetched_are_told_of_and_done_without(machine):
+    fault = machine.fault('--target', 'echo "ERROR: No matching distribution"; exit 1')
+    status, said, complaint = machine.run()
+    assert (status, complaint) == (0, [])
+    (told,) = (line for line in said if 'peers: not there' in line)
+    assert 'ERROR: No matching distribution' in told
+    assert 'tools/train_classifier.py needs a torchvision' in told
+    assert said[-1].startswith('setup: ready')
+    assert machine.run()[1] == said[-1:]  # No second try by itself.
+
+    fault.unlink()
+    (machine.folder / '.venv/ge_det-ready').unlink()
+    machine.calls()
+    assert machine.run()[0] == 0
+    assert sum('--target' in call for call in machine.calls()) == 1
+
+
+def test_half_fetched_peers_are_fetched_again(machine):
+    fault = machine.fault(
+        '--target', 'mkdir -p .venv/peers.part/torchvision-0.28.0.dist-info; exit 1'
+    )
+    machine.run()
+    assert not (machine.folder / '.venv/peers').exists()
+    fault.unlink()
+    (machine.folder / '.venv/ge_det-ready').unlink()
+    machine.run()
+    assert len(list((machine.folder / '.venv/peers').iterdir())) == 2
+
+
+def test_peers_stay_until_they_are_gone_or_others_are_asked_for(machine):
+    machine.run()
+    (machine.folder / '.venv/ge_det-ready').unlink()
+    machine.calls()
+    machine.run()
+    assert not any('--target' in call for call in machine.calls())
+
+    shutil.rmtree(machine.folder / '.venv/peers')
+    machine.run()
+    assert any('--target' in call for call in machine.calls())
+
+    project = machine.folder / 'pyproject.toml'
+    project.write_text(project.read_text().replace('timm==1.0.31', 'timm==1.0.32'))
+    machine.run()
+    (call,) = (call for call in machine.calls() if '--target' in call)
+    assert call.endswith('torchvision==0.28.0 timm==1.0.32')
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

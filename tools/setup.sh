@@ -15,6 +15,7 @@ py=$venv/bin/python
 log=$root/work_dirs/setup.log
 stamp=$venv/ge_det-ready
 build=$venv/mmcv-build
+peers=$venv/peers
 
 pinned() { grep -o "\"$1[<>=][^\"]*" pyproject.toml | head -n 1 | tr -d '"'; }
 torch=torch==2.13.0
@@ -40,6 +41,7 @@ fingerprint() {
     "$py" -VV
     cat pyproject.toml tools/setup.sh
     ls "$venv"/lib/python3*/site-packages | grep -F .dist-info || true
+    ls "$peers" || true
   } 2>&1 | cksum
 }
 
@@ -80,7 +82,14 @@ objects_compiled() {
 
 # step TITLE COMMAND...: output to the log, a sign of life every 20 s, one line if it fails.
 step() {
-  local title=$1 begun=$SECONDS told=0 now from why
+  try_step "$@"
+  [ -z "$why" ] || die "$1: $why (all of it: $log)"
+}
+
+# The same for a step that can be done without: it only leaves the reason for a failure in $why. As
+# the left side of && or || its command would no longer stop at the first error.
+try_step() {
+  local title=$1 begun=$SECONDS told=0 now from
   shift
   say "$title"
   from=$(wc -l <"$log")
@@ -96,11 +105,12 @@ step() {
       say "$(printf '  %d:%02d min' $((now / 60)) $((now % 60)))$(objects_compiled)"
     fi
   done
+  why=
   if wait "$job"; then job='' && return; fi
   job=''
   why=$(tail -n "+$((from + 1))" "$log" |
     grep -aE '^ *(ERROR|error|[A-Za-z]+Error)\b|FAIL|fatal error' | tail -n 1 || true)
-  die "$title: ${why:-it ended with an error} (all of it: $log)"
+  why=${why:-it ended with an error}
 }
 
 # ---- the environment ----------------------------------------------------------------------------
@@ -165,6 +175,26 @@ swap_opencv() {
   pip uninstall -y opencv-python
   pip install --no-deps --force-reinstall "opencv-python-headless==$version"
   "$py" -c 'import cv2'
+}
+
+# ---- torchvision and timm, aside ----------------------------------------------------------------
+
+get_peers() {
+  local wanted
+  wanted=("$(pinned torchvision)" "$(pinned timm)")
+  [ -d "$peers/${wanted[0]/==/-}.dist-info" ] && [ -d "$peers/${wanted[1]/==/-}.dist-info" ] &&
+    return
+  try_step "peers: ${wanted[*]}, into a folder of their own" fill_peers "${wanted[@]}"
+  [ -z "$why" ] ||
+    say "peers: not there ($why); the tests against mmpretrain's and timm's models are skipped," \
+      "and tools/train_classifier.py needs a torchvision. To try again: rm '$stamp'"
+}
+
+# Under its name only when whole, so that an interrupted one is not taken for it.
+fill_peers() {
+  rm -rf "$peers" "$peers.part"
+  pip install --no-deps --target "$peers.part" "$@"
+  mv "$peers.part" "$peers"
 }
 
 # ---- mmcv and its ops ---------------------------------------------------------------------------
@@ -266,6 +296,7 @@ if ! mmcv_runs; then
   step 'mmcv: its ops do not run; do the packages below it?' "$py" -c 'import torch, mmengine'
   get_mmcv mmcv_runs
 fi
+get_peers
 step 'check: every piece, as python -m ge_det.doctor does' "$py" ge_det/doctor.py
 
 fingerprint >"$stamp"
