@@ -79,6 +79,17 @@ class AttentionBlock(nn.Module, ABC):
                 f'got {tuple(x.shape)}'
             )
 
+    def make_constant(self) -> Tensor | None:
+        """Zero the weights that end the gate, so that it no longer depends on its input.
+
+        It still learns: those weights receive a gradient, and the others once those have moved.
+
+        Returns:
+            Tensor | None: The value of the gate in each channel, (C,); None, with nothing changed,
+            if the gate has no such weights.
+        """
+        return None
+
     @classmethod
     def stage_kwargs(cls, stage: int, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments that depend on the stage of a ResNet a block stands in.

@@ -17,7 +17,7 @@ from ge_det.ops.two_stage_pool import pool_to_grid
 from ge_det.registry import MODELS
 
 from .base import AttentionBlock, check_choice, check_positive_int
-from .layers import DepthwiseNorm, ExcitationLayers, norm_tensors
+from .layers import DepthwiseNorm, ExcitationLayers, constant_gate, norm_tensors
 
 # Feature map sizes of a ResNet's four stages at the training resolution of 224 pixels.
 STAGE_GRIDS = ((56, 56), (28, 28), (14, 14), (7, 7))
@@ -131,6 +131,14 @@ class GatherExcite(AttentionBlock):
         for index, step in enumerate(self._steps()):
             x = step(x if index == 0 else torch.relu(x))
         return torch.relu(x) if self.variant == 'theta_plus' else x
+
+    def make_constant(self) -> Tensor | None:
+        """θ: the last normalisation's weight = 0; θ⁺: W2 = 0; θ⁻ has no weights."""
+        if self.variant == 'theta_minus':
+            return None
+        return constant_gate(
+            self.excite.up if self.variant == 'theta_plus' else self._steps()[-1].bn
+        )
 
     def reference(self, x: Tensor) -> Tensor:
         """Literal gather, excite and interpolation."""

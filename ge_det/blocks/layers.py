@@ -108,6 +108,15 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     )
 
 
+@torch.no_grad()
+def constant_gate(last: nn.Conv2d | nn.BatchNorm2d) -> Tensor:
+    """Zero the weight of a gate's last layer and return sigmoid(bias), (C,)."""
+    nn.init.zeros_(last.weight)
+    channels = last.weight.shape[0]
+    bias = last.weight.new_zeros(channels) if last.bias is None else last.bias
+    return torch.sigmoid(bias)
+
+
 def norm_tensors(norm: nn.BatchNorm2d) -> Norm:
     """Parameters, statistics and mode of a batch normalisation."""
     mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)

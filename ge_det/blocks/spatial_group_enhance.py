@@ -57,6 +57,13 @@ class SpatialGroupEnhance(AttentionBlock):
         group_gate = spatial_group_gate(x, self.weight, self.bias).to(x.dtype)
         return group_gate.repeat_interleave(self.in_channels // self.groups, 1)
 
+    @torch.no_grad()
+    def make_constant(self) -> Tensor:
+        """gamma = 0, as it starts: the gate is sigmoid(beta)."""
+        nn.init.zeros_(self.weight)
+        group_gate = torch.sigmoid(self.bias.flatten())
+        return group_gate.repeat_interleave(self.in_channels // self.groups)
+
     def reference(self, x: Tensor) -> Tensor:
         """Literal group by group, position by position."""
         return spatial_group_reference(x, self.weight, self.bias)

@@ -10,7 +10,7 @@ from ge_det.ops.squeeze_excite import Excitation, squeeze, squeeze_excite_refere
 from ge_det.registry import MODELS
 
 from .base import AttentionBlock, check_choice
-from .layers import hidden_channels
+from .layers import constant_gate, hidden_channels
 
 
 @MODELS.register_module()
@@ -56,6 +56,10 @@ class SqueezeExcite(AttentionBlock):
         """Channel gate (N, C, 1, 1)."""
         z = to_weight_dtype(squeeze(x), self.conv1.conv.weight)
         return self.conv2(self.conv1(z)).to(x.dtype)
+
+    def make_constant(self) -> Tensor:
+        """W2 = 0: the gate is the sigmoid of the second bias."""
+        return constant_gate(self.conv2.conv)
 
     def reference(self, x: Tensor) -> Tensor:
         """Literal equations 2 to 4."""

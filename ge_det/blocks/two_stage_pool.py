@@ -16,7 +16,14 @@ from ge_det.ops.two_stage_pool import (
 from ge_det.registry import MODELS
 
 from .base import AttentionBlock, check_choice
-from .layers import DepthwiseNorm, ExcitationLayers, init_default, norm_tensors, normalise
+from .layers import (
+    DepthwiseNorm,
+    ExcitationLayers,
+    constant_gate,
+    init_default,
+    norm_tensors,
+    normalise,
+)
 
 
 @MODELS.register_module()
@@ -75,6 +82,10 @@ class SpatialPyramidSE(AttentionBlock):
         ]
         z = torch.relu(normalise(self.bn, torch.stack(terms).sum(0)))
         return torch.sigmoid(self.excite(z)).to(x.dtype)
+
+    def make_constant(self) -> Tensor:
+        """W2 = 0: the gate is the sigmoid of the second bias."""
+        return constant_gate(self.excite.up)
 
     def reference(self, x: Tensor) -> Tensor:
         """Literal pools and fusion."""
@@ -136,6 +147,10 @@ class ResolutionGuidedSE(AttentionBlock):
         if self.grid > 1:
             z = self.fuse(z)
         return torch.sigmoid(self.excite(torch.relu(z))).to(x.dtype)
+
+    def make_constant(self) -> Tensor:
+        """W2 = 0: the gate is the sigmoid of the second bias."""
+        return constant_gate(self.excite.up)
 
     def reference(self, x: Tensor) -> Tensor:
         """Literal pools and fusion."""
