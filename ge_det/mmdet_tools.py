@@ -1,7 +1,8 @@
 """Run mmdet's own command-line tools, with clear errors first and safe loading of checkpoints.
 
 ``tools/train.py`` and ``tools/test.py`` are mmdet's scripts by construction, flags included: the
-script that mmdet was installed with is found and run. Nothing of it is copied.
+script that mmdet was installed with is found and run. Nothing of it is copied. So is mmpretrain's,
+for classifiers, by ``tools/train_classifier.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib.util
 import os
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,50 +24,64 @@ class ToolError(ValueError):
     """Something about a command line that is wrong; the message is one line."""
 
 
-def find_script(name: str) -> Path:
-    """Path of one of mmdet's tools.
+def find_script(name: str, package: str = 'mmdet') -> Path:
+    """Path of one of mmdet's or mmpretrain's tools.
 
     Args:
         name (str): Its name without suffix, such as ``'train'``.
+        package (str): Whose tool it is. Defaults to 'mmdet'.
 
     Returns:
-        Path: The packaged script, or the repository's where mmdet is installed for editing.
+        Path: The packaged script, or the repository's where the package is installed for editing.
 
     Raises:
-        ToolError: If mmdet is not installed or came without its tools.
+        ToolError: If the package is not installed or came without its tools.
     """
-    spec = importlib.util.find_spec('mmdet')
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ToolError('mmdet is not installed here; `python -m ge_det.doctor` says how')
-    package = Path(spec.origin).parent
+        # The doctor can do without the other.
+        how = '`python -m ge_det.doctor` says how' if package == 'mmdet' else 'run tools/setup.sh'
+        raise ToolError(f'{package} is not installed here; {how}')
+    folder = Path(spec.origin).parent
     candidates = (
-        package / '.mim' / 'tools' / f'{name}.py',
-        package.parent / 'tools' / f'{name}.py',
+        folder / '.mim' / 'tools' / f'{name}.py',
+        folder.parent / 'tools' / f'{name}.py',
     )
     for script in candidates:
         if script.is_file():
             return script
-    raise ToolError(f'mmdet has no tool {name}.py (looked for {candidates[0]}); install it again')
+    raise ToolError(
+        f'{package} has no tool {name}.py (looked for {candidates[0]}); install it again'
+    )
 
 
-def run_tool(name: str) -> None:
-    """Run one of mmdet's tools with the arguments of this process.
+def run_tool(
+    name: str,
+    package: str = 'mmdet',
+    also_check: Callable[[argparse.Namespace], None] | None = None,
+) -> None:
+    """Run one of mmdet's or mmpretrain's tools with the arguments of this process.
 
-    Its own parser reads them first, so that ``--help`` and unknown flags are mmdet's, then
+    Its own parser reads them first, so that ``--help`` and unknown flags are the tool's, then
     :func:`check_arguments`.
 
     Args:
         name (str): ``'train'`` or ``'test'``.
+        package (str): Whose tool it is. Defaults to 'mmdet'.
+        also_check (callable, optional): A further check, which may raise a ToolError, of the
+            arguments. Defaults to None.
 
     Raises:
         SystemExit: With code 2 and one line, if an argument cannot work.
     """
     with one_line_errors(name):
-        script = find_script(name)
+        script = find_script(name, package)
         load_safely()
-        tool = runpy.run_path(str(script), run_name=f'mmdet_tools_{name}')
+        tool = runpy.run_path(str(script), run_name=f'{package}_tools_{name}')
         args = tool['parse_args']()
         check_arguments(args)
+        if also_check is not None:
+            also_check(args)
         checkpoint = getattr(args, 'checkpoint', None) or _checkpoint_to_resume(args)
         check_model(args.config, getattr(args, 'cfg_options', None), checkpoint)
     runpy.run_path(str(script), run_name='__main__')

@@ -132,7 +132,7 @@ def test_the_script_runs_as_main_with_the_arguments_untouched(
         'if __name__ == "__main__":\n'
         '    raise SystemExit(sys.argv[1:] != [__import__("os").environ["WANTED"], "--flag"])\n'
     )
-    monkeypatch.setattr(mmdet_tools, 'find_script', lambda name: script)
+    monkeypatch.setattr(mmdet_tools, 'find_script', lambda *_: script)
     config = tmp_path / 'config.py'
     config.write_text("model = dict(type='FPN', in_channels=[8], out_channels=8, num_outs=1)\n")
     monkeypatch.setenv('WANTED', str(config))
@@ -156,6 +156,8 @@ def test_without_mmdet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     assert run(monkeypatch, 'train', 'config.py') == 2
     assert 'mmdet is not installed' in capsys.readouterr().err
+    with pytest.raises(ToolError, match='mmpretrain is not installed here; run tools/setup.sh'):
+        find_script('train', 'mmpretrain')
 
 
 class Harmful:

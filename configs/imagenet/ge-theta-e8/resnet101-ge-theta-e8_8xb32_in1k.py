@@ -1,0 +1,5 @@
+# ResNet-101 with GE theta (extent 8) in every residual unit, on ImageNet.
+# 100 epochs, drops at 30, 60 and 90, lr 0.1 for 256 images.
+_base_ = './resnet50-ge-theta-e8_8xb32_in1k.py'
+
+model = dict(backbone=dict(depth=101))

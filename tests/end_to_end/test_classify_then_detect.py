@@ -1,0 +1,162 @@
+"""From a folder of pictures to a trained classifier, whose backbone a detector takes whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from PIL import Image
+
+from ge_det.peers import use_peers
+from ge_det.weights.checkpoint import read_state_dict
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / 'tools/train_classifier.py'
+# Its gates hold convolutions, batch normalisation and a bottleneck: all that a gate can hold.
+CLASSIFIER = ROOT / 'configs/imagenet/ge-theta-plus/resnet50-ge-theta-plus_8xb32_in1k.py'
+DETECTOR = ROOT / 'configs/coco/ge-theta-plus/faster-rcnn_r50-ge-theta-plus_fpn_2x_coco.py'
+CLASSES = ('dots', 'lines', 'noise')
+NARROW = dict(base_channels=16)
+EPOCHS, ITERATIONS = 2, 3  # Iterations an epoch.
+
+
+def skip_without_torchvision() -> None:
+    try:
+        use_peers()
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny data set in ImageNet's layout."""
+    folder = tmp_path_factory.mktemp('pictures')
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 8), ('val', 4)):
+        for label, name in enumerate(CLASSES):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(count):
+                picture = rng.integers(0, 80, (64, 64, 3), dtype=np.uint8)
+                step = int(rng.integers(6, 12))
+                if label < 2:
+                    picture[::step] += 150
+                if label == 0:
+                    picture[:, ::step] += 20
+                Image.fromarray(picture).save(folder / split / name / f'{number}.png')
+    return folder
+
+
+def train(pictures: Path, work_dir: Path, epochs: int, *flags: str) -> str:
+    """Train by the command that a user types, and return what it says."""
+    options = [
+        f'model.backbone.base_channels={NARROW["base_channels"]}',
+        'model.head.in_channels=512',
+        f'model.head.num_classes={len(CLASSES)}',
+        f'data_preprocessor.num_classes={len(CLASSES)}',
+        f'train_cfg.max_epochs={epochs}',
+        'train_dataloader.batch_size=8',
+        'val_evaluator.topk=1',
+        'optim_wrapper.optimizer.lr=0.01',
+    ]
+    for loader in ('train_dataloader', 'val_dataloader'):
+        options += [
+            f'{loader}.num_workers=0',
+            f'{loader}.dataset.data_root={pictures}',
+            f'{loader}.dataset.metainfo.classes={",".join(CLASSES)}',
+        ]
+    command = [sys.executable, TOOL, CLASSIFIER]
+    command += ['--work-dir', work_dir, '--no-persistent-workers', '--no-pin-memory', *flags]
+    done = subprocess.run(
+        [*map(str, command), '--cfg-options', *options],
+        cwd=pictures,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},  # So small a network gains nothing from more.
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
+    pictures: Path, tmp_path: Path
+) -> None:
+    skip_without_torchvision()
+    assert 'accuracy/top1' in train(pictures, tmp_path / 'run', 1)
+    assert 'resumed epoch: 1' in train(pictures, tmp_path / 'run', EPOCHS, '--resume')
+    checkpoint = tmp_path / 'run' / f'epoch_{EPOCHS}.pth'
+
+    state = read_state_dict(str(checkpoint))
+    learned = {k.removeprefix('backbone.'): v for k, v in state.items() if 'backbone.' in k}
+    assert set(state) == {f'backbone.{key}' for key in learned} | {'head.fc.weight', 'head.fc.bias'}
+
+    config = Config.fromfile(str(DETECTOR)).model
+    config.backbone.update(NARROW, pretrained=dict(checkpoint=str(checkpoint)))
+    config.neck.in_channels = [64, 128, 256, 512]
+    detector = MODELS.build(config)
+    detector.init_weights()
+
+    backbone = detector.backbone
+    taken = backbone.state_dict()
+    assert list(taken) == list(learned)
+    for key, value in learned.items():
+        assert torch.equal(taken[key], value), key
+    # The gates went through the training, every one of them.
+    assert len(backbone.gates()) == 16
+    for name, gate in backbone.gates().items():
+        seen = [v for k, v in gate.state_dict().items() if k.endswith('num_batches_tracked')]
+        assert seen == [EPOCHS * ITERATIONS], name
+    # Gates that were loaded are frozen with their stage; fresh ones would learn.
+    assert not any(parameter.requires_grad for parameter in backbone.layer1.parameters())
+    assert all(parameter.requires_grad for parameter in backbone.layer2.parameters())
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'said'),
+    [
+        ('--help', 0, '--no-persistent-workers'),  # mmpretrain's flag, not mmdet's
+        ('none.py', 2, 'train: none.py: no such config file; check the path'),
+        (
+            '{classifier} --cfg-options train_dataloader.dataset.data_root=none',
+            2,
+            'train: none: no such data folder; add --cfg-options '
+            'train_dataloader.dataset.data_root=FOLDER val_dataloader.dataset.data_root=FOLDER',
+        ),
+        (
+            '{classifier} --no-validate --cfg-options train_dataloader.dataset.data_root=none',
+            2,
+            'add --cfg-options train_dataloader.dataset.data_root=FOLDER',
+        ),
+        (
+            '{classifier} --cfg-options train_dataloader.dataset.data_root=. '
+            'val_dataloader.dataset.data_root=. model.backbone.depth=49',
+            2,
+            'train: depth',
+        ),
+    ],
+)
+def test_the_classifiers_tool(tmp_path: Path, arguments: str, status: int, said: str) -> None:
+    skip_without_torchvision()
+    command = [sys.executable, str(TOOL)]
+    command += arguments.format(classifier=CLASSIFIER).split()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert said in (done.stdout if status == 0 else done.stderr.splitlines()[-1])
+
+
+def test_the_classifiers_tool_without_torchvision() -> None:
+    # None in sys.modules is what Python takes for a module that is not there.
+    code = (
+        'import runpy, sys; sys.modules["torchvision"] = None; '
+        f'runpy.run_path({str(TOOL)!r}, run_name="__main__")'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith('train: torchvision is needed here')
