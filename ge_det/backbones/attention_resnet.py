@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from mmdet.models.backbones.resnet import BasicBlock, ResNet
-from mmengine.dist import barrier, get_rank, get_world_size
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.model import PretrainedInit
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import Self
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.base import check_choice
 from ge_det.registry import MODELS
-from ge_det.weights.checkpoint import CheckpointError
-from ge_det.weights.importing import (
-    PretrainedOptions,
-    covers,
-    import_pretrained,
-    read_backbone_weights,
-)
+from ge_det.weights.importing import PretrainedOptions, import_pretrained
+from ge_det.weights.report import LoadReport, log_report
 
 from .attention_config import attention_class, attention_plugins
+from .gate_loading import gates_in_checkpoint, note_coverage, without_pretrained
 from .units import GatedBasicBlock
 
 
@@ -52,9 +47,10 @@ class AttentionResNet(ResNet):
         attention (dict, optional): Type and arguments of the block, such as
             ``dict(type='ge_det.SpatialGroupEnhance')``. Defaults to None, a plain ResNet.
         attention_stages (Sequence[bool]): Which stages carry the block. Defaults to all.
-        pretrained (dict | str, optional): Weights to start from: a path or URL, or a dict with
-            ``checkpoint`` and ``strict`` (see :class:`PretrainedOptions`). Read at
-            ``init_weights``. Defaults to None.
+        pretrained (dict | str, optional): Weights to start from: a path, URL or model name, or a
+            dict with ``checkpoint``, ``source``, ``preserve_function`` and ``strict`` (see
+            :class:`~ge_det.weights.importing.PretrainedOptions`). Imported at ``init_weights``,
+            instead of a ``Pretrained`` ``init_cfg``. Defaults to None.
         fused (bool): Allow faster execution of units where it gives the same result. Units run
             as plain modules for now, whatever the value. Defaults to True.
         freeze_gates (bool, optional): Whether gates inside ``frozen_stages`` are frozen.
@@ -62,8 +58,13 @@ class AttentionResNet(ResNet):
         gate_norm_eval (bool, optional): Whether batch normalisation inside gates that are not
             frozen runs on its running statistics in training. Defaults to None: as ``norm_eval``
             says for gates that were loaded, never for fresh ones.
+        stem_pool (str): ``'padded'``, the max pool of torch's ResNets, or ``'ceil'``, Caffe's,
+            without padding and rounding sizes up. Defaults to ``'padded'``.
         plugins (list[dict], optional): Further plugins, see mmdet's ResNet. Defaults to None.
         **resnet_kwargs: See mmdet's ResNet.
+
+    Attributes:
+        load_report (LoadReport | None): What ``pretrained`` loaded, after ``init_weights``.
 
     Raises:
         ValueError: If the depth, the attention or the options of ``pretrained`` are not allowed.
@@ -91,9 +92,11 @@ class AttentionResNet(ResNet):
         *,
         freeze_gates: bool | None = None,
         gate_norm_eval: bool | None = None,
+        stem_pool: str = 'padded',
         plugins: list[dict[str, Any]] | None = None,
         num_stages: int = 4,
         frozen_stages: int = -1,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
         **resnet_kwargs: Any,
     ) -> None:
         check_choice('depth', depth, tuple(self.arch_settings))
@@ -101,6 +104,7 @@ class AttentionResNet(ResNet):
         check_choice('fused', fused, (True, False))
         check_choice('freeze_gates', freeze_gates, (None, True, False))
         check_choice('gate_norm_eval', gate_norm_eval, (None, True, False))
+        check_choice('stem_pool', stem_pool, ('padded', 'ceil'))
         plugins = list(plugins or [])
         if attention is not None:
             self._gate_class = attention_class(attention)
@@ -112,18 +116,22 @@ class AttentionResNet(ResNet):
             num_stages=num_stages,
             frozen_stages=frozen_stages,
             plugins=plugins or None,
+            init_cfg=init_cfg if options is None else without_pretrained(init_cfg),
             **resnet_kwargs,
         )
+        if stem_pool == 'ceil':
+            self.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
         self.pretrained = options
+        self.load_report: LoadReport | None = None
         self.fused = fused
         self.freeze_gates = freeze_gates
         self.gate_norm_eval = gate_norm_eval
         # Whether the checkpoint loaded last holds each gate, whoever loads it.
         self._covered: dict[str, bool] = {}
         for name, gate in self.gates().items():
-            gate.register_load_state_dict_pre_hook(partial(_note_coverage, self._covered, name))
-        if get_world_size() > 1:
-            self._loaded_gates = self._gates_in_checkpoint()
+            gate.register_load_state_dict_pre_hook(partial(note_coverage, self._covered, name))
+        if get_world_size() > 1 and frozen_stages > 0 and freeze_gates is None:
+            self._loaded_gates = gates_in_checkpoint(self.gates(), options, self.init_cfg)
         self._freeze_stages()
 
     def make_res_layer(self, **kwargs: Any) -> nn.Module:
@@ -145,10 +153,13 @@ class AttentionResNet(ResNet):
         gates = self.gates()
         self._covered.clear()
         super().init_weights()
+        loaded = [name for name in gates if self._covered.get(name)]
         if self.pretrained is not None:
-            import_pretrained(self, self.pretrained)
+            self.load_report = import_pretrained(self, **asdict(self.pretrained))
+            log_report(self.load_report)
+            loaded = self.load_report.loaded_gates
         forecast = self._frozen_gates()
-        self._loaded_gates = frozenset(name for name in gates if self._covered.get(name))
+        self._loaded_gates = frozenset(loaded)
         if get_world_size() > 1 and forecast != self._frozen_gates():
             raise RuntimeError(
                 'which gates the weights fill was not known before the model was wrapped for '
@@ -200,36 +211,6 @@ class AttentionResNet(ResNet):
             return self.gate_norm_eval
         return self.norm_eval and gate_name in self._loaded_gates
 
-    def _gates_in_checkpoint(self) -> frozenset[str]:
-        """Gates the checkpoint will fill, known before the weights are loaded.
-
-        DistributedDataParallel wraps the model before MMEngine initialises it and must not see a
-        parameter become frozen afterwards.
-        """
-        source = self._pretrained_source()
-        undecided = self.frozen_stages > 0 and self.freeze_gates is None and self.gates()
-        if source is None or not undecided:
-            return frozenset()
-        state: dict[str, Tensor] = {}
-        for ranks in (range(1), range(1, get_world_size())):  # One process downloads first.
-            if get_rank() in ranks:
-                # A missing file is for init_weights to report; testing does without.
-                with suppress(CheckpointError):
-                    state = read_backbone_weights(*source)
-            barrier()
-        return frozenset(
-            name for name, gate in self.gates().items() if covers(state, gate, f'{name}.')
-        )
-
-    def _pretrained_source(self) -> tuple[str, str | None] | None:
-        """File or URL, and the prefix of its keys, of ``pretrained`` or of MMEngine's init_cfg."""
-        if self.pretrained is not None:
-            return self.pretrained.checkpoint, None
-        for cfg in self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg or {}]:
-            if cfg.get('type') in ('Pretrained', PretrainedInit):
-                return cfg['checkpoint'], cfg.get('prefix')
-        return None
-
     def _log_gates(self, gates: dict[str, nn.Module]) -> None:
         if not any(list(gate.parameters()) for gate in gates.values()):
             return
@@ -242,15 +223,3 @@ class AttentionResNet(ResNet):
             f'{len(gates) - len(running)}',
             logger='current',
         )
-
-
-def _note_coverage(
-    covered: dict[str, bool],
-    name: str,
-    gate: nn.Module,
-    state_dict: dict[str, Tensor],
-    prefix: str,
-    *_: Any,
-) -> None:
-    """Load hook: remember whether a checkpoint holds every tensor of a gate."""
-    covered[name] = covers(state_dict, gate, prefix)

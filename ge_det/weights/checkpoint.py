@@ -1,91 +1,130 @@
-"""Read a checkpoint file or URL safely and find the backbone's weights in it."""
+"""Read a checkpoint safely, whatever wrote it, and find the backbone's weights in it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import torch
 from torch import Tensor
 
-# Prefixes that checkpoints put before a backbone's keys: detectors and classifiers of OpenMMLab,
-# and models saved inside DataParallel.
-_PREFIXES = ('backbone.', 'module.backbone.', 'module.')
+from .download import CheckpointError, fetch
+
+__all__ = ['Checkpoint', 'CheckpointError', 'read_checkpoint', 'read_state_dict', 'split_backbone']
+
+# What detectors and classifiers of OpenMMLab, and models inside DataParallel, put before a name.
+_PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
+
+# Every ResNet has it, so what stands before it in a file is the backbone's prefix.
+_LANDMARK = 'layer1.0.conv1.weight'
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or does not fit; the message names the likely cause."""
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file of weights holds.
+
+    Attributes:
+        path (Path): The file read, the cached copy of a URL.
+        state (dict[str, Tensor]): Tensors on the CPU, under the names in the file.
+        meta (dict): What MMEngine wrote under ``meta``, empty for files of others.
+        versions (dict): Versions of the modules, which torch notes beside a state dict.
+    """
+
+    path: Path
+    state: dict[str, Tensor]
+    meta: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
 
 
-def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
-    """Read the weights in a checkpoint, without running any code it may hold.
+def read_checkpoint(checkpoint: str) -> Checkpoint:
+    """Read a file or URL of weights, without running any code it may hold.
 
     Args:
-        checkpoint (str): Path of a local file, or an http(s) URL. A download is kept in torch's
-            cache, and checked against the hash in its name where it has one.
+        checkpoint (str): Path or http(s) URL of a file that torch or safetensors wrote. See
+            :func:`~ge_det.weights.download.fetch` for downloads.
 
     Returns:
-        dict[str, Tensor]: The state dict, on the CPU, under the names in the file.
+        Checkpoint: Weights and metadata.
 
     Raises:
         CheckpointError: If the file is missing, cannot be downloaded, holds anything but plain
             data, or no state dict.
     """
-    if not is_url(checkpoint):
-        if '://' in checkpoint or not checkpoint:
-            raise CheckpointError(f'{checkpoint!r}: must be a path or an http(s) URL')
-        checkpoint = str(Path(checkpoint).expanduser())
+    path = fetch(checkpoint)
     try:
-        content = _load(checkpoint)
+        content = _load(path)
     except Exception as error:  # A damaged file can make the unpickler raise anything.
-        raise CheckpointError(f'{checkpoint}: {_cause(checkpoint, error)}') from error
-    return _find_state_dict(checkpoint, content)
+        raise CheckpointError(f'{checkpoint}: {_cause(path, error)}') from error
+    found = _find_state_dict(content)
+    if not isinstance(found, Mapping):
+        raise CheckpointError(f'{checkpoint}: holds {type(found).__name__}, not a state dict')
+    state = {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    if not state:
+        raise CheckpointError(f'{checkpoint}: holds no weights')
+    meta = content.get('meta')
+    return Checkpoint(
+        path=path,
+        state=state,
+        meta=dict(meta) if isinstance(meta, Mapping) else {},
+        versions=dict(getattr(found, '_metadata', None) or {}),
+    )
 
 
-def backbone_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keep a backbone's entries of a state dict and strip what stands before their names.
+def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
+    """The weights of :func:`read_checkpoint` alone."""
+    return read_checkpoint(checkpoint).state
+
+
+def split_backbone(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Part a state dict into a backbone's entries, under plain names, and the others.
 
     Args:
         state (Mapping[str, Tensor]): A detector's, a classifier's or a plain backbone's weights.
 
     Returns:
-        dict[str, Tensor]: The entries under ``backbone.`` if there are any; otherwise all of
-        them, without ``module.``.
+        tuple[dict, dict]: The backbone's tensors without what stands before their names in the
+        file, and the rest of a larger model under its own names.
+
+    Raises:
+        CheckpointError: If several networks in the file could be the backbone.
     """
-    for prefix in _PREFIXES:
-        found = {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
-        if found:
-            return found
-    return dict(state)
+    prefix = _backbone_prefix(state)
+    own = {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
+    others = {key: value for key, value in state.items() if not key.startswith(prefix)}
+    return own, others
 
 
-def is_url(checkpoint: str) -> bool:
-    """Whether ``checkpoint`` is to be downloaded."""
-    return checkpoint.startswith(('http://', 'https://'))
-
-
-def _load(checkpoint: str) -> Any:
-    if is_url(checkpoint):
-        return torch.hub.load_state_dict_from_url(
-            checkpoint, map_location='cpu', check_hash=True, weights_only=True
+def _backbone_prefix(state: Mapping[str, Tensor]) -> str:
+    for prefix in _PREFIXES[:-1]:
+        if any(key.startswith(prefix) for key in state):
+            return prefix
+    found = sorted(key[: -len(_LANDMARK)] for key in state if key.endswith(_LANDMARK))
+    if not found or '' in found:
+        return ''
+    if len(found) > 1:
+        raise CheckpointError(
+            f'the file holds several networks ({", ".join(found)}): save the one you want alone'
         )
-    return torch.load(checkpoint, map_location='cpu', weights_only=True)
+    return found[0]
 
 
-def _cause(checkpoint: str, error: Exception) -> str:
-    """One line that says why a checkpoint could not be read."""
+def _load(path: Path) -> Any:
+    if path.suffix == '.safetensors':
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def _cause(path: Path, error: Exception) -> str:
+    """One line that says why a file could not be read."""
     text = str(error).strip()
-    if is_url(checkpoint) and isinstance(error, URLError):
-        return (
-            f'download failed ({error.reason}); without a network, fetch the file elsewhere and '
-            'give its path'
-        )
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) or not path.exists():
         return 'there is no such file'
-    if not is_url(checkpoint) and Path(checkpoint).is_file():
-        with open(checkpoint, 'rb') as file:
+    if path.is_file():
+        with path.open('rb') as file:
             start = file.read(64).lstrip().lower()
         if not start:
             return 'the file is empty; fetch it again'
@@ -95,16 +134,12 @@ def _cause(checkpoint: str, error: Exception) -> str:
         unsupported = [line for line in text.splitlines() if 'GLOBAL' in line or 'global' in line]
         detail = unsupported[0].strip() if unsupported else 'not a file of plain weights'
         return f'refused, since loading it could run code: {detail}'
-    return f'not a readable checkpoint ({(text or type(error).__name__).splitlines()[0]})'
+    first = (text or type(error).__name__).splitlines()[0]
+    return f'not a readable checkpoint, cut off or of another format ({first})'
 
 
-def _find_state_dict(checkpoint: str, content: Any) -> dict[str, Tensor]:
+def _find_state_dict(content: Any) -> Any:
     for name in ('state_dict', 'model'):
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f'{checkpoint}: holds {type(content).__name__}, not a state dict')
-    state = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    if not state:
-        raise CheckpointError(f'{checkpoint}: holds no weights')
-    return state
+    return content

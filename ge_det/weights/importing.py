@@ -1,30 +1,21 @@
-"""Load a checkpoint into a backbone and insist that its trunk arrives."""
+"""Load a checkpoint into a backbone, insist that its trunk arrives, and report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .checkpoint import CheckpointError, backbone_state_dict, read_state_dict
-
-
-class GatedBackbone(Protocol):
-    """What the import needs to know of a backbone; see AttentionResNet."""
-
-    res_layers: list[str]
-
-    def gates(self) -> dict[str, nn.Module]:
-        """Attention blocks by name."""
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Tensors by name."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> Any:
-        """Copy tensors in."""
+from .backbone_weights import BackboneWeights, read_backbone_weights
+from .checkpoint import CheckpointError
+from .download import hash_in_name, sha256_of
+from .matching import find_gates, find_problems, fits, missing_and_misshapen
+from .preserving import preserve_function as preserve
+from .report import LoadReport
+from .sources import find_source, guess_source
 
 
 @dataclass(frozen=True)
@@ -32,13 +23,19 @@ class PretrainedOptions:
     """Options of ``pretrained=``.
 
     Attributes:
-        checkpoint (str): Path or http(s) URL of a file that holds the backbone's weights: a plain
-            ResNet's, a classifier's or a detector's.
+        checkpoint (str): Path, http(s) URL or model name of weights: a plain ResNet's, a
+            classifier's or a detector's.
+        source (str, optional): Whose names the file has: ``'mmpretrain'``, ``'torchvision'``,
+            ``'timm'``, ``'pytorchinsight'`` or ``'ge_det'``. Defaults to None: told by the names.
+        preserve_function (bool): Let the network compute at first what it computes without the
+            gates that the file does not fill. Defaults to True.
         strict (bool): Raise if a tensor of the trunk is missing, has another shape or is left
-            over; otherwise log it. Defaults to True.
+            over; otherwise report it. Defaults to True.
     """
 
     checkpoint: str
+    source: str | None = None
+    preserve_function: bool = True
     strict: bool = True
 
     @classmethod
@@ -54,8 +51,8 @@ class PretrainedOptions:
         known = [field.name for field in fields(cls)]
         if not isinstance(options, dict) or not isinstance(options.get('checkpoint'), str):
             raise ValueError(
-                f'pretrained={value!r} is not allowed: it must be a path, a URL, or a dict with '
-                'the key checkpoint'
+                f'pretrained={value!r} is not allowed: it must be a path, a URL, a model name, or '
+                'a dict with the key checkpoint'
             )
         unknown = set(options) - set(known)
         if unknown:
@@ -63,109 +60,187 @@ class PretrainedOptions:
                 f'pretrained does not take {", ".join(sorted(unknown))}; it takes '
                 f'{", ".join(known)}'
             )
-        if not isinstance(options.get('strict', True), bool):
-            raise ValueError(f'strict={options["strict"]!r} is not allowed: it must be a bool')
+        if options.get('source') is not None:
+            find_source(options['source'])
+        for name in ('preserve_function', 'strict'):
+            if not isinstance(options.get(name, True), bool):
+                raise ValueError(f'{name}={options[name]!r} is not allowed: it must be a bool')
         return cls(**options)
 
 
-def read_backbone_weights(checkpoint: str, prefix: str | None = None) -> dict[str, Tensor]:
-    """Read a file or URL and keep the backbone's weights, under a plain backbone's names.
+def import_pretrained(
+    backbone: nn.Module,
+    checkpoint: str,
+    *,
+    source: str | None = None,
+    preserve_function: bool = True,
+    strict: bool = True,
+    calibration_images: Sequence[Tensor] = (),
+) -> LoadReport:
+    """Fill a backbone from a checkpoint; gates that are not wholly in it start fresh.
 
     Args:
-        checkpoint (str): Path or http(s) URL.
-        prefix (str, optional): What stands before the backbone's keys. Defaults to None: found
-            by itself.
+        backbone (nn.Module): AttentionResNet, or any mmdet backbone that carries the blocks in
+            ``plugins=``; changed in place.
+        checkpoint (str): Path, http(s) URL, or model name of the source.
+        source (str, optional): ``'mmpretrain'``, ``'torchvision'``, ``'timm'``,
+            ``'pytorchinsight'`` or ``'ge_det'``. Defaults to None: told by the names in the file.
+        preserve_function (bool): Let the network compute at first what it computes without its
+            fresh gates; see :mod:`ge_det.weights.preserving`. Defaults to True.
+        strict (bool): Raise if the trunk does not fit, instead of reporting it.
+            Defaults to True.
+        calibration_images (Sequence[Tensor]): Normalised images, each (N, 3, H, W) of any size,
+            to fit the scales of GE θ⁻ to. Defaults to none.
 
     Returns:
-        dict[str, Tensor]: Tensors by name.
+        LoadReport: What was loaded and what was not.
 
     Raises:
-        CheckpointError: If the file cannot be read.
+        CheckpointError: If the file cannot be read, if nothing in it fits, or with ``strict`` if
+            the trunk does not fit; the backbone is unchanged then.
+        ValueError: If there is no such source.
     """
-    state = read_state_dict(checkpoint)
-    if prefix is None:
-        return backbone_state_dict(state)
-    prefix = prefix if prefix.endswith('.') else f'{prefix}.'
-    return {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
-
-
-def covers(state: Mapping[str, Tensor], module: nn.Module, prefix: str) -> bool:
-    """Whether ``state`` has every tensor of ``module`` in its shape, and there is any."""
-    own = {prefix + key: value for key, value in module.state_dict().items()}
-    return bool(own) and all(_fits(state, key, value) for key, value in own.items())
-
-
-def import_pretrained(backbone: GatedBackbone, options: PretrainedOptions) -> None:
-    """Fill a backbone from a checkpoint; gates that are not wholly in it keep their values.
-
-    Args:
-        backbone (AttentionResNet): The backbone, changed in place.
-        options (PretrainedOptions): What to read, and how strictly.
-
-    Raises:
-        CheckpointError: If the file cannot be read, or with ``strict`` if the trunk does not fit.
-    """
-    state = read_backbone_weights(options.checkpoint)
-    gates = backbone.gates()
-    fresh = tuple(f'{name}.' for name, gate in gates.items() if not covers(state, gate, f'{name}.'))
-    wanted = {k: v for k, v in backbone.state_dict().items() if not k.startswith(fresh)}
-    problems = _problems(state, wanted, tuple(f'{layer}.' for layer in backbone.res_layers))
+    weights = read_backbone_weights(checkpoint, source)
+    state, gates = weights.state, find_gates(backbone)
+    filled = [name for name, gate in gates.items() if weights.fills(name, gate)]
+    fresh = [name for name in gates if name not in filled]
+    outside = tuple(f'{name}.' for name in fresh)
+    wanted = {k: v for k, v in backbone.state_dict().items() if not k.startswith(outside)}
+    problems = find_problems(state, wanted, _stages(backbone))
+    problems += _other_source(backbone, weights) + _other_network(backbone, weights)
     nothing_fits = not set(state) & set(wanted)
-    if problems and (options.strict or nothing_fits):
+    if problems and (strict or nothing_fits):
         hint = '' if nothing_fits else '. strict=False beside the checkpoint loads what fits'
         raise CheckpointError(
-            f'{options.checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
+            f'{checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
         )
-    matched = {
-        key: state[key]
-        for key, value in wanted.items()
-        if key in state and _fits(state, key, value)
-    }
+    matched = {k: state[k] for k, v in wanted.items() if k in state and fits(state, k, v)}
     backbone.load_state_dict(matched, strict=False)
-    print_log(
-        f'{options.checkpoint}: {len(matched)} tensors loaded, '
-        f'{len(gates) - len(fresh)} of {len(gates)} gates among them'
-        + ''.join(f'; {problem}' for problem in problems),
-        logger='current',
+    report = _report(backbone, checkpoint, weights, wanted, matched)
+    report.parameter_share, report.trunk_share = _shares(backbone, matched, gates)
+    report.loaded_gates = [name for name in filled if name not in weights.fresh_gates]
+    report.prepared_gates = [name for name in filled if name in weights.fresh_gates]
+    report.fresh_gates = fresh
+    report.problems = problems
+    report.notes = _notes(backbone, weights, gates, report)
+    if preserve_function:
+        report.preserved = preserve(backbone, fresh, calibration_images)
+    return report
+
+
+def _stages(backbone: nn.Module) -> list[str]:
+    return list(getattr(backbone, 'res_layers', ['layer1', 'layer2', 'layer3', 'layer4']))
+
+
+def _other_source(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
+    """A clause that names the source the file seems to be from, where that explains a misfit."""
+    own, guess = backbone.state_dict(), guess_source(weights.state)
+    gained = sum(key in own for key in guess.rename(weights.state)) - sum(
+        key in own for key in weights.state
+    )
+    return [f"its names are those of source='{guess.name}'"] if gained > 0 else []
+
+
+def _other_network(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
+    style = weights.network.get('style')
+    clauses = list(weights.objections)
+    if style is not None and getattr(backbone, 'style', style) != style:
+        clauses.append(
+            f"these weights have their strides elsewhere: the backbone needs style='{style}'"
+        )
+    return clauses
+
+
+def _report(
+    backbone: nn.Module,
+    checkpoint: str,
+    weights: BackboneWeights,
+    wanted: Mapping[str, Tensor],
+    matched: Mapping[str, Tensor],
+) -> LoadReport:
+    missing, misshapen = missing_and_misshapen(weights.state, wanted)
+    return LoadReport(
+        checkpoint=checkpoint,
+        source=weights.source.name,
+        file=str(weights.path),
+        sha256=sha256_of(weights.path),
+        file_bytes=weights.path.stat().st_size,
+        matched=list(matched),
+        matched_bytes=sum(value.numel() * value.element_size() for value in matched.values()),
+        unexpected=[key for key in weights.state if key not in wanted],
+        missing_trunk=missing,
+        wrong_shape={
+            key: f'{tuple(weights.state[key].shape)} instead of {tuple(wanted[key].shape)}'
+            for key in misshapen
+        },
+        other_parts=dict(Counter(key.split('.')[0] for key in weights.others)),
     )
 
 
-def _fits(state: Mapping[str, Tensor], key: str, value: Tensor) -> bool:
-    # Checkpoints of torch < 0.4.1 lack the counters of batch normalisation.
-    if key.endswith('num_batches_tracked') and key not in state:
-        return True
-    return key in state and state[key].shape == value.shape
+def _shares(
+    backbone: nn.Module, matched: Collection[str], gates: Collection[str]
+) -> tuple[float, float]:
+    """Loaded share of the backbone's parameters, and of those outside gates."""
+    inside = tuple(f'{name}.' for name in gates)
+    sizes = {name: parameter.numel() for name, parameter in backbone.named_parameters()}
+    trunk = {name: size for name, size in sizes.items() if not name.startswith(inside)}
+    whole, part = (
+        sum(size for name, size in of.items() if name in matched) / max(1, sum(of.values()))
+        for of in (sizes, trunk)
+    )
+    return whole, part
 
 
-def _problems(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], stages: tuple[str, ...]
+def _notes(
+    backbone: nn.Module,
+    weights: BackboneWeights,
+    gates: Mapping[str, nn.Module],
+    report: LoadReport,
 ) -> list[str]:
-    """What does not fit, one clause each with the likely cause."""
-    if not set(state) & set(wanted):
-        return [
-            f"none of its {len(state)} names is a ResNet's (the first is {next(iter(state))!r}); "
-            'it is of another architecture or from another library'
-        ]
-    problems = []
-    unfit = [key for key, value in wanted.items() if not _fits(state, key, value)]
-    missing = [key for key in unfit if key not in state]
-    misshapen = [key for key in unfit if key in state]
-    left_over = [key for key in state if key.startswith(stages) and key not in wanted]
-    if missing:
-        problems.append(
-            f'{len(missing)} tensors are missing, the first {missing[0]!r} (a shallower network, '
-            'or another kind of stem?)'
+    notes = []
+    digits = hash_in_name(weights.path)
+    if digits and not report.sha256.startswith(digits):
+        notes.append(f'the file does not have the hash in its name, {digits}')
+    pool = getattr(backbone, 'maxpool', None)
+    if weights.network.get('stem_pool') == 'ceil' and not getattr(pool, 'ceil_mode', True):
+        notes.append(
+            'these weights were trained with a max pool without padding; '
+            "stem_pool='ceil' of AttentionResNet has it"
         )
-    if misshapen:
-        key = misshapen[0]
-        problems.append(
-            f'{len(misshapen)} tensors have another shape, the first {key!r} '
-            f'{tuple(state[key].shape)} instead of {tuple(wanted[key].shape)} (another depth or '
-            'base_channels?)'
+    bare = [name for name in report.fresh_gates if not gates[name].state_dict()]
+    if bare and weights.source.name == 'ge_det' and not weights.has_config:
+        notes.append(
+            'GE theta-minus has no tensors and the file no config, so it is taken for one trained '
+            'without; if it was trained with these gates, set preserve_function=False'
         )
-    if left_over:
-        problems.append(
-            f'{len(left_over)} tensors of the residual stages are left over, the first '
-            f'{left_over[0]!r} (a deeper network, or gates of another kind or size?)'
+    learning = [name for name in report.fresh_gates if list(gates[name].parameters())]
+    if learning and not hasattr(backbone, 'freeze_gates'):
+        notes += _trapped(backbone, learning)
+    return notes
+
+
+def _trapped(backbone: nn.Module, fresh: Sequence[str]) -> list[str]:
+    """What mmdet's own backbones do to gates that are to learn; AttentionResNet does not."""
+    notes = []
+    modules = {name: backbone.get_submodule(name) for name in fresh}
+    frozen = [
+        name
+        for name, module in modules.items()
+        if not any(parameter.requires_grad for parameter in module.parameters())
+    ]
+    if frozen:
+        notes.append(
+            f'{len(frozen)} fresh gates stand in frozen stages and will not learn: '
+            'lower frozen_stages, or use AttentionResNet'
         )
-    return problems
+    has_norm = any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for gate in modules.values()
+        for module in gate.modules()
+    )
+    if has_norm and getattr(backbone, 'norm_eval', False):
+        notes.append(
+            'norm_eval=True keeps the batch normalisation in fresh gates on mean 0 and variance 1: '
+            'set norm_eval=False, or use AttentionResNet'
+        )
+    return notes

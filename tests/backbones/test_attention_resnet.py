@@ -6,30 +6,13 @@ import sys
 
 import pytest
 import torch
+from attention_cases import ATTENTION, THETA
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmengine.config import Config
 
 from ge_det import AttentionResNet, GatherExcite
 
-THETA = dict(type='ge_det.GatherExcite', variant='theta')
-THETA_PLUS = dict(type='ge_det.GatherExcite', variant='theta_plus')
-ATTENTION = {
-    'none': None,
-    'se': dict(type='ge_det.SqueezeExcite'),
-    'se-no-bias': dict(type='ge_det.SqueezeExcite', bias=False),
-    'ge-theta-minus': dict(type='ge_det.GatherExcite'),
-    'ge-theta-minus-e8': dict(type='ge_det.GatherExcite', extent=8),
-    'ge-theta': THETA,
-    'ge-theta-e2': dict(THETA, extent=2),
-    'ge-theta-e4': dict(THETA, extent=4),
-    'ge-theta-e8': dict(THETA, extent=8),
-    'ge-theta-plus': THETA_PLUS,
-    'ge-theta-plus-e8': dict(THETA_PLUS, extent=8),
-    'sge': dict(type='ge_det.SpatialGroupEnhance'),
-    'sp-se': dict(type='ge_det.SpatialPyramidSE'),
-    'rg-se': dict(type='ge_det.ResolutionGuidedSE'),
-}
 # Trainable parameters of the whole classifiers at depth 50 and 101.
 TOTALS = {
     'none': (25_557_032, 44_549_160),
@@ -225,7 +208,7 @@ def test_activation_checkpointing_gives_the_same_gradients(depth):
             'SqueezeExcite does not take extent, variant; it takes bias, postfix, ratio',
         ),
         (dict(attention=ATTENTION['se'], attention_stages=(True,)), r'attention_stages=\(True,\)'),
-        (dict(pretrained=3), 'pretrained=3 .* path, a URL, or a dict'),
+        (dict(pretrained=3), 'pretrained=3 .* path, a URL, a model name, or a dict'),
         (dict(pretrained=dict(checkpoint='a', stric=True)), 'does not take stric; it takes'),
     ],
 )

@@ -1,9 +1,10 @@
 """Every block as a plugin of mmdet's own backbones."""
 
+import mmdet.models  # noqa: F401  Registers the backbones.
 import pytest
 import torch
+from attention_cases import ATTENTION
 from mmdet.registry import MODELS as MMDET_MODELS
-from test_attention_resnet import ATTENTION
 
 PLUGIN_BACKBONES = {
     'ResNet': dict(type='ResNet', depth=50, base_channels=16),

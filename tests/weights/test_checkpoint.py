@@ -12,7 +12,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 
 from ge_det import AttentionResNet
-from ge_det.weights.checkpoint import CheckpointError, backbone_state_dict, read_state_dict
+from ge_det.weights.checkpoint import CheckpointError, read_state_dict, split_backbone
 
 SE = dict(type='ge_det.SqueezeExcite')
 
@@ -63,14 +63,18 @@ def test_layouts(wrap, tmp_path):
 
 
 def test_prefix_is_stripped():
-    assert backbone_state_dict({'module.backbone.a': 1, 'module.head.b': 2}) == {'a': 1}
+    state = {'module.backbone.a': 1, 'module.head.b': 2}
+    assert split_backbone(state) == ({'a': 1}, {'module.head.b': 2})
 
 
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
         (lambda: state(34), '.*another shape|missing'),
-        (lambda: state(101), 'left over, the first .layer3.6.* deeper network'),
+        (
+            lambda: state(101),
+            'left over, the first .layer3.6.*file holds a ResNet-101, this backbone is a ResNet-50',
+        ),
         (lambda: AttentionResNet(50).state_dict(), 'another shape.*base_channels'),
         (lambda: state(50, SE), 'left over, .*se_layer.*gates of another kind'),
         (lambda: {'encoder.w': torch.ones(1)}, "none of its 1 names .*'encoder.w'"),

@@ -1,0 +1,92 @@
+"""Fetch a checkpoint into the cache that torch and MMEngine share, and check its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import unquote, urlparse
+
+import torch
+from filelock import FileLock
+
+# OpenMMLab, torchvision and timm end a file's name in the first digits of its SHA-256.
+_HASH_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.[a-z.]+$')
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not fit; the message names the likely cause."""
+
+
+def is_url(checkpoint: str) -> bool:
+    """Whether ``checkpoint`` is to be downloaded."""
+    return checkpoint.startswith(('http://', 'https://'))
+
+
+def fetch(checkpoint: str) -> Path:
+    """Path of a local file, or of the cached copy of a URL, downloaded first if it is not there.
+
+    Args:
+        checkpoint (str): Path or http(s) URL. Downloads go to torch's cache
+            (``$TORCH_HOME/hub/checkpoints``), which MMEngine uses as well; several processes wait
+            for the first one.
+
+    Returns:
+        Path: A local path; for a path, whether it exists is left to the reader.
+
+    Raises:
+        CheckpointError: If the download fails, or the content does not have the hash that the
+            name of the URL ends in.
+    """
+    if not is_url(checkpoint):
+        if '://' in checkpoint or not checkpoint:
+            raise CheckpointError(f'{checkpoint!r}: must be a path or an http(s) URL')
+        return Path(checkpoint).expanduser()
+    target = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(checkpoint)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f'{target}.lock'):
+            if not target.exists():
+                torch.hub.download_url_to_file(checkpoint, str(target))
+    except URLError as error:
+        raise CheckpointError(
+            f'{checkpoint}: download failed ({error.reason}); without a network, fetch the file '
+            f'elsewhere and give its path, or put it at {target}'
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f'{checkpoint}: download to {target} failed ({error})') from error
+    expected = hash_in_name(target)
+    if expected and not sha256_of(target).startswith(expected):
+        target.unlink()
+        raise CheckpointError(
+            f'{checkpoint}: what arrived does not have the hash in its name, {expected}; it was '
+            'removed, so try again, or fetch the file elsewhere and give its path'
+        )
+    return target
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def hash_in_name(path: Path) -> str | None:
+    """The digits of a hash at the end of a file's name, such as ``ea4938fc``, if there are any."""
+    found = _HASH_IN_NAME.search(path.name)
+    return found[1] if found else None
+
+
+def _cached_name(url: str) -> str:
+    parsed = urlparse(url)
+    name = Path(unquote(parsed.path)).name
+    if not name:
+        raise CheckpointError(f'{url!r}: names no file; give the URL of the file itself')
+    # Every model on the Hugging Face hub has a file of the same name.
+    if parsed.hostname == 'huggingface.co':
+        return '_'.join(unquote(parsed.path).strip('/').split('/'))
+    return name

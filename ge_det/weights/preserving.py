@@ -1,0 +1,201 @@
+"""Let a network with fresh gates compute what it computes without them, and still learn.
+
+A fresh gate g scales the residual branch a trunk was trained with: y = g x. Every gate with
+weights can be made a constant c by zeroing its last weights, and the normalisation that puts out x
+takes it back: its affine divided by c gives (x / c) c = x, exactly. GE θ⁻ has no weights; there
+the affine is multiplied by the s for which s x sigmoid(s m) comes closest to x, m being the
+gathered mean of x. That is only approximate, and errors grow from unit to unit, so s goes only as
+far from 1 as makes the outputs of the whole network come closest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ge_det.blocks import AttentionBlock, GatherExcite
+
+from .calibrating import fit_scale, gathered_statistics
+from .matching import find_gates
+from .report import Preservation
+
+# Sizes of the random images the result is measured on.
+_SIZES = ((64, 64), (96, 128))
+
+_SHARES = tuple(step / 8 for step in range(9))
+
+
+@torch.no_grad()
+def preserve_function(
+    backbone: nn.Module, fresh: Collection[str], images: Sequence[Tensor] = ()
+) -> Preservation:
+    """Change fresh gates and the normalisations before them so that the network stays the same.
+
+    Args:
+        backbone (nn.Module): A backbone with gates at the end of its residual branches, changed in
+            place.
+        fresh (Collection[str]): Names of the gates that no checkpoint filled.
+        images (Sequence[Tensor]): Normalised images (N, 3, H, W) to fit the scales of θ⁻ to.
+            Defaults to none: its gathered mean is taken to be the bias of the normalisation.
+
+    Returns:
+        Preservation: What was done, and the relative error that is left on random images and on
+        ``images``.
+    """
+    result = Preservation(calibration_images=sum(len(batch) for batch in images))
+    if not fresh:
+        return result
+    plain = _without_gates(backbone, fresh)
+    statistics = gathered_statistics(plain, _theta_minus(backbone, fresh), images)
+    fitted: dict[nn.BatchNorm2d, Tensor] = {}
+    for name, norm, reason in _ends_of_branches(backbone, fresh):
+        gate = backbone.get_submodule(name)
+        if reason is None and not isinstance(gate, AttentionBlock):
+            reason = 'it is no block of ge_det'
+        if reason is None and not (_has(norm, 'weight') and _has(norm, 'bias')):
+            reason = 'the normalisation before it has no weights to scale'
+        if reason is not None:
+            result.impossible[name] = reason
+            continue
+        affine = cast(nn.BatchNorm2d, norm)
+        constant = cast(AttentionBlock, gate).make_constant()
+        if constant is not None:
+            _scale(affine, constant.reciprocal())
+            result.exact.append(name)
+        else:
+            # Without images: one sample, the mean that the normalisation gives each channel.
+            mean = affine.bias[None]
+            fitted[affine] = fit_scale(*statistics.get(name, (mean, torch.ones_like(mean))))
+            result.approximate.append(name)
+    with _in_eval_mode(backbone):
+        if fitted:
+            result.share = _scale_closest(backbone, plain, fitted, images or _random(backbone))
+        for batch in _random(backbone):
+            shape = 'x'.join(map(str, batch.shape))
+            result.deviation[f'random {shape}'] = relative_error(backbone, plain, [batch])
+        if images:
+            fed = f'the {result.calibration_images} calibration images'
+            result.deviation[fed] = relative_error(backbone, plain, images)
+    return result
+
+
+def _scale(norm: nn.BatchNorm2d, factor: Tensor) -> None:
+    norm.weight.mul_(factor)
+    norm.bias.mul_(factor)
+
+
+def _scale_closest(
+    backbone: nn.Module,
+    plain: nn.Module,
+    fitted: Mapping[nn.BatchNorm2d, Tensor],
+    images: Sequence[Tensor],
+) -> float:
+    """Scale by 1 + share (s - 1), with the share that deviates least over all outputs."""
+    affine = {norm: (norm.weight.clone(), norm.bias.clone()) for norm in fitted}
+
+    def set_share(share: float) -> None:
+        for norm, (weight, bias) in affine.items():
+            norm.weight.copy_(weight)
+            norm.bias.copy_(bias)
+            _scale(norm, 1 + share * (fitted[norm] - 1))
+
+    errors = {}
+    for share in _SHARES:
+        set_share(share)
+        errors[share] = sum(relative_error(backbone, plain, images))
+    best = min(errors, key=lambda share: errors[share])
+    set_share(best)
+    return best
+
+
+def _without_gates(backbone: nn.Module, names: Collection[str]) -> nn.Module:
+    plain = deepcopy(backbone)
+    for name in names:
+        parent, _, attribute = name.rpartition('.')
+        setattr(plain.get_submodule(parent), attribute, nn.Identity())
+    return plain.eval() or plain  # mmdet's ResNet.eval() returns None.
+
+
+def _theta_minus(backbone: nn.Module, names: Collection[str]) -> dict[str, GatherExcite]:
+    gates = {name: backbone.get_submodule(name) for name in names}
+    return {
+        name: gate
+        for name, gate in gates.items()
+        if isinstance(gate, GatherExcite) and gate.variant == 'theta_minus'
+    }
+
+
+def _ends_of_branches(
+    backbone: nn.Module, fresh: Collection[str]
+) -> Iterator[tuple[str, nn.Module | None, str | None]]:
+    """Name of each fresh gate, the normalisation before it, or why there is none."""
+    ends: dict[str, tuple[nn.Module | None, str | None]] = {}
+    for unit_name, unit in backbone.named_modules():
+        names, norm = _last_plugins(unit)
+        for position, name in enumerate(names):
+            full = f'{unit_name}.{name}'
+            behind = [f'{unit_name}.{other}' for other in names[:position]]
+            alone = all(other in fresh for other in behind)
+            ends[full] = (norm, None if alone else 'another plugin stands before it')
+    for name in find_gates(backbone):
+        if name in fresh:
+            yield (
+                name,
+                *ends.get(name, (None, 'it does not stand at the end of a residual branch')),
+            )
+
+
+def _has(norm: nn.Module | None, name: str) -> bool:
+    return isinstance(getattr(norm, name, None), Tensor)
+
+
+def _last_plugins(unit: nn.Module) -> tuple[list[str], nn.Module | None]:
+    """Names of the plugins that end a residual branch, and the normalisation before them."""
+    names = getattr(unit, 'after_conv3_plugin_names', None)  # mmdet's Bottleneck and its kin
+    if names:
+        return list(names), unit.norm3  # type: ignore[return-value]
+    names = getattr(unit, 'plugin_names', None)  # GatedBasicBlock
+    if names:
+        return list(names['after_conv2']), unit.norm2  # type: ignore[return-value]
+    return [], None
+
+
+def _random(backbone: nn.Module) -> list[Tensor]:
+    """The same images for every network of as many input channels."""
+    channels = next(p for p in backbone.parameters() if p.dim() == 4).shape[1]
+    random = torch.Generator().manual_seed(0)
+    return [torch.randn(2, channels, h, w, generator=random) for h, w in _SIZES]
+
+
+@contextmanager
+def _in_eval_mode(backbone: nn.Module) -> Iterator[None]:
+    training = backbone.training
+    backbone.eval()
+    try:
+        yield
+    finally:
+        backbone.train(training)
+
+
+@torch.no_grad()
+def relative_error(backbone: nn.Module, plain: nn.Module, batches: Sequence[Tensor]) -> list[float]:
+    """||y - y_plain|| / ||y_plain|| of each output over all batches, both in eval mode."""
+    like = next(backbone.parameters())
+    total = torch.zeros(0)
+    for batch in batches:
+        batch = batch.to(like)
+        pairs = zip(backbone(batch), plain(batch), strict=True)
+        squares = torch.tensor(
+            [
+                [float((a - b).double().square().sum()), float(b.double().square().sum())]
+                for a, b in pairs
+            ],
+            dtype=torch.float64,
+        )
+        total = squares if not len(total) else total + squares
+    return (total[:, 0] / total[:, 1].clamp(min=1e-30)).sqrt().tolist()

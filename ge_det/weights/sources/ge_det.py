@@ -1,0 +1,32 @@
+"""This project's own classifiers and detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ge_det.weights.download import CheckpointError
+
+from .base import Source
+
+
+class _GeDet(Source):
+    """Our names; what stands outside the backbone is left out."""
+
+    name = 'ge_det'
+
+    def resolve(self, model: str) -> str:
+        raise CheckpointError(f'{model!r}: there is no such file; check the path')
+
+    def recognises(self, state: Mapping[str, Tensor]) -> bool:
+        gates = ('.ge.gather.', '.sp_se.fuse.', '.rg_se.excite.')
+        return any(gate in key for key in state for gate in gates) or any(
+            key.startswith(('neck.', 'rpn_head.', 'bbox_head.', 'roi_head.')) for key in state
+        )
+
+    def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return dict(state)
+
+
+SOURCE = _GeDet()
