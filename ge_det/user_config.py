@@ -92,11 +92,19 @@ DEFAULT_SCALE = (1333, 800)
 """mmdet's: the picture is made as large as fits into it."""
 
 
-def attention_config(name: str) -> dict[str, Any] | None:
+def stage_channels(depth: int, base_channels: int) -> list[int]:
+    """Channels that the four stages of a ResNet put out."""
+    expansion = 1 if depth < 50 else 4
+    return [base_channels * expansion * 2**stage for stage in range(4)]
+
+
+def attention_config(name: str, channels: int = 256) -> dict[str, Any] | None:
     """The backbone's ``attention`` for a name such as ``'sge'`` or ``'ge-theta-e8'``.
 
     Args:
         name (str): A key of :data:`ATTENTION`.
+        channels (int): Channels of the first stage; SGE has no more groups than divide them.
+            Defaults to 256, ResNet-50's.
 
     Returns:
         dict | None: Type and arguments, None for ``'none'``.
@@ -104,7 +112,11 @@ def attention_config(name: str) -> dict[str, Any] | None:
     Raises:
         ValueError: If there is no such name.
     """
-    return deepcopy(ATTENTION[_known('attention', name, ATTENTION)])
+    block = deepcopy(ATTENTION[_known('attention', name, ATTENTION)])
+    groups = math.gcd(64, channels)
+    if block and name == 'sge' and groups != 64:
+        block['groups'] = groups
+    return block
 
 
 def _known(what: str, value: Any, choices: Collection[Any]) -> Any:
@@ -212,8 +224,7 @@ class UserConfig:
     @property
     def stage_channels(self) -> list[int]:
         """Channels that the four stages of the backbone put out."""
-        expansion = 1 if self.depth < 50 else 4
-        return [self.base_channels * expansion * 2**stage for stage in range(4)]
+        return stage_channels(self.depth, self.base_channels)
 
     @property
     def checkpoint(self) -> str | None:
@@ -232,8 +243,4 @@ class UserConfig:
     @property
     def block(self) -> dict[str, Any] | None:
         """The backbone's ``attention``, with as many SGE groups as a narrow network allows."""
-        block = attention_config(self.attention)
-        groups = math.gcd(64, self.stage_channels[0])
-        if block and self.attention == 'sge' and groups != 64:
-            block['groups'] = groups
-        return block
+        return attention_config(self.attention, self.stage_channels[0])

@@ -1,0 +1,148 @@
+"""Bring a checkpoint into another network, offline, and write it as a checkpoint of ours.
+
+The file records which of its gates have yet to learn (``meta['ge_det']``), so that an import of it
+treats them as fresh: they learn inside frozen stages, and their normalisation uses batches.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+from ge_det import __version__
+from ge_det.backbones import AttentionResNet
+from ge_det.mmdet_tools import find_images
+from ge_det.user_config import attention_config, stage_channels
+from ge_det.weights.backbone_weights import BackboneWeights
+from ge_det.weights.checkpoint import CheckpointError, read_checkpoint
+from ge_det.weights.matching import depth_of
+from ge_det.weights.report import LoadReport
+
+# What mmdet's configs with ``style='pytorch'`` normalise by, in RGB.
+_MEAN = np.array([123.675, 116.28, 103.53])
+_STD = np.array([58.395, 57.12, 57.375])
+
+
+def build_for(weights: BackboneWeights, attention: str, depth: int | None = None) -> nn.Module:
+    """A network for some weights: their width and strides, with a block of choice.
+
+    Args:
+        weights (BackboneWeights): Weights to load into it.
+        attention (str): Name of the block as in config files, such as ``'ge-theta-e8'``.
+        depth (int, optional): Depth of the ResNet. Defaults to None: that of the weights.
+
+    Returns:
+        nn.Module: An AttentionResNet, initialised, with nothing loaded.
+
+    Raises:
+        CheckpointError: If the depth is left open and the weights are no ResNet's.
+        ValueError: If there is no such block or depth.
+    """
+    depth = depth or depth_of(weights.state)
+    if depth is None:
+        raise CheckpointError(
+            f'{weights.path}: no ResNet-18, 34, 50, 101 or 152, as far as its names tell '
+            f'(the first is {next(iter(weights.state))!r})'
+        )
+    stem = weights.state.get('conv1.weight')
+    base_channels = 64 if stem is None else stem.shape[0]
+    channels = stage_channels(depth, base_channels)[0]
+    backbone = AttentionResNet(
+        depth,
+        attention=attention_config(attention, channels),
+        base_channels=base_channels,
+        **weights.network,
+    )
+    backbone.init_weights()
+    return backbone
+
+
+def build_from_config(config: str) -> nn.Module:
+    """The backbone of a config's model, initialised, with nothing loaded.
+
+    Args:
+        config (str): Path of the config of a detector or classifier.
+
+    Raises:
+        ValueError: If the config has no model with a backbone.
+    """
+    from mmdet.registry import MODELS
+
+    cfg = Config.fromfile(config)
+    backbone_cfg = cfg.get('model', {}).get('backbone')
+    if backbone_cfg is None:
+        raise ValueError(f'{config}: there is no model with a backbone in it')
+    backbone_cfg.update(init_cfg=None)
+    backbone_cfg.pop('pretrained', None)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
+        backbone = MODELS.build(backbone_cfg)
+    backbone.init_weights()
+    return backbone
+
+
+def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
+    """Images to calibrate on, as mmdet's detectors are fed.
+
+    Args:
+        folder (str): Folder of images.
+        count (int): How many to take, evenly from the sorted names. Defaults to 16.
+        size (int): Length in pixels that the longer side is resized to. Defaults to 512.
+
+    Returns:
+        list[Tensor]: Normalised RGB images, each (1, 3, H, W), float32.
+
+    Raises:
+        ToolError: If the folder is missing or has no images.
+    """
+    files = find_images([folder])
+    chosen = files[:: max(1, len(files) // count)][:count]
+    images = []
+    for file in chosen:
+        image = mmcv.imrescale(mmcv.imread(file, channel_order='rgb'), (size, size))
+        normalised = (image.astype(np.float64) - _MEAN) / _STD
+        images.append(torch.from_numpy(normalised.transpose(2, 0, 1)[None]).float())
+    return images
+
+
+def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
+    """Write an imported backbone, with the rest of the model it came from, as a checkpoint.
+
+    Args:
+        backbone (nn.Module): The backbone after the import.
+        report (LoadReport): What the import reported.
+        out (str): File to write; its folder is made.
+
+    Raises:
+        CheckpointError: If the file cannot be written.
+    """
+    original = read_checkpoint(report.file)
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    if any(key.startswith('backbone.') for key in original.state):
+        # The neck and the heads of a detector, or the head of a classifier.
+        others = {k: v for k, v in original.state.items() if not k.startswith('backbone.')}
+        state.update(others)
+    note = dict(
+        version=__version__,
+        source=report.source,
+        sha256=report.sha256,
+        fresh_gates=report.fresh_gates + report.prepared_gates,
+        preserved=report.preserved is not None and not report.preserved.impossible,
+    )
+    meta = dict(ge_det=note)
+    if 'dataset_meta' in original.meta:
+        meta['dataset_meta'] = original.meta['dataset_meta']
+    path = Path(out).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f'{path.name}.unfinished')
+        torch.save(dict(meta=meta, state_dict=state), unfinished)
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:  # torch raises the latter where it cannot write.
+        raise CheckpointError(f'{out}: cannot be written ({error})') from error
