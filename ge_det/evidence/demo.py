@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from ge_det.datasets import CONTEXT_CLASSES, PLAIN_CLASSES, ContextShapes
@@ -16,6 +13,7 @@ from ge_det.datasets import CONTEXT_CLASSES, PLAIN_CLASSES, ContextShapes
 from .detection_metrics import detection_metrics
 from .experiment import Experiment
 from .pictures import draw_curves, draw_detections
+from .side_by_side import run_side_by_side
 
 TRAIN_IMAGES, VAL_IMAGES = 320, 100
 # Marks that are plain to see: the demo is short.
@@ -60,14 +58,14 @@ def run_demo(configs: Mapping[str, Path], work_dir: Path) -> dict[str, Metrics]:
     for experiment in experiments:
         experiment.claim_work_dir()
     threads = max(1, (os.cpu_count() or 1) // len(experiments))
-    _run_all(
+    run_side_by_side(
         'training',
         [e for e in experiments if not e.is_trained()],
         lambda e: e.start_training(threads),
         lambda e: e.iterations_done() / e.total_iterations(TRAIN_IMAGES),
     )
     untested = [e for e in experiments if not e.is_tested()]
-    _run_all('testing', untested, lambda e: e.start_test(threads))
+    run_side_by_side('testing', untested, lambda e: e.start_test(threads))
     for experiment in untested:
         experiment.keep_detections()
     results = {
@@ -115,62 +113,3 @@ def format_table(results: Mapping[str, Metrics]) -> str:
         )
         for row in rows
     )
-
-
-def _run_all(
-    title: str,
-    experiments: Sequence[Experiment],
-    start: Callable[[Experiment], subprocess.Popen[bytes]],
-    share_done: Callable[[Experiment], float] | None = None,
-) -> None:
-    """Run one step of some experiments side by side, with a sign of life."""
-    processes = {experiment: start(experiment) for experiment in experiments}
-    before = {e: share_done(e) for e in experiments} if share_done else {}
-    begin = told = time.monotonic()
-    pause = 2 if sys.stderr.isatty() else 15
-    try:
-        while any(process.poll() is None for process in processes.values()):
-            _raise_failures(processes)
-            time.sleep(0.5)
-            if time.monotonic() - told >= pause:
-                told = time.monotonic()
-                done = {e: share_done(e) for e in experiments} if share_done else {}
-                _tell(title, before, done, told - begin)
-        _raise_failures(processes)
-    finally:
-        for process in processes.values():
-            process.terminate()
-            process.wait()
-        if processes and sys.stderr.isatty():
-            print(file=sys.stderr)
-
-
-def _raise_failures(processes: Mapping[Experiment, subprocess.Popen[bytes]]) -> None:
-    for experiment, process in processes.items():
-        if process.poll():
-            raise experiment.failure()
-
-
-def _tell(
-    title: str,
-    before: Mapping[Experiment, float],
-    done: Mapping[Experiment, float],
-    seconds: float,
-) -> None:
-    """Overwrite one line of a terminal, or add a line to a log."""
-    parts = [f'{title}: {_minutes(seconds)} min gone']
-    parts += [f'{experiment.label} {share:.0%}' for experiment, share in done.items()]
-    # An earlier session may have done a share of the work.
-    speeds = {e: (share - before[e]) / seconds for e, share in done.items() if share < 1}
-    if speeds and min(speeds.values()) > 0:
-        left = max((1 - done[e]) / speed for e, speed in speeds.items())
-        parts.append(f'about {_minutes(left)} min left')
-    line = ', '.join(parts)
-    if sys.stderr.isatty():
-        print(f'\r{line:<78}', end='', file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
-
-
-def _minutes(seconds: float) -> str:
-    return f'{int(seconds) // 60}:{int(seconds) % 60:02d}'

@@ -39,12 +39,14 @@ class Experiment:
         config (Path): Config file for mmdet's tools.
         work_dir (Path): Checkpoints, logs and results.
         inputs (tuple[Path, ...]): Files that the result depends on beside the config.
+        checkpoint (Path | None): Weights to test instead of those at the end of the training.
     """
 
     label: str
     config: Path
     work_dir: Path
     inputs: tuple[Path, ...] = ()
+    checkpoint: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -55,6 +57,11 @@ class Experiment:
     def detections(self) -> Path:
         """COCO result file of the test."""
         return self.work_dir / 'test.bbox.json'
+
+    def final_checkpoint(self) -> Path:
+        """Checkpoint of the last epoch, there or not."""
+        epochs = _read_config(self.config).train_cfg.max_epochs
+        return self.work_dir / f'epoch_{epochs}.pth'
 
     def fingerprint(self) -> str:
         """Hash of the resolved config and the inputs, to tell results of others apart."""
@@ -87,7 +94,7 @@ class Experiment:
     def is_trained(self) -> bool:
         """Whether the last checkpoint of the schedule is there, and whole."""
         # MMEngine writes this note after the checkpoint it names.
-        note, final = self.work_dir / 'last_checkpoint', self._final_checkpoint()
+        note, final = self.work_dir / 'last_checkpoint', self.final_checkpoint()
         return note.is_file() and Path(note.read_text()).name == final.name and final.is_file()
 
     def is_tested(self) -> bool:
@@ -111,7 +118,7 @@ class Experiment:
         prefix = self._unfinished_detections().with_name('test-unfinished')
         return self._start(
             'test',
-            str(self._final_checkpoint()),
+            str(self.checkpoint or self.final_checkpoint()),
             '--work-dir',
             str(self.work_dir),
             '--cfg-options',
@@ -126,10 +133,6 @@ class Experiment:
 
     def _unfinished_detections(self) -> Path:
         return self.work_dir / 'test-unfinished.bbox.json'
-
-    def _final_checkpoint(self) -> Path:
-        epochs = _read_config(self.config).train_cfg.max_epochs
-        return self.work_dir / f'epoch_{epochs}.pth'
 
     def _start(self, tool: str, *arguments: str, threads: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(find_script(tool)), str(self.config), *arguments]

@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from ge_det.datasets import CLASSES
-from ge_det.evidence import demo
+from ge_det.evidence import demo, side_by_side
 from ge_det.evidence.experiment import Experiment, ExperimentError
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'demo'
@@ -75,7 +75,7 @@ def test_json_has_null_where_there_is_no_value():
 
 def test_time_left_counts_this_session_only(tmp_path, capsys):
     experiment = Experiment('a', PLAIN, tmp_path)
-    demo._tell('training', {experiment: 0.5}, {experiment: 0.75}, 60)
+    side_by_side._tell('training', {experiment: 0.5}, {experiment: 0.75}, 60)
     assert capsys.readouterr().err == 'training: 1:00 min gone, a 75%, about 1:00 min left\n'
 
 
@@ -85,7 +85,9 @@ def test_a_failed_step_names_its_last_line(tmp_path):
     experiment = Experiment('a', broken, tmp_path / 'run')
     experiment.work_dir.mkdir()
     with pytest.raises(ExperimentError, match='a: ValueError: this config is broken .*console.log'):
-        demo._run_all('training', [experiment], lambda e: e.start_training(threads=1))
+        side_by_side.run_side_by_side(
+            'training', [experiment], lambda e: e.start_training(threads=1)
+        )
 
 
 def test_table_holds_every_metric():
@@ -97,4 +99,4 @@ def test_table_holds_every_metric():
 
 
 def test_minutes():
-    assert demo._minutes(125.9) == '2:05'
+    assert side_by_side._minutes(125.9) == '2:05'
