@@ -31,9 +31,8 @@ class BackboneWeights:
         network (dict): Arguments of AttentionResNet these weights were trained with, where they
             are not the default ones.
         objections (list[str]): Why no AttentionResNet computes what the trained network did.
-        fresh_gates (frozenset[str]): Gates in the file that have yet to learn; see
+        prepared_gates (frozenset[str]): Gates in the file that have yet to learn; see
             :mod:`ge_det.convert_weights`.
-        preserved (bool): Whether the network in the file computes what it did without them.
         theta_minus (tuple): Extents of GE θ⁻ in the network that was trained. θ⁻ has no tensors,
             so nothing but the config in the file tells.
         has_config (bool): Whether the file tells the config it was trained with.
@@ -45,22 +44,21 @@ class BackboneWeights:
     others: dict[str, Tensor]
     network: dict[str, Any] = field(default_factory=dict)
     objections: list[str] = field(default_factory=list)
-    fresh_gates: frozenset[str] = frozenset()
-    preserved: bool = False
+    prepared_gates: frozenset[str] = frozenset()
     theta_minus: tuple[Any, ...] = ()
     has_config: bool = False
 
     def fills(self, name: str, gate: nn.Module) -> bool:
         """Whether the file holds all of a gate, so that it need not start anew."""
-        if name in self.fresh_gates:
-            return self.preserved
+        if name in self.prepared_gates:
+            return True
         if isinstance(gate, GatherExcite) and gate.variant == 'theta_minus':
             return gate.extent in self.theta_minus
         return covers(self.state, gate, f'{name}.')
 
     def trained(self, name: str, gate: nn.Module) -> bool:
         """Whether the file holds all of a gate, and it has learned."""
-        return name not in self.fresh_gates and self.fills(name, gate)
+        return name not in self.prepared_gates and self.fills(name, gate)
 
 
 def read_backbone_weights(checkpoint: str, source: str | None = None) -> BackboneWeights:
@@ -86,8 +84,9 @@ def read_backbone_weights(checkpoint: str, source: str | None = None) -> Backbon
     except CheckpointError as error:
         raise CheckpointError(f'{checkpoint}: {error}') from error
     config = content.meta.get('cfg')
-    note = content.meta.get('ge_det')
-    note = note if isinstance(note, Mapping) else {}
+    fresh, prepared = _gates_to_learn(content.meta)
+    # Gates that neither learned nor were prepared say nothing.
+    own = {k: v for k, v in own.items() if prepared or not k.startswith(fresh)}
     return BackboneWeights(
         path=content.path,
         source=origin,
@@ -95,11 +94,18 @@ def read_backbone_weights(checkpoint: str, source: str | None = None) -> Backbon
         others=others,
         network=origin.network(own),
         objections=origin.objections(own),
-        fresh_gates=frozenset(map(str, note.get('fresh_gates', ()))),
-        preserved=note.get('preserved') is True,
+        prepared_gates=frozenset(name.removesuffix('.') for name in fresh if prepared),
         theta_minus=_theta_minus_extents(config) if isinstance(config, str) else (),
         has_config=isinstance(config, str),
     )
+
+
+def _gates_to_learn(meta: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
+    """Prefixes of the gates an offline import left to learn, and whether it prepared them."""
+    note = meta.get('ge_det')
+    if not isinstance(note, Mapping) or not isinstance(note.get('fresh_gates'), (list, tuple)):
+        return (), False
+    return tuple(f'{name}.' for name in note['fresh_gates']), note.get('preserved') is True
 
 
 def _theta_minus_extents(config: str) -> tuple[Any, ...]:

@@ -118,8 +118,8 @@ def import_pretrained(
     backbone.load_state_dict(matched, strict=False)
     report = _report(backbone, checkpoint, weights, wanted, matched)
     report.parameter_share, report.trunk_share = _shares(backbone, matched, gates)
-    report.loaded_gates = [name for name in filled if name not in weights.fresh_gates]
-    report.prepared_gates = [name for name in filled if name in weights.fresh_gates]
+    report.loaded_gates = [name for name in filled if name not in weights.prepared_gates]
+    report.prepared_gates = [name for name in filled if name in weights.prepared_gates]
     report.fresh_gates = fresh
     report.problems = problems
     report.notes = _notes(backbone, weights, gates, report)

@@ -172,3 +172,14 @@ def test_published_urls_are_torchvisions():
             name = f'resnet{depth}.{weights.name.lower()}'
             assert SOURCES['torchvision'].locate(name) == weights.url
             assert SOURCES['torchvision'].locate(str(weights)) == weights.url
+
+
+def test_legacy_urls_are_timms():
+    import timm
+
+    from ge_det.weights.sources import SOURCES
+
+    for depth in (50, 101, 152):
+        name = f'legacy_seresnet{depth}.in1k'
+        theirs = timm.get_pretrained_cfg(name).url.replace('rwightman', 'huggingface')
+        assert SOURCES['timm'].locate(name) == theirs

@@ -90,6 +90,7 @@ def test_se_authors_linear_layers_are_convolutions(tmp_path):
         ('torchvision', 'resnet50', '/resnet50-0676ba61.pth'),
         ('torchvision', 'torchvision://resnet101', '/resnet101-63fe2227.pth'),
         ('torchvision', 'ResNet50_Weights.IMAGENET1K_V2', '/resnet50-11ad3fa6.pth'),
+        ('timm', 'legacy_seresnet50.in1k', '/se_resnet50-ce0d4300.pth'),
         ('timm', 'resnet50.a1_in1k', '/timm/resnet50.a1_in1k/resolve/main/model.safetensors'),
         ('timm', 'timm/seresnet50.ra2_in1k', '/timm/seresnet50.ra2_in1k/resolve/main/model.saf'),
         ('timm', 'hf_hub:timm/resnet18.tv_in1k', '/timm/resnet18.tv_in1k/resolve/main/model.saf'),

@@ -12,6 +12,14 @@ from .base import Source, unknown_model
 
 _HUB = 'https://huggingface.co/timm/{}/resolve/main/model.safetensors'
 
+# Not on the hub.
+_RELEASE = 'https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-cadene'
+_LEGACY_URLS = {
+    'legacy_seresnet50.in1k': f'{_RELEASE}/se_resnet50-ce0d4300.pth',
+    'legacy_seresnet101.in1k': f'{_RELEASE}/se_resnet101-7e38fcc6.pth',
+    'legacy_seresnet152.in1k': f'{_RELEASE}/se_resnet152-d17c99b7.pth',
+}
+
 # The most used of timm's weights for these networks, for the error message; any name is tried.
 _EXAMPLES = ('resnet50.a1_in1k', 'resnet101.a1h_in1k', 'seresnet50.ra2_in1k')
 
@@ -37,8 +45,11 @@ class _Timm(Source):
         )
 
     def resolve(self, model: str) -> str:
-        if not re.fullmatch(r'(legacy_se|se)?resnet(18|34|50|101|152)\.\w+', model):
-            raise unknown_model('timm (architecture.training)', model, _EXAMPLES)
+        if model in _LEGACY_URLS:
+            return _LEGACY_URLS[model]
+        if not re.fullmatch(r'(se)?resnet(18|34|50|101|152)\.\w+', model):
+            known = (*_EXAMPLES, *_LEGACY_URLS)
+            raise unknown_model('timm (architecture.training)', model, known)
         return _HUB.format(model)
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:

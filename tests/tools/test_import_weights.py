@@ -1,0 +1,133 @@
+"""tools/import_weights.py: reports, files, and one line for each thing that is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from random_networks import randomise
+
+from ge_det import AttentionResNet
+from ge_det.weights.checkpoint import read_checkpoint
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'import_weights.py'
+
+
+def run(*arguments, cwd, code=0):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', TOOL, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A plain detector's checkpoint and a few pictures."""
+    folder = tmp_path_factory.mktemp('import')
+    backbone = randomise(AttentionResNet(50, base_channels=16))
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    state['rpn_head.rpn_conv.weight'] = torch.randn(2, 2)
+    meta = dict(dataset_meta=dict(classes=('ball', 'buoy')), cfg='# text')
+    torch.save(dict(meta=meta, state_dict=state), folder / 'plain.pth')
+    (folder / 'photos').mkdir()
+    for index in range(5):
+        picture = np.random.default_rng(index).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+        mmcv.imwrite(picture, str(folder / 'photos' / f'{index}.png'))
+    return folder
+
+
+def test_a_detector_keeps_its_heads_and_classes(folder):
+    printed = run(
+        '--source', 'ge_det', '--checkpoint', 'plain.pth', '--attention', 'sge', '--depth', 50,
+        '--out', 'new/sge.pth', '--report', 'sge.json', cwd=folder,
+    )  # fmt: skip
+    assert '16 gates exactly' in printed and 'rpn_head (1 tensors)' in printed
+    assert 'Kaiming' not in printed  # only the report
+    report = json.loads((folder / 'sge.json').read_text())
+    assert max(max(v) for v in report['preserved']['deviation'].values()) < 1e-5
+    before, after = (
+        read_checkpoint(str(folder / 'plain.pth')),
+        read_checkpoint(str(folder / 'new' / 'sge.pth')),
+    )
+    assert after.meta['dataset_meta'] == before.meta['dataset_meta']
+    assert len(after.meta['ge_det']['fresh_gates']) == 16
+    added = set(after.state) - set(before.state)
+    assert len(added) == 32 and all('.sge.' in key for key in added)
+    changed = {k for k, v in before.state.items() if not torch.equal(v, after.state[k])}
+    assert len(changed) == 32 and all('.bn3.' in key for key in changed)
+
+
+def test_the_report_lies_beside_the_file_by_default(folder):
+    run('--checkpoint', 'plain.pth', '--attention', 'se', '--out', 'se.pth', cwd=folder)
+    assert json.loads((folder / 'se.pth.json').read_text())['source'] == 'ge_det'
+
+
+def test_calibration(folder):
+    printed = run(
+        '--checkpoint', 'plain.pth', '--attention', 'ge-theta-minus-e8', '--calibrate', 'photos',
+        '--calibrate-count', 3, '--calibrate-size', 64, '--dry-run', cwd=folder,
+    )  # fmt: skip
+    assert 'on 3 images; scales applied to' in printed
+    assert 'relative, by stage, on the 3 calibration images' in printed
+
+
+def test_dry_run_writes_nothing_and_shows_what_does_not_fit(folder):
+    before = sorted(folder.rglob('*'))
+    printed = run('--checkpoint', 'plain.pth', '--attention', 'se', '--dry-run', cwd=folder)
+    assert 'fresh gates    16' in printed
+    message = run(
+        '--checkpoint', 'plain.pth', '--attention', 'se', '--depth', 101, '--dry-run',
+        cwd=folder, code=2,
+    )  # fmt: skip
+    assert message.count('\n') == 1 and 'does not fit' in message
+    assert sorted(folder.rglob('*')) == before
+
+
+def test_the_backbone_of_a_config(folder):
+    (folder / 'plugins.py').write_text(
+        "model = dict(backbone=dict(type='ResNet', depth=50, base_channels=16, plugins=[dict("
+        "cfg=dict(type='ge_det.SqueezeExcite'), position='after_conv3')]))"
+    )
+    printed = run(
+        '--checkpoint', 'plain.pth', '--config', 'plugins.py', '--out', 'plugins.pth', cwd=folder
+    )
+    assert '16 gates exactly' in printed
+    assert (
+        'backbone.layer1.0.se_layer.conv1.conv.weight'
+        in read_checkpoint(str(folder / 'plugins.pth')).state
+    )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ('--checkpoint missing.pth --attention se --dry-run', 'there is no such file'),
+        ('--checkpoint resnet5 --attention se --dry-run', 'neither a file nor a model'),
+        ('--checkpoint plain.pth --attention se', 'either --out FILE'),
+        ('--checkpoint plain.pth --attention se --dry-run --out x.pth', 'either --out FILE'),
+        ('--checkpoint plain.pth --attention se --depth 101 --out x.pth', 'ResNet-101'),
+        ('--checkpoint plain.pth --attention se --source caffe --dry-run', "source='caffe'"),
+        ('--checkpoint plain.pth --attention se --dry-run --calibrate none', 'no such image'),
+        ('--checkpoint plain.pth --attention se --dry-run --calibrate-size 0', 'at least 1'),
+        ('--checkpoint plain.pth --config none.py --dry-run', 'no such config'),
+        ('--checkpoint plain.pth --config empty.py --dry-run', 'no model with a backbone'),
+        ('--checkpoint plain.pth --config empty.py --depth 50 --dry-run', '--depth goes with'),
+        ('--checkpoint head.pth --attention se --dry-run', 'no ResNet-18, 34, 50'),
+    ],
+)
+def test_wrong_arguments_give_one_line(arguments, message, folder):
+    (folder / 'empty.py').write_text('x = 1')
+    torch.save({'fc.weight': torch.ones(1)}, folder / 'head.pth')
+    error = run(*arguments.split(), cwd=folder, code=2)
+    assert message in error
+    assert error.count('\n') == 1
+    assert not (folder / 'x.pth').exists()
