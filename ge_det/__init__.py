@@ -19,6 +19,7 @@ _HOME_OF = {
     'ResolutionGuidedSE': 'ge_det.blocks',
     'AttentionResNet': 'ge_det.backbones',
     'ContextShapes': 'ge_det.datasets',
+    'import_pretrained': 'ge_det.weights.importing',
 }
 
 __all__ = ['__version__', *_HOME_OF]  # noqa: PLE0604

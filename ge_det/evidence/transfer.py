@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,6 +37,7 @@ BLOCKS = (
     'sp-se',
     'rg-se',
 )
+Results = dict[str, dict[str, Any]]
 WAYS = ('kept', 'calibrated', 'changed')
 _CALIBRATION_IMAGES = 64
 _IMAGE_SIZE = 144  # of the narrow config
@@ -79,7 +81,7 @@ class TransferRun:
     seeds: tuple[int, ...]
 
 
-def run_transfer(run: TransferRun) -> dict[str, dict[str, object]]:
+def run_transfer(run: TransferRun) -> Results:
     """Train, import, test and fine-tune; what is done already is not repeated.
 
     Args:
@@ -111,8 +113,8 @@ def run_transfer(run: TransferRun) -> dict[str, dict[str, object]]:
     }
     tuned = {
         (block, seed): _tuning(run, block, seed, inputs)
-        for block in ('none', *BLOCKS)
         for seed in run.seeds
+        for block in ('none', *BLOCKS)
     }
     for experiment in (*imports.values(), *tuned.values()):
         experiment.claim_work_dir()
@@ -199,6 +201,30 @@ def _tuning(run: TransferRun, block: str, seed: int, inputs: tuple[Path, ...]) -
     return Experiment(f'{block} seed {seed}', config, work_dir, (*inputs, start))
 
 
-def to_json(results: dict[str, dict[str, object]], seeds: Sequence[int]) -> str:
-    """Results with the seeds they belong to, for the docs."""
+def to_json(results: Results, seeds: Sequence[int]) -> str:
+    """Results with the seeds and the schedule they belong to, for the docs."""
     return json.dumps(dict(seeds=list(seeds), epochs=_EPOCHS, ap=results), indent=2)
+
+
+def format_table(saved: dict[str, Any]) -> str:
+    """A Markdown table, AP in percent, of what :func:`to_json` wrote.
+
+    Args:
+        saved (dict): The parsed JSON.
+
+    Returns:
+        str: A row for the plain detector and for each block.
+    """
+    header = ['', 'kept', 'calibrated', 'changed', f'{saved["epochs"]} epochs on, mean', 'by seed']
+    rows = [header, ['---'] * len(header)]
+    for block, values in saved['ap'].items():
+        tuned = values['fine-tuned']
+        imports = [_percent(values[way]) if way in values else '' for way in WAYS]
+        mean = _percent(sum(tuned) / len(tuned))
+        label = 'plain' if block == 'none' else block
+        rows.append([label, *imports, mean, ', '.join(map(_percent, tuned))])
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def _percent(ap: float) -> str:
+    return f'{100 * ap:.1f}'
