@@ -170,6 +170,21 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise ToolError('--amp needs a GPU, and none is visible here; leave it out on a CPU')
 
 
+def check_data(args: argparse.Namespace) -> None:
+    """Raise a ToolError if a folder of the data is missing; URLs pass."""
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    loaders = ['train_dataloader'] if args.no_validate else ['train_dataloader', 'val_dataloader']
+    roots = {name: (cfg.get(name) or {}).get('dataset', {}).get('data_root') for name in loaders}
+    missing = {k: v for k, v in roots.items() if v and '://' not in v and not Path(v).is_dir()}
+    if missing:
+        options = ' '.join(f'{name}.dataset.data_root=FOLDER' for name in missing)
+        folder = next(iter(missing.values()))
+        raise ToolError(f'{folder}: no such data folder; add --cfg-options {options}')
+
+
 def check_file(path: str | None, what: str) -> None:
     """Raise a ToolError if a local file is missing; URLs and None pass."""
     if path is None or '://' in path or Path(path).expanduser().is_file():

@@ -13,7 +13,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ge_det.weights.checkpoint import CheckpointError, read_state_dict
+from ge_det.weights.checkpoint import read_state_dict
+from ge_det.weights.errors import CheckpointError
 
 
 def build_without_memory(config: str, cfg_options: dict[str, Any] | None = None) -> nn.Module:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ge_det.evidence.transfer import format_table
+from ge_det.evidence.transfer import BLOCKS, format_table
 from ge_det.weights.importing import PretrainedOptions
 from ge_det.weights.sources import SOURCES
 
@@ -61,6 +61,18 @@ def test_accuracies_are_torchvisions():
     assert {row[5]: float(row[2]) for row in rows} == published
 
 
-def test_the_tables_are_those_of_the_results():
-    results = json.loads((ROOT / 'docs' / 'transfer.json').read_text(encoding='utf-8'))
-    assert format_table(results) in PAGE
+RESULTS = ROOT / 'docs' / 'transfer.json'
+
+
+def test_the_table_is_that_of_the_results():
+    assert format_table(json.loads(RESULTS.read_text(encoding='utf-8'))) in PAGE
+
+
+def test_exact_imports_kept_the_detectors_ap():
+    ap = json.loads(RESULTS.read_text(encoding='utf-8'))['ap']
+    assert set(ap) == {'none', *BLOCKS}
+    plain = ap['none']['kept']
+    for block in BLOCKS:
+        if not block.startswith('ge-theta-minus'):
+            assert abs(ap[block]['kept'] - plain) <= 0.001, block
+        assert ap[block]['changed'] < plain - 0.02, block

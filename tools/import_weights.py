@@ -12,6 +12,7 @@ A detector's checkpoint keeps its neck and heads. Train from the file with
 
 import argparse
 
+import torch
 from mmengine.logging import MMLogger
 
 from ge_det.mmdet_tools import ToolError, check_file, load_safely, one_line_errors
@@ -86,7 +87,7 @@ def main():
 
 
 def run(args):
-    from ge_det.convert_weights import (
+    from ge_det.offline_import import (
         build_for,
         build_from_config,
         read_images,
@@ -95,6 +96,7 @@ def run(args):
     from ge_det.weights.backbone_weights import read_backbone_weights
     from ge_det.weights.importing import import_pretrained
 
+    torch.manual_seed(0)  # Fresh gates start the same each time.
     images = []
     if args.calibrate:
         images = read_images(args.calibrate, args.calibrate_count, args.calibrate_size)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from ge_det.mmdet_tools import check_file, check_model, load_safely, one_line_errors
-from ge_det.weights.checkpoint import CheckpointError
+from ge_det.weights.errors import CheckpointError
 from ge_det.weights.publishing import publish
 
 

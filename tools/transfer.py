@@ -10,6 +10,7 @@ tables. Run again it goes on where it was interrupted.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import warnings
@@ -25,16 +26,17 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='of the fine-tuning')
-    parser.add_argument('--out', default='docs/transfer.json', help='file for the results')
+    parser.add_argument('--out', help='file for the results; default: docs/transfer.json')
     args = parser.parse_args()
     # MMEngine's own use of it, on every config; setuptools is pinned where it still works.
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
     from mmengine.logging import MMLogger
 
     from ge_det.evidence.experiment import ExperimentError
-    from ge_det.evidence.transfer import TransferRun, run_transfer, to_json
+    from ge_det.evidence.transfer import TransferRun, format_table, run_transfer, to_json
 
     MMLogger.get_instance('transfer', log_level='WARNING')
+    out = Path(args.out).resolve() if args.out else ROOT / 'docs' / 'transfer.json'
     os.chdir(ROOT)  # The configs name the data from here.
     run = TransferRun(
         config=PLAIN,
@@ -44,14 +46,15 @@ def main() -> int:
     )
     try:
         results = run_transfer(run)
-        Path(args.out).write_text(to_json(results, args.seeds) + '\n', encoding='utf-8')
+        saved = to_json(results, args.seeds)
+        out.write_text(saved + '\n', encoding='utf-8')
     except (ExperimentError, ValueError, OSError) as error:
         print(f'transfer: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\ntransfer: interrupted; run it again and it goes on', file=sys.stderr)
         return 130
-    print(f'{args.out} is written')
+    print(f'AP in percent (also in {out}):\n\n{format_table(json.loads(saved))}')
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -153,20 +153,32 @@ class AttentionResNet(ResNet):
         gates = self.gates()
         self._covered.clear()
         super().init_weights()
-        loaded = [name for name in gates if self._covered.get(name)]
+        forecast = self._frozen_gates()
         if self.pretrained is not None:
             self.load_report = import_pretrained(self, **asdict(self.pretrained))
             log_report(self.load_report)
-            loaded = self.load_report.loaded_gates
-        forecast = self._frozen_gates()
-        self._loaded_gates = frozenset(loaded)
+        else:
+            self.settle_gates([name for name in gates if self._covered.get(name)])
         if get_world_size() > 1 and forecast != self._frozen_gates():
             raise RuntimeError(
                 'which gates the weights fill was not known before the model was wrapped for '
                 'several GPUs; set freeze_gates=True or False in the backbone'
             )
-        self.train(self.training)
         self._log_gates(gates)
+
+    def settle_gates(self, loaded: Collection[str]) -> None:
+        """Treat some gates as loaded and the others as fresh from now on.
+
+        Args:
+            loaded (Collection[str]): Names of the gates that follow the trunk in ``frozen_stages``
+                and ``norm_eval``.
+        """
+        no_longer = self._loaded_gates.difference(loaded)
+        self._loaded_gates = frozenset(loaded)
+        for name, gate in self.gates().items():
+            if name in no_longer and not self._is_frozen(name):
+                gate.requires_grad_(True)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, keep frozen stages and ``norm_eval`` as they are, and return self."""

@@ -11,7 +11,8 @@ from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
 from ge_det.weights.backbone_weights import read_backbone_weights
-from ge_det.weights.checkpoint import CheckpointError, read_state_dict
+from ge_det.weights.checkpoint import read_state_dict
+from ge_det.weights.errors import CheckpointError
 from ge_det.weights.importing import PretrainedOptions
 from ge_det.weights.matching import covers
 
@@ -57,10 +58,12 @@ def gates_in_checkpoint(
     if not gates:
         return names
     for ranks in (range(1), range(1, get_world_size())):  # One process downloads first.
-        if get_rank() in ranks:
-            with suppress(CheckpointError):
-                names = _trained_gates(gates, options, init_cfg)
-        barrier()
+        try:
+            if get_rank() in ranks:
+                with suppress(CheckpointError):
+                    names = _trained_gates(gates, options, init_cfg)
+        finally:
+            barrier()
     return names
 
 

@@ -23,9 +23,9 @@ def run_side_by_side(
         title (str): What the step is called.
         experiments (Sequence[Experiment]): What to run.
         start (Callable): Starts the step of an experiment in the background.
-        share_done (Callable, optional): Tells how far an experiment is, 0 to 1. Defaults to None:
-            only the number of finished ones is told.
-        at_once (int, optional): How many may run at a time. Defaults to None: all.
+        share_done (Callable, optional): Tells how far an experiment is, 0 to 1. Defaults to None.
+        at_once (int, optional): How many may run at a time; then the number of finished ones is
+            told instead of shares. Defaults to None: all.
 
     Raises:
         ExperimentError: If one fails; the others are stopped.

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ge_det.convert_weights import build_from_config, read_images, write_checkpoint
+from ge_det.offline_import import build_from_config, read_images, write_checkpoint
 from ge_det.user_config import attention_config
 from ge_det.weights.importing import import_pretrained
 

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .download import CheckpointError, fetch
-
-__all__ = ['Checkpoint', 'CheckpointError', 'read_checkpoint', 'read_state_dict', 'split_backbone']
+from .download import fetch, is_url
+from .errors import CheckpointError
 
 # What detectors and classifiers of OpenMMLab, and models inside DataParallel, put before a name.
 _PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
@@ -56,7 +55,11 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     try:
         content = _load(path)
     except Exception as error:  # A damaged file can make the unpickler raise anything.
-        raise CheckpointError(f'{checkpoint}: {_cause(path, error)}') from error
+        cause = _cause(path, error)
+        if is_url(checkpoint) and not cause.startswith('refused'):
+            path.unlink(missing_ok=True)  # Else a download that was cut off would stay for ever.
+            cause += '; the download was removed, so try again, or give the path of a file'
+        raise CheckpointError(f'{checkpoint}: {cause}') from error
     found = _find_state_dict(content)
     if not isinstance(found, Mapping):
         raise CheckpointError(f'{checkpoint}: holds {type(found).__name__}, not a state dict')

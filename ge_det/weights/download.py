@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import unquote, urlparse
@@ -11,12 +12,11 @@ from urllib.parse import unquote, urlparse
 import torch
 from filelock import FileLock
 
+from .errors import CheckpointError
+
 # OpenMMLab, torchvision and timm end a file's name in the first digits of its SHA-256.
+_DATE = re.compile(r'20\d{6}')  # Also a place where a date may stand.
 _HASH_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.[a-z.]+$')
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or does not fit; the message names the likely cause."""
 
 
 def is_url(checkpoint: str) -> bool:
@@ -45,16 +45,17 @@ def fetch(checkpoint: str) -> Path:
         return Path(checkpoint).expanduser()
     target = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(checkpoint)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f'{target}.lock'):
-            if not target.exists():
-                torch.hub.download_url_to_file(checkpoint, str(target))
+        if not target.exists():  # A cache of others may be read-only.
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f'{target}.lock'):
+                if not target.exists():
+                    torch.hub.download_url_to_file(checkpoint, str(target))
     except URLError as error:
         raise CheckpointError(
             f'{checkpoint}: download failed ({error.reason}); without a network, fetch the file '
             f'elsewhere and give its path, or put it at {target}'
         ) from error
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise CheckpointError(f'{checkpoint}: download to {target} failed ({error})') from error
     expected = hash_in_name(target)
     if expected and not sha256_of(target).startswith(expected):
@@ -78,7 +79,7 @@ def sha256_of(path: Path) -> str:
 def hash_in_name(path: Path) -> str | None:
     """The digits of a hash at the end of a file's name, such as ``ea4938fc``, if there are any."""
     found = _HASH_IN_NAME.search(path.name)
-    return found[1] if found else None
+    return found[1] if found and not _DATE.fullmatch(found[1]) else None
 
 
 def _cached_name(url: str) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .backbone_weights import BackboneWeights, read_backbone_weights
-from .checkpoint import CheckpointError
-from .download import hash_in_name, sha256_of
+from .download import sha256_of
+from .errors import CheckpointError
+from .import_notes import find_notes
 from .matching import find_gates, find_problems, fits, missing_and_misshapen
 from .preserving import preserve_function as preserve
 from .report import LoadReport
@@ -81,7 +83,7 @@ def import_pretrained(
 
     Args:
         backbone (nn.Module): AttentionResNet, or any mmdet backbone that carries the blocks in
-            ``plugins=``; changed in place.
+            ``plugins=``; changed in place, and from then on initialised in MMEngine's eyes.
         checkpoint (str): Path, http(s) URL, or model name of the source.
         source (str, optional): ``'mmpretrain'``, ``'torchvision'``, ``'timm'``,
             ``'pytorchinsight'`` or ``'ge_det'``. Defaults to None: told by the names in the file.
@@ -108,6 +110,7 @@ def import_pretrained(
     wanted = {k: v for k, v in backbone.state_dict().items() if not k.startswith(outside)}
     problems = find_problems(state, wanted, _stages(backbone))
     problems += _other_source(backbone, weights) + _other_network(backbone, weights)
+    problems += weights.gates.lost(gates)
     nothing_fits = not set(state) & set(wanted)
     if problems and (strict or nothing_fits):
         hint = '' if nothing_fits else '. strict=False beside the checkpoint loads what fits'
@@ -118,13 +121,18 @@ def import_pretrained(
     backbone.load_state_dict(matched, strict=False)
     report = _report(backbone, checkpoint, weights, wanted, matched)
     report.parameter_share, report.trunk_share = _shares(backbone, matched, gates)
-    report.loaded_gates = [name for name in filled if name not in weights.prepared_gates]
-    report.prepared_gates = [name for name in filled if name in weights.prepared_gates]
+    report.loaded_gates = [name for name in filled if name not in weights.gates.prepared]
+    report.prepared_gates = [name for name in filled if name in weights.gates.prepared]
     report.fresh_gates = fresh
     report.problems = problems
-    report.notes = _notes(backbone, weights, gates, report)
+    report.notes = find_notes(backbone, weights, gates, report)
     if preserve_function:
         report.preserved = preserve(backbone, fresh, calibration_images)
+    if isinstance(backbone, BaseModule):
+        backbone.is_init = True  # MMEngine would initialise it, and undo the import.
+    settle_gates = getattr(backbone, 'settle_gates', None)
+    if callable(settle_gates):
+        settle_gates(report.loaded_gates)
     return report
 
 
@@ -189,58 +197,3 @@ def _shares(
         for of in (sizes, trunk)
     )
     return whole, part
-
-
-def _notes(
-    backbone: nn.Module,
-    weights: BackboneWeights,
-    gates: Mapping[str, nn.Module],
-    report: LoadReport,
-) -> list[str]:
-    notes = []
-    digits = hash_in_name(weights.path)
-    if digits and not report.sha256.startswith(digits):
-        notes.append(f'the file does not have the hash in its name, {digits}')
-    pool = getattr(backbone, 'maxpool', None)
-    if weights.network.get('stem_pool') == 'ceil' and not getattr(pool, 'ceil_mode', True):
-        notes.append(
-            'these weights were trained with a max pool without padding; '
-            "stem_pool='ceil' of AttentionResNet has it"
-        )
-    bare = [name for name in report.fresh_gates if not gates[name].state_dict()]
-    if bare and weights.source.name == 'ge_det' and not weights.has_config:
-        notes.append(
-            'GE theta-minus has no tensors and the file no config, so it is taken for one trained '
-            'without; if it was trained with these gates, set preserve_function=False'
-        )
-    learning = [name for name in report.fresh_gates if list(gates[name].parameters())]
-    if learning and not hasattr(backbone, 'freeze_gates'):
-        notes += _trapped(backbone, learning)
-    return notes
-
-
-def _trapped(backbone: nn.Module, fresh: Sequence[str]) -> list[str]:
-    """What mmdet's own backbones do to gates that are to learn; AttentionResNet does not."""
-    notes = []
-    modules = {name: backbone.get_submodule(name) for name in fresh}
-    frozen = [
-        name
-        for name, module in modules.items()
-        if not any(parameter.requires_grad for parameter in module.parameters())
-    ]
-    if frozen:
-        notes.append(
-            f'{len(frozen)} fresh gates stand in frozen stages and will not learn: '
-            'lower frozen_stages, or use AttentionResNet'
-        )
-    has_norm = any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm)
-        for gate in modules.values()
-        for module in gate.modules()
-    )
-    if has_norm and getattr(backbone, 'norm_eval', False):
-        notes.append(
-            'norm_eval=True keeps the batch normalisation in fresh gates on mean 0 and variance 1: '
-            'set norm_eval=False, or use AttentionResNet'
-        )
-    return notes

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ge_det.blocks import AttentionBlock, GatherExcite
+from ge_det.blocks import AttentionBlock
 
 from .calibrating import fit_scale, gathered_statistics
+from .gate_record import is_theta_minus
 from .matching import find_gates
 from .report import Preservation
 
@@ -51,27 +52,29 @@ def preserve_function(
     if not fresh:
         return result
     plain = _without_gates(backbone, fresh)
-    statistics = gathered_statistics(plain, _theta_minus(backbone, fresh), images)
+    gates = {name: backbone.get_submodule(name) for name in fresh}
+    theta_minus = {name: gate for name, gate in gates.items() if is_theta_minus(gate)}
+    statistics = gathered_statistics(plain, theta_minus, images)
     fitted: dict[nn.BatchNorm2d, Tensor] = {}
+    biases: dict[nn.BatchNorm2d, Tensor] = {}
     for name, norm, reason in _ends_of_branches(backbone, fresh):
-        gate = backbone.get_submodule(name)
-        if reason is None and not isinstance(gate, AttentionBlock):
-            reason = 'it is no block of ge_det'
-        if reason is None and not (_has(norm, 'weight') and _has(norm, 'bias')):
-            reason = 'the normalisation before it has no weights to scale'
-        if reason is not None:
-            result.impossible[name] = reason
+        if norm is None or reason is not None or norm in fitted:
+            result.impossible[name] = reason or 'another GE theta-minus stands before it'
             continue
-        affine = cast(nn.BatchNorm2d, norm)
-        constant = cast(AttentionBlock, gate).make_constant()
-        if constant is not None:
-            _scale(affine, constant.reciprocal())
-            result.exact.append(name)
-        else:
+        bias = biases.setdefault(norm, norm.bias.clone())
+        if name in theta_minus:
             # Without images: one sample, the mean that the normalisation gives each channel.
-            mean = affine.bias[None]
-            fitted[affine] = fit_scale(*statistics.get(name, (mean, torch.ones_like(mean))))
+            sample = (bias[None], torch.ones_like(bias[None]))
+            fitted[norm] = fit_scale(*statistics.get(name, sample))
             result.approximate.append(name)
+            continue
+        gate = gates[name]
+        constant = gate.make_constant() if isinstance(gate, AttentionBlock) else None
+        if constant is None:
+            result.impossible[name] = 'it cannot be made a constant'
+            continue
+        _scale(norm, constant.reciprocal())
+        result.exact.append(name)
     with _in_eval_mode(backbone):
         if fitted:
             result.share = _scale_closest(backbone, plain, fitted, images or _random(backbone))
@@ -114,54 +117,42 @@ def _scale_closest(
 
 
 def _without_gates(backbone: nn.Module, names: Collection[str]) -> nn.Module:
-    plain = deepcopy(backbone)
+    # MMEngine's notes on initialisation hold on to every parameter of the whole detector.
+    notes = getattr(backbone, '_params_init_info', None)
+    plain = deepcopy(backbone, {id(notes): notes})
     for name in names:
         parent, _, attribute = name.rpartition('.')
         setattr(plain.get_submodule(parent), attribute, nn.Identity())
     return plain.eval() or plain  # mmdet's ResNet.eval() returns None.
 
 
-def _theta_minus(backbone: nn.Module, names: Collection[str]) -> dict[str, GatherExcite]:
-    gates = {name: backbone.get_submodule(name) for name in names}
-    return {
-        name: gate
-        for name, gate in gates.items()
-        if isinstance(gate, GatherExcite) and gate.variant == 'theta_minus'
-    }
-
-
 def _ends_of_branches(
     backbone: nn.Module, fresh: Collection[str]
-) -> Iterator[tuple[str, nn.Module | None, str | None]]:
-    """Name of each fresh gate, the normalisation before it, or why there is none."""
-    ends: dict[str, tuple[nn.Module | None, str | None]] = {}
+) -> Iterator[tuple[str, nn.BatchNorm2d | None, str | None]]:
+    """Name of each fresh gate, the normalisation before it, or why nothing can be done there."""
+    ends: dict[str, tuple[nn.BatchNorm2d | None, str | None]] = {}
     for unit_name, unit in backbone.named_modules():
         names, norm = _last_plugins(unit)
+        has_affine = all(isinstance(getattr(norm, n, None), Tensor) for n in ('weight', 'bias'))
         for position, name in enumerate(names):
-            full = f'{unit_name}.{name}'
-            behind = [f'{unit_name}.{other}' for other in names[:position]]
-            alone = all(other in fresh for other in behind)
-            ends[full] = (norm, None if alone else 'another plugin stands before it')
+            reason = None if has_affine else 'the normalisation before it has no weights to scale'
+            if any(f'{unit_name}.{other}' not in fresh for other in names[:position]):
+                reason = 'another plugin stands before it'
+            ends[f'{unit_name}.{name}'] = (cast(nn.BatchNorm2d, norm), reason)
+    inside = (None, 'it does not stand at the end of a residual branch')
     for name in find_gates(backbone):
         if name in fresh:
-            yield (
-                name,
-                *ends.get(name, (None, 'it does not stand at the end of a residual branch')),
-            )
+            yield (name, *ends.get(name, inside))
 
 
-def _has(norm: nn.Module | None, name: str) -> bool:
-    return isinstance(getattr(norm, name, None), Tensor)
-
-
-def _last_plugins(unit: nn.Module) -> tuple[list[str], nn.Module | None]:
+def _last_plugins(unit: nn.Module) -> tuple[list[str], Any]:
     """Names of the plugins that end a residual branch, and the normalisation before them."""
     names = getattr(unit, 'after_conv3_plugin_names', None)  # mmdet's Bottleneck and its kin
     if names:
-        return list(names), unit.norm3  # type: ignore[return-value]
+        return list(names), unit.norm3
     names = getattr(unit, 'plugin_names', None)  # GatedBasicBlock
     if names:
-        return list(names['after_conv2']), unit.norm2  # type: ignore[return-value]
+        return list(names['after_conv2']), unit.norm2
     return [], None
 
 
@@ -174,12 +165,13 @@ def _random(backbone: nn.Module) -> list[Tensor]:
 
 @contextmanager
 def _in_eval_mode(backbone: nn.Module) -> Iterator[None]:
-    training = backbone.training
+    modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     try:
         yield
     finally:
-        backbone.train(training)
+        for module, training in modes.items():  # Not by train(): some may be set by hand.
+            module.training = training
 
 
 @torch.no_grad()

@@ -23,8 +23,9 @@ from torch import Tensor
 
 import ge_det
 
-from .checkpoint import CheckpointError, read_checkpoint
+from .checkpoint import read_checkpoint
 from .download import sha256_of
+from .errors import CheckpointError
 
 # What is noted of the environment, under all names a package can be installed by.
 _DISTRIBUTIONS = {

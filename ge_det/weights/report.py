@@ -95,7 +95,9 @@ class LoadReport:
     def save(self, path: str | Path) -> None:
         """Write the report as JSON, making the folder if need be."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + '\n', encoding='utf-8')
+        # NaN, of a broken network's deviation, is not JSON.
+        content = json.loads(json.dumps(self.to_dict()), parse_constant=lambda name: None)
+        Path(path).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
     def table(self) -> str:
         """The report as a short text table."""

@@ -4,11 +4,14 @@ import json
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.logging import MMLogger
+from mmengine.model import Sequential
 from random_networks import images, randomise
 
 from ge_det import AttentionResNet
-from ge_det.convert_weights import write_checkpoint
+from ge_det.offline_import import write_checkpoint
+from ge_det.weights.errors import CheckpointError
 from ge_det.weights.importing import import_pretrained
 
 SE = dict(type='ge_det.SqueezeExcite')
@@ -112,10 +115,10 @@ def test_gates_left_unprepared_offline_are_fresh(plain, file, tmp_path):
     [
         ("model = dict(backbone=dict(attention=dict(type='ge_det.GatherExcite', extent=8)))", True),
         ("model = {'backbone': {'attention': {'type': 'GatherExcite', 'extent': 8}}}", True),
-        ("attention=dict(type='ge_det.GatherExcite', extent=4)", False),
-        ("attention=dict(type='ge_det.GatherExcite', extent=8, variant='theta')", False),
-        ("attention=dict(type='ge_det.SqueezeExcite')", False),
-        ("open('ran', 'w')\nattention=dict(type='ge_det.GatherExcite', extent=8)", True),
+        ("a=dict(attention=dict(type='ge_det.GatherExcite', extent=4))", 'lost'),
+        ("a=dict(attention=dict(type='ge_det.GatherExcite', extent=8, variant='theta'))", False),
+        ("a=dict(attention=dict(type='ge_det.SqueezeExcite'))", False),
+        ("open('ran', 'w')\na=dict(cfg=dict(type='ge_det.GatherExcite', extent=8))", True),
         ('not python (', False),
         (3, False),
     ],
@@ -124,13 +127,122 @@ def test_theta_minus_is_told_by_the_config_in_the_file(text, loaded, plain, tmp_
     monkeypatch.chdir(tmp_path)
     content = dict(meta=dict(cfg=text), state_dict=plain.state_dict())
     torch.save(content, tmp_path / 'trained.pth')
-    backbone = initialised(attention=THETA_MINUS, pretrained=str(tmp_path / 'trained.pth'))
+    pretrained = dict(checkpoint=str(tmp_path / 'trained.pth'))
+    if loaded == 'lost':  # gates that this network has not
+        with pytest.raises(CheckpointError, match='was trained with GE theta-minus, extent 4'):
+            initialised(attention=THETA_MINUS, pretrained=pretrained)
+        return
+    backbone = initialised(attention=THETA_MINUS, pretrained=pretrained)
     assert bool(backbone.load_report.loaded_gates) == loaded
     if loaded:  # trained with its gates, so nothing is to be made up for
         assert backbone.load_report.preserved.approximate == []
         for key, value in plain.state_dict().items():
             torch.testing.assert_close(backbone.state_dict()[key], value, rtol=0, atol=0)
     assert not (tmp_path / 'ran').exists()  # the config is read, never run
+
+
+def test_theta_minus_in_some_stages(plain, tmp_path):
+    config = (
+        "model = dict(backbone=dict(attention=dict(type='ge_det.GatherExcite', extent=8), "
+        'attention_stages=(False, False, True, True)))'
+    )
+    torch.save(dict(meta=dict(cfg=config), state_dict=plain.state_dict()), tmp_path / 'x.pth')
+    backbone = initialised(attention=THETA_MINUS, pretrained=str(tmp_path / 'x.pth'))
+    stages = {name.split('.')[0] for name in backbone.load_report.loaded_gates}
+    assert stages == {'layer3', 'layer4'}
+    assert len(backbone.load_report.fresh_gates) == 3 + 4
+
+
+@pytest.mark.parametrize('config', ['-' * 200_000 + '1', '(' * 5000, 'x = 1\n' * 500_000])
+def test_odd_configs_in_a_file_do_no_harm(config, plain, tmp_path):
+    meta = dict(cfg=config, ge_det=dict(gates_to_learn=[3]))
+    torch.save(dict(meta=meta, state_dict=plain.state_dict()), tmp_path / 'x.pth')
+    initialised(attention=SE, pretrained=str(tmp_path / 'x.pth'))
+
+
+def offline(attention, start, out, **options):
+    """Import ``start`` into a new network and write it to ``out``."""
+    backbone = initialised(attention=attention)
+    write_checkpoint(backbone, import_pretrained(backbone, start, **options), out)
+    return backbone
+
+
+def outputs(backbone):
+    backbone.eval()
+    with torch.no_grad():
+        return backbone(images((64, 64)))
+
+
+@pytest.mark.parametrize('attention', [SE, THETA, THETA_MINUS])
+def test_a_chain_of_offline_imports_scales_once(attention, file, tmp_path):
+    a, b = str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')
+    first = offline(attention, file, a)
+    offline(attention, a, b, preserve_function=False)
+    last = initialised(attention=attention, pretrained=b)
+    for x, y in zip(outputs(first), outputs(last), strict=True):
+        torch.testing.assert_close(x, y, rtol=0, atol=0)
+
+
+def test_gates_that_could_not_be_prepared_do_not_undo_the_others(plain, file, tmp_path):
+    sge = dict(type='ge_det.SpatialGroupEnhance', groups=16)
+    plugins = [
+        dict(cfg=SE, position='after_conv2'),
+        dict(cfg=sge, position='after_conv3'),
+    ]
+    backbone = initialised(plugins=plugins)
+    report = import_pretrained(backbone, file)
+    assert len(report.preserved.exact) == len(report.preserved.impossible) == 16
+    write_checkpoint(backbone, report, str(tmp_path / 'a.pth'))
+    again = initialised(plugins=plugins, pretrained=str(tmp_path / 'a.pth'))
+    assert len(again.load_report.prepared_gates) == len(again.load_report.fresh_gates) == 16
+    for key, value in backbone.state_dict().items():
+        if '.bn3.' in key:
+            torch.testing.assert_close(again.state_dict()[key], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    'attention', [None, SE, THETA, dict(THETA_MINUS, extent=4)], ids=['none', 'se', 'theta', 'e4']
+)
+def test_a_trunk_scaled_for_theta_minus_fits_nothing_else(attention, file, tmp_path):
+    offline(THETA_MINUS, file, str(tmp_path / 'a.pth'))
+    with pytest.raises(CheckpointError, match="scaled for 16 gates 'GatherExcite theta_minus 8'"):
+        initialised(attention=attention, pretrained=str(tmp_path / 'a.pth'))
+
+
+def test_prepared_gates_of_another_size_are_an_error(file, tmp_path):
+    offline(dict(SE, ratio=4), file, str(tmp_path / 'a.pth'))
+    with pytest.raises(CheckpointError, match='gates of another kind or size'):
+        initialised(attention=SE, pretrained=str(tmp_path / 'a.pth'))
+
+
+def test_the_function_settles_what_follows_the_trunk(plain, tmp_path):
+    trained = initialised(attention=SE)
+    torch.save(trained.state_dict(), tmp_path / 'se.pth')
+    backbone = initialised(attention=SE, frozen_stages=1)
+    gate = backbone.layer1[0].se_layer.conv1.conv.weight
+    assert gate.requires_grad
+    import_pretrained(backbone, str(tmp_path / 'se.pth'))
+    assert not gate.requires_grad
+    import_pretrained(backbone, str(tmp_path / 'plain.pth'))
+    assert gate.requires_grad
+
+
+def test_an_import_is_not_undone_by_the_runner(plain, file):
+    plugins = [dict(cfg=SE, position='after_conv3')]
+    backbone = MODELS.build(dict(type='ResNet', depth=50, base_channels=16, plugins=plugins))
+    import_pretrained(backbone, file)
+    model = Sequential(backbone)
+    model.init_weights()  # as the Runner does before training
+    for x, y in zip(outputs(backbone), outputs(plain), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-5, atol=1e-5)
+
+
+def test_modes_set_by_hand_survive(file):
+    plugin = MODELS.build(dict(type='ResNet', depth=50, base_channels=16))
+    plugin.train()
+    plugin.layer3.eval()
+    import_pretrained(plugin, file)
+    assert plugin.training and not plugin.layer3.training
 
 
 def test_a_file_that_cannot_tell_is_noted(plain, file):

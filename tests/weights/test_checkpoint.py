@@ -12,7 +12,8 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 
 from ge_det import AttentionResNet
-from ge_det.weights.checkpoint import CheckpointError, read_state_dict, split_backbone
+from ge_det.weights.checkpoint import read_state_dict, split_backbone
+from ge_det.weights.errors import CheckpointError
 
 SE = dict(type='ge_det.SqueezeExcite')
 
@@ -206,6 +207,21 @@ def test_url_is_downloaded_once_and_its_hash_is_checked(server, tmp_path):
         imported(f'{server}/bad-00000000.pth')
     with pytest.raises(CheckpointError, match='download failed'):
         imported(f'{server}/nothing.pth')
+
+
+def test_a_download_that_was_cut_off_is_fetched_again(server, tmp_path):
+    whole = save(state(), tmp_path, 'weights.pth')
+    content = whole.read_bytes()
+    whole.write_bytes(content[:5000])
+    with pytest.raises(CheckpointError, match='the download was removed, so try again'):
+        imported(f'{server}/weights.pth')
+    whole.write_bytes(content)
+    imported(f'{server}/weights.pth')
+
+
+def test_a_date_in_the_name_is_no_hash(server, tmp_path):
+    save(state(), tmp_path, 'resnet-20210831.pth')
+    imported(f'{server}/resnet-20210831.pth')
 
 
 def test_offline_url_names_the_way_out():

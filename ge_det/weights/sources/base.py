@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ge_det.weights.download import CheckpointError, is_url
+from ge_det.weights.download import is_url
+from ge_det.weights.errors import CheckpointError
 
 
 class Source(ABC):
@@ -70,7 +71,7 @@ def is_path(checkpoint: str) -> bool:
     """Whether a string that is no URL means a file rather than a model's name."""
     looks_like_file = checkpoint.endswith(('.pth', '.pt', '.tar', '.bin', '.safetensors', '.ckpt'))
     has_folder = '/' in checkpoint or '\\' in checkpoint or checkpoint.startswith('~')
-    return looks_like_file or has_folder or Path(checkpoint).exists()
+    return looks_like_file or has_folder or Path(checkpoint).is_file()
 
 
 def unknown_model(source: str, model: str, known: Collection[str]) -> CheckpointError:

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from ge_det import __version__
 from ge_det.backbones import AttentionResNet
-from ge_det.mmdet_tools import find_images
+from ge_det.mmdet_tools import check_image, find_images
 from ge_det.user_config import attention_config, stage_channels
 from ge_det.weights.backbone_weights import BackboneWeights
-from ge_det.weights.checkpoint import CheckpointError, read_checkpoint
-from ge_det.weights.matching import depth_of
-from ge_det.weights.report import LoadReport
+from ge_det.weights.checkpoint import read_checkpoint
+from ge_det.weights.errors import CheckpointError
+from ge_det.weights.gate_record import note_of
+from ge_det.weights.matching import depth_of, find_gates
+from ge_det.weights.report import LoadReport, Preservation
 
 # What mmdet's configs with ``style='pytorch'`` normalise by, in RGB.
 _MEAN = np.array([123.675, 116.28, 103.53])
@@ -99,12 +101,13 @@ def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
         list[Tensor]: Normalised RGB images, each (1, 3, H, W), float32.
 
     Raises:
-        ToolError: If the folder is missing or has no images.
+        ToolError: If the folder is missing, has no images, or one that cannot be read.
     """
     files = find_images([folder])
-    chosen = files[:: max(1, len(files) // count)][:count]
+    chosen = np.unique(np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int))
     images = []
-    for file in chosen:
+    for file in (files[index] for index in chosen):
+        check_image(file)
         image = mmcv.imrescale(mmcv.imread(file, channel_order='rgb'), (size, size))
         normalised = (image.astype(np.float64) - _MEAN) / _STD
         images.append(torch.from_numpy(normalised.transpose(2, 0, 1)[None]).float())
@@ -128,12 +131,14 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
         # The neck and the heads of a detector, or the head of a classifier.
         others = {k: v for k, v in original.state.items() if not k.startswith('backbone.')}
         state.update(others)
+    gates, done = find_gates(backbone), report.preserved or Preservation()
+    prepared = dict.fromkeys(report.fresh_gates, False)
+    prepared.update(dict.fromkeys((*report.prepared_gates, *done.exact, *done.approximate), True))
     note = dict(
         version=__version__,
         source=report.source,
         sha256=report.sha256,
-        fresh_gates=report.fresh_gates + report.prepared_gates,
-        preserved=report.preserved is not None and not report.preserved.impossible,
+        gates_to_learn=note_of(gates, prepared),
     )
     meta = dict(ge_det=note)
     if 'dataset_meta' in original.meta:
