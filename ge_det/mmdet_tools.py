@@ -12,12 +12,10 @@ import importlib.util
 import os
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
 
 class ToolError(ValueError):
@@ -83,12 +81,16 @@ def run_tool(
         if also_check is not None:
             also_check(args)
         checkpoint = getattr(args, 'checkpoint', None) or _checkpoint_to_resume(args)
-        check_model(args.config, getattr(args, 'cfg_options', None), checkpoint)
+        options = getattr(args, 'cfg_options', None)
+        check_model(args.config, options, checkpoint, is_start=name == 'train')
     runpy.run_path(str(script), run_name='__main__')
 
 
 def check_model(
-    config: str, cfg_options: dict[str, Any] | None = None, checkpoint: str | None = None
+    config: str,
+    cfg_options: dict[str, Any] | None = None,
+    checkpoint: str | None = None,
+    is_start: bool = False,
 ) -> None:
     """Build a config's model without memory, and see that a checkpoint is of that model.
 
@@ -96,16 +98,20 @@ def check_model(
         config (str): Path of the config.
         cfg_options (dict, optional): Changes to it. Defaults to None.
         checkpoint (str, optional): Path or URL of a checkpoint. Defaults to None.
+        is_start (bool): Without a checkpoint, see that the weights a training starts from fit.
+            Defaults to False.
 
     Raises:
-        ToolError: If the model has a wrong argument, or the checkpoint is of another model.
+        ToolError: If the model has a wrong argument, or the weights are of another model.
     """
-    from ge_det.preflight import build_without_memory, check_fits
+    from ge_det.preflight import build_without_memory, check_fits, check_start
 
     try:
         model = build_without_memory(config, cfg_options)
         if checkpoint is not None:
             check_fits(model, checkpoint)
+        elif is_start:
+            check_start(model, config, cfg_options)
     except ValueError as error:
         raise ToolError(' '.join(str(error).split())) from error
     except Exception as error:  # A model of others that the meta device cannot hold, say.
@@ -192,17 +198,6 @@ def check_file(path: str | None, what: str) -> None:
     raise ToolError(f'{path}: no such {what} file; check the path')
 
 
-def check_image(path: str) -> None:
-    """Raise a ToolError if a file is not an image; only its header is read."""
-    from PIL import Image
-
-    try:
-        with Image.open(path):
-            pass
-    except OSError as error:
-        raise ToolError(f'{path}: not an image that can be read; leave it out') from error
-
-
 def _wants_amp(args: argparse.Namespace) -> bool:
     options = getattr(args, 'cfg_options', None) or {}
     return getattr(args, 'amp', False) or options.get('optim_wrapper.type') == 'AmpOptimWrapper'
@@ -212,36 +207,3 @@ def _has_amp_device() -> bool:
     from mmengine.device import get_device
 
     return get_device() not in ('cpu', 'mps')  # What MMEngine's AmpOptimWrapper refuses.
-
-
-def find_images(paths: Sequence[str]) -> list[str]:
-    """List images, taking the pictures directly inside each folder.
-
-    Args:
-        paths (Sequence[str]): Image files and folders.
-
-    Returns:
-        list[str]: Image files, each once, those of a folder in the order of their names.
-
-    Raises:
-        ToolError: If a path does not exist, a folder has no image, or two images have the same
-            name and would be drawn into the same file.
-    """
-    images: list[Path] = []
-    for path in map(Path, paths):
-        if not path.exists():
-            raise ToolError(f'{path}: no such image or folder; check the path')
-        inside = [path] if path.is_file() else sorted(path.iterdir())
-        found = [i for i in inside if i == path or i.suffix.lower() in IMAGE_SUFFIXES]
-        if not found:
-            raise ToolError(
-                f'{path}: no image in this folder; known are {" ".join(IMAGE_SUFFIXES)}'
-            )
-        images += found
-    seen: dict[str, Path] = {}
-    for image in images:
-        # Predictions are named after the image without its suffix.
-        other = seen.setdefault(image.stem, image)
-        if other.resolve() != image.resolve():
-            raise ToolError(f'{other} and {image} would be drawn into the same file; rename one')
-    return [str(image) for image in seen.values()]

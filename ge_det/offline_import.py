@@ -7,7 +7,9 @@ treats them as fresh: they learn inside frozen stages, and their normalisation u
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -18,14 +20,16 @@ from torch import Tensor, nn
 
 from ge_det import __version__
 from ge_det.backbones import AttentionResNet
-from ge_det.mmdet_tools import check_image, find_images
+from ge_det.image_files import check_image, find_images
+from ge_det.mmdet_tools import ToolError
+from ge_det.peers import use_peers
 from ge_det.user_config import attention_config, stage_channels
 from ge_det.weights.backbone_weights import BackboneWeights
-from ge_det.weights.checkpoint import read_checkpoint
+from ge_det.weights.checkpoint import read_checkpoint, split_backbone
 from ge_det.weights.errors import CheckpointError
 from ge_det.weights.gate_record import note_of
 from ge_det.weights.matching import depth_of, find_gates
-from ge_det.weights.report import LoadReport, Preservation
+from ge_det.weights.report import LoadReport
 
 # What mmdet's configs with ``style='pytorch'`` normalise by, in RGB.
 _MEAN = np.array([123.675, 116.28, 103.53])
@@ -73,20 +77,28 @@ def build_from_config(config: str) -> nn.Module:
         config (str): Path of the config of a detector or classifier.
 
     Raises:
-        ValueError: If the config has no model with a backbone.
+        ToolError: If the config cannot be read, or has no backbone that can be built.
     """
-    from mmdet.registry import MODELS
-
-    cfg = Config.fromfile(config)
-    backbone_cfg = cfg.get('model', {}).get('backbone')
-    if backbone_cfg is None:
-        raise ValueError(f'{config}: there is no model with a backbone in it')
-    backbone_cfg.update(init_cfg=None)
-    backbone_cfg.pop('pretrained', None)
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
-        backbone = MODELS.build(backbone_cfg)
+    try:
+        backbone = _build_backbone(Config.fromfile(config))
+    except Exception as error:  # A config is code.
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ToolError(f'{config}: no backbone can be built from it ({cause})') from error
     backbone.init_weights()
     return backbone
+
+
+def _build_backbone(cfg: Config) -> Any:
+    from mmdet.registry import MODELS
+
+    scope = cfg.get('default_scope', 'mmdet')
+    if scope == 'mmpretrain':
+        use_peers()  # Its models import torchvision.
+    backbone_cfg = cfg.model.backbone
+    backbone_cfg.update(init_cfg=None)
+    backbone_cfg.pop('pretrained', None)
+    with DefaultScope.overwrite_default_scope(scope):
+        return MODELS.build(backbone_cfg)
 
 
 def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
@@ -103,12 +115,15 @@ def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
     Raises:
         ToolError: If the folder is missing, has no images, or one that cannot be read.
     """
-    files = find_images([folder])
+    files = find_images([folder], unique_names=False)
     chosen = np.unique(np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int))
     images = []
     for file in (files[index] for index in chosen):
         check_image(file)
-        image = mmcv.imrescale(mmcv.imread(file, channel_order='rgb'), (size, size))
+        image = mmcv.imread(file, channel_order='rgb')
+        if min(image.shape[:2]) * size < max(image.shape[:2]):
+            raise ToolError(f'{file}: too narrow to be resized; leave it out')
+        image = mmcv.imrescale(image, (size, size))
         normalised = (image.astype(np.float64) - _MEAN) / _STD
         images.append(torch.from_numpy(normalised.transpose(2, 0, 1)[None]).float())
     return images
@@ -126,28 +141,37 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
         CheckpointError: If the file cannot be written.
     """
     original = read_checkpoint(report.file)
-    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
-    if any(key.startswith('backbone.') for key in original.state):
-        # The neck and the heads of a detector, or the head of a classifier.
-        others = {k: v for k, v in original.state.items() if not k.startswith('backbone.')}
-        state.update(others)
-    gates, done = find_gates(backbone), report.preserved or Preservation()
-    prepared = dict.fromkeys(report.fresh_gates, False)
-    prepared.update(dict.fromkeys((*report.prepared_gates, *done.exact, *done.approximate), True))
+    # The neck and the heads of a detector, or the head of a classifier.
+    _, others = split_backbone(original.state)
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()} | others
     note = dict(
         version=__version__,
         source=report.source,
         sha256=report.sha256,
-        gates_to_learn=note_of(gates, prepared),
+        gates=note_of(find_gates(backbone), report),
+        network=_network_of(backbone),
     )
     meta = dict(ge_det=note)
     if 'dataset_meta' in original.meta:
         meta['dataset_meta'] = original.meta['dataset_meta']
     path = Path(out).expanduser()
+    unfinished = path.with_name(f'{path.name}.unfinished')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f'{path.name}.unfinished')
         torch.save(dict(meta=meta, state_dict=state), unfinished)
         os.replace(unfinished, path)
     except (OSError, RuntimeError) as error:  # torch raises the latter where it cannot write.
-        raise CheckpointError(f'{out}: cannot be written ({error})') from error
+        with suppress(OSError):
+            unfinished.unlink()
+        cause = ' '.join(str(error).split())
+        raise CheckpointError(f'{out}: cannot be written ({cause})') from error
+
+
+def _network_of(backbone: nn.Module) -> dict[str, str]:
+    """``style`` and ``stem_pool`` of a ResNet, as far as it has them."""
+    pool = getattr(getattr(backbone, 'maxpool', None), 'ceil_mode', None)
+    found = dict(
+        style=getattr(backbone, 'style', None),
+        stem_pool=None if pool is None else 'ceil' if pool else 'padded',
+    )
+    return {name: value for name, value in found.items() if value is not None}

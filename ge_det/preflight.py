@@ -15,6 +15,8 @@ from torch import nn
 
 from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.errors import CheckpointError
+from ge_det.weights.fitting import fit_weights
+from ge_det.weights.importing import PretrainedOptions
 
 
 def build_without_memory(config: str, cfg_options: dict[str, Any] | None = None) -> nn.Module:
@@ -68,4 +70,36 @@ def check_fits(model: nn.Module, checkpoint: str) -> None:
         raise CheckpointError(
             f"{checkpoint} does not belong to this config's model of {len(wanted)} tensors: it "
             f'{"; it ".join(clauses)}. Give the config (and --cfg-options) it was trained with'
+        )
+
+
+def check_start(model: nn.Module, config: str, cfg_options: dict[str, Any] | None = None) -> None:
+    """Check the weights that a training is to start from; a download is kept for it.
+
+    Args:
+        model (nn.Module): The config's model, on any device.
+        config (str): Path of the config.
+        cfg_options (dict, optional): Changes to it. Defaults to None.
+
+    Raises:
+        CheckpointError: If the file of ``pretrained=`` cannot be read or does not fit, or that of
+            ``load_from`` has less than half of the model's tensors: MMEngine loads what fits and
+            would train from scratch. Heads may differ, as for other classes.
+        ValueError: If there is no such source.
+    """
+    for module in model.modules():
+        options = getattr(module, 'pretrained', None)
+        if isinstance(options, PretrainedOptions):
+            fit_weights(module, options.checkpoint, options.source, options.strict)
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(cfg_options or {})
+    if not cfg.get('load_from') or cfg.get('resume'):
+        return
+    state = {k.removeprefix('module.'): v for k, v in read_state_dict(cfg.load_from).items()}
+    own = model.state_dict()
+    found = sum(key in state and state[key].shape == value.shape for key, value in own.items())
+    if found < len(own) / 2:
+        raise CheckpointError(
+            f"load_from={cfg.load_from}: only {found} of the model's {len(own)} tensors are in "
+            'it; weights of a backbone alone go to its pretrained='
         )

@@ -11,6 +11,7 @@ A detector's checkpoint keeps its neck and heads. Train from the file with
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 from mmengine.logging import MMLogger
@@ -66,7 +67,19 @@ def check_arguments(args):
         raise ToolError('--depth goes with --attention; a config says its depth itself')
     if min(args.calibrate_count, args.calibrate_size) < 1:
         raise ToolError('--calibrate-count and --calibrate-size must be at least 1')
+    if args.calibrate and not args.preserve_function:
+        raise ToolError('--calibrate is for preserve_function; leave out --no-preserve-function')
+    if args.out and args.out.lower().endswith('.safetensors'):
+        raise ToolError(f'--out {args.out}: it is written by torch; let the name end in .pth')
     check_file(args.config, 'config')
+    report = args.report or (f'{args.out}.json' if args.out else None)
+    files = [args.checkpoint, args.config, args.out, report]
+    paths = [Path(file).expanduser().resolve() for file in files if file]
+    if len(set(paths)) < len(paths):
+        raise ToolError('--checkpoint, --config, --out and --report must be different files')
+    for path in filter(None, (args.out, report)):
+        if Path(path).expanduser().is_dir():
+            raise ToolError(f'{path}: is a folder; give the name of a file')
 
 
 def main():
@@ -80,7 +93,8 @@ def main():
         report = run(args)
     print(report.table())
     if args.report or args.out:
-        report.save(args.report or f'{args.out}.json')
+        with one_line_errors('import_weights', OSError):
+            report.save(args.report or f'{args.out}.json')
     if args.dry_run and report.problems and args.strict:
         with one_line_errors('import_weights'):
             raise ToolError(f'{args.checkpoint} does not fit; without --dry-run this is an error')

@@ -10,12 +10,11 @@ import os
 from collections.abc import Sequence
 
 import ge_det  # noqa: F401  Makes MMEngine's checkpoints loadable the safe way.
+from ge_det.image_files import check_image, find_images
 from ge_det.mmdet_tools import (
     ToolError,
     check_file,
-    check_image,
     check_model,
-    find_images,
     load_safely,
     one_line_errors,
 )

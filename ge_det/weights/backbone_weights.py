@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ class BackboneWeights:
         source (Source): Whose parameter names it has.
         state (dict[str, Tensor]): The backbone's tensors.
         others (dict[str, Tensor]): Tensors of the rest of a detector or classifier.
-        network (dict): Arguments of AttentionResNet these weights were trained with, where they
-            are not the default ones.
+        network (dict): ``style`` and ``stem_pool`` these weights were trained with, where anything
+            tells.
         objections (list[str]): Why no AttentionResNet computes what the trained network did.
         gates (GateRecord): What the file tells about its gates beside their tensors.
     """
@@ -41,7 +42,7 @@ class BackboneWeights:
 
     def fills(self, name: str, gate: nn.Module) -> bool:
         """Whether the file holds all of a gate, so that it need not start anew."""
-        if name in self.gates.unprepared:
+        if name in self.gates.fresh:
             return False
         if name in self.gates.prepared and self.gates.prepared[name] != block_of(gate):
             return False
@@ -77,14 +78,27 @@ def read_backbone_weights(checkpoint: str, source: str | None = None) -> Backbon
     except CheckpointError as error:
         raise CheckpointError(f'{checkpoint}: {error}') from error
     record = read_record(content.meta)
-    meaningless = tuple(f'{name}.' for name in record.unprepared)
+    meaningless = tuple(f'{name}.' for name in record.fresh)
     own = {key: value for key, value in own.items() if not key.startswith(meaningless)}
     return BackboneWeights(
         path=content.path,
         source=origin,
         state=origin.rename(own),
         others=others,
-        network=origin.network(own),
+        network=_network(content.meta, origin, own, told is not None),
         objections=origin.objections(own),
         gates=record,
     )
+
+
+def _network(
+    meta: Mapping[str, Any], source: Source, state: Mapping[str, Tensor], is_told: bool
+) -> dict[str, Any]:
+    """Arguments of AttentionResNet that the weights need, as far as anything tells."""
+    note = meta.get('ge_det')
+    noted = note.get('network') if isinstance(note, Mapping) else None
+    if isinstance(noted, Mapping):
+        allowed = dict(style=('pytorch', 'caffe'), stem_pool=('padded', 'ceil'))
+        return {k: noted[k] for k, values in allowed.items() if noted.get(k) in values}
+    # Weights of Caffe's networks may stand under torchvision's names, too.
+    return source.network(state) if is_told or source.recognises(state) else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickletools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +14,6 @@ from torch import Tensor
 
 from .download import fetch, is_url
 from .errors import CheckpointError
-
-# What detectors and classifiers of OpenMMLab, and models inside DataParallel, put before a name.
-_PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
 
 # Every ResNet has it, so what stands before it in a file is the backbone's prefix.
 _LANDMARK = 'layer1.0.conv1.weight'
@@ -66,6 +65,11 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     state = {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, Tensor)}
     if not state:
         raise CheckpointError(f'{checkpoint}: holds no weights')
+    odd = [key for key, value in state.items() if not _is_plain(value)]
+    if odd:
+        raise CheckpointError(
+            f'{checkpoint}: {odd[0]!r} is sparse, quantized or without content; save dense tensors'
+        )
     meta = content.get('meta')
     return Checkpoint(
         path=path,
@@ -93,6 +97,8 @@ def split_backbone(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict
     Raises:
         CheckpointError: If several networks in the file could be the backbone.
     """
+    if all(key.startswith('module.') for key in state):  # Saved inside DataParallel.
+        state = {key.removeprefix('module.'): value for key, value in state.items()}
     prefix = _backbone_prefix(state)
     own = {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
     others = {key: value for key, value in state.items() if not key.startswith(prefix)}
@@ -100,9 +106,8 @@ def split_backbone(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict
 
 
 def _backbone_prefix(state: Mapping[str, Tensor]) -> str:
-    for prefix in _PREFIXES[:-1]:
-        if any(key.startswith(prefix) for key in state):
-            return prefix
+    if any(key.startswith('backbone.') for key in state):
+        return 'backbone.'
     found = sorted(key[: -len(_LANDMARK)] for key in state if key.endswith(_LANDMARK))
     if not found or '' in found:
         return ''
@@ -113,8 +118,12 @@ def _backbone_prefix(state: Mapping[str, Tensor]) -> str:
     return found[0]
 
 
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_meta
+
+
 def _load(path: Path) -> Any:
-    if path.suffix == '.safetensors':
+    if path.suffix.lower() == '.safetensors':
         from safetensors.torch import load_file
 
         return load_file(path)
@@ -133,12 +142,34 @@ def _cause(path: Path, error: Exception) -> str:
             return 'the file is empty; fetch it again'
         if start.startswith((b'<', b'version https://git-lfs')):
             return 'a web page or a git-lfs pointer instead of weights; fetch the file itself'
-    if 'Weights only load failed' in text:
-        unsupported = [line for line in text.splitlines() if 'GLOBAL' in line or 'global' in line]
-        detail = unsupported[0].strip() if unsupported else 'not a file of plain weights'
-        return f'refused, since loading it could run code: {detail}'
-    first = (text or type(error).__name__).splitlines()[0]
-    return f'not a readable checkpoint, cut off or of another format ({first})'
+    refused = re.search(r'GLOBAL ([\w.]+)|may not read attribute .*', text)
+    name = refused and (refused[1] or refused[0]) or _unsafe_global(path)
+    if name is not None:
+        return (
+            f'refused, since loading it could run code: it holds {name}; save its state_dict() '
+            'alone'
+        )
+    first = 'another format' if 'Weights only' in text else text.partition('\n')[0]
+    return (
+        f'not a readable checkpoint, cut off or of another format ({first or type(error).__name__})'
+    )
+
+
+def _unsafe_global(path: Path) -> str | None:
+    """A global that a bare pickle names, found by reading and not by loading it."""
+    strings: list[str] = []
+    try:
+        with path.open('rb') as file:
+            for operation, argument, _ in pickletools.genops(file):
+                if operation.name == 'GLOBAL':
+                    return str(argument).replace(' ', '.')
+                if operation.name == 'STACK_GLOBAL':
+                    return '.'.join(strings[-2:])
+                if isinstance(argument, str):
+                    strings.append(argument)
+    except Exception:  # No pickle, then.
+        pass
+    return None
 
 
 def _find_state_dict(content: Any) -> Any:

@@ -43,8 +43,8 @@ def fetch(checkpoint: str) -> Path:
         if '://' in checkpoint or not checkpoint:
             raise CheckpointError(f'{checkpoint!r}: must be a path or an http(s) URL')
         return Path(checkpoint).expanduser()
-    target = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(checkpoint)
     try:
+        target = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(checkpoint)
         if not target.exists():  # A cache of others may be read-only.
             target.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{target}.lock'):
@@ -55,8 +55,12 @@ def fetch(checkpoint: str) -> Path:
             f'{checkpoint}: download failed ({error.reason}); without a network, fetch the file '
             f'elsewhere and give its path, or put it at {target}'
         ) from error
-    except (OSError, HTTPException) as error:
-        raise CheckpointError(f'{checkpoint}: download to {target} failed ({error})') from error
+    except (OSError, HTTPException, ValueError) as error:
+        cause = ' '.join(str(error).split())
+        raise CheckpointError(
+            f'{checkpoint}: download failed ({type(error).__name__}: {cause}); check the URL, or '
+            'fetch the file elsewhere and give its path'
+        ) from error
     expected = hash_in_name(target)
     if expected and not sha256_of(target).startswith(expected):
         target.unlink()
@@ -87,7 +91,7 @@ def _cached_name(url: str) -> str:
     name = Path(unquote(parsed.path)).name
     if not name:
         raise CheckpointError(f'{url!r}: names no file; give the URL of the file itself')
-    # Every model on the Hugging Face hub has a file of the same name.
-    if parsed.hostname == 'huggingface.co':
-        return '_'.join(unquote(parsed.path).strip('/').split('/'))
-    return name
+    if hash_in_name(Path(name)):
+        return name
+    # Without a hash, files of different places may have the same name.
+    return '_'.join([parsed.netloc, *unquote(parsed.path).strip('/').split('/')])

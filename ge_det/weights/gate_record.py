@@ -1,8 +1,8 @@
 """What a file tells about its gates beside their tensors.
 
-An offline import (:mod:`ge_det.offline_import`) notes under ``meta['ge_det']`` which gates have yet
-to learn. GE θ⁻ has no tensors, so whether a network was trained with it is told by nothing but the
-config that MMEngine keeps in a checkpoint.
+An offline import (:mod:`ge_det.offline_import`) notes under ``meta['ge_det']`` which gates learned
+and which have yet to. GE θ⁻ has no tensors, so of a training nothing but the config that MMEngine
+keeps in a checkpoint tells whether the network had it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 from torch import nn
 
 from ge_det.blocks import GatherExcite
+
+from .report import LoadReport, Preservation
 
 # The text of mmdet's longest config is a hundredth of it.
 _LONGEST_CONFIG = 1 << 20
@@ -44,38 +46,44 @@ class ThetaMinus:
 class GateRecord:
     """Gates of the network that a file was written from.
 
+    Each maps a gate's name to its block as :func:`block_of` says it.
+
     Attributes:
-        prepared (dict[str, str]): Gates that have yet to learn but for which the trunk was scaled,
-            with the block of each as :func:`block_of` says it.
-        unprepared (tuple[str, ...]): Gates that have yet to learn and mean nothing.
-        theta_minus (tuple[ThetaMinus, ...]): θ⁻ in the network that was trained.
-        has_config (bool): Whether the file tells the config it was trained with.
+        trained (dict[str, str]): Gates noted as having learned.
+        prepared (dict[str, str]): Gates that have yet to learn but for which the trunk was scaled.
+        fresh (dict[str, str]): Gates that have yet to learn and mean nothing.
+        theta_minus (tuple[ThetaMinus, ...]): θ⁻ in the config the network was trained with.
+        knows_theta_minus (bool): Whether the file tells if the network had θ⁻.
     """
 
+    trained: dict[str, str] = field(default_factory=dict)
     prepared: dict[str, str] = field(default_factory=dict)
-    unprepared: tuple[str, ...] = ()
+    fresh: dict[str, str] = field(default_factory=dict)
     theta_minus: tuple[ThetaMinus, ...] = ()
-    has_config: bool = False
+    knows_theta_minus: bool = False
 
     def trained_with(self, name: str, gate: nn.Module) -> bool:
         """Whether a gate is θ⁻ and the network was trained with it."""
         if not isinstance(gate, GatherExcite) or gate.variant != 'theta_minus':
             return False
+        if self.trained.get(name) == block_of(gate):
+            return True
         return any(used.extent == gate.extent and used.stands_at(name) for used in self.theta_minus)
 
     def lost(self, gates: Mapping[str, nn.Module]) -> list[str]:
         """Clauses for θ⁻ gates that the trunk was made for and ``gates`` does not have."""
-        missing = [
-            name
-            for name, block in self.prepared.items()
-            if 'theta_minus' in block and not (name in gates and block_of(gates[name]) == block)
-        ]
         clauses = []
-        if missing:
-            clauses.append(
-                f'its trunk was scaled for {len(missing)} gates {self.prepared[missing[0]]!r}, the '
-                f'first {missing[0]!r}, which this backbone has not; import the original file'
-            )
+        for noted, made in ((self.trained, 'trained with'), (self.prepared, 'scaled for')):
+            missing = [
+                name
+                for name, block in noted.items()
+                if 'theta_minus' in block and not (name in gates and block_of(gates[name]) == block)
+            ]
+            if missing:
+                clauses.append(
+                    f'its trunk was {made} {len(missing)} gates {noted[missing[0]]!r}, the first '
+                    f'{missing[0]!r}, which this backbone has not'
+                )
         if self.theta_minus and not any(self.trained_with(n, gate) for n, gate in gates.items()):
             clauses.append(
                 f'it was trained with GE theta-minus, extent {self.theta_minus[0].extent!r}, which '
@@ -95,33 +103,40 @@ def block_of(gate: nn.Module) -> str:
     return f'{kind} {gate.variant} {gate.extent}' if isinstance(gate, GatherExcite) else kind
 
 
-def note_of(gates: Mapping[str, nn.Module], prepared: Mapping[str, bool]) -> dict[str, Any]:
-    """What to write under ``meta['ge_det']['gates_to_learn']``.
+def note_of(gates: Mapping[str, nn.Module], report: LoadReport) -> dict[str, dict[str, str]]:
+    """What to write under ``meta['ge_det']['gates']`` after an import.
 
     Args:
-        gates (Mapping[str, nn.Module]): All gates by name.
-        prepared (Mapping[str, bool]): Gates that have yet to learn, and whether the trunk was
-            scaled for them.
+        gates (Mapping[str, nn.Module]): All gates of the network by name.
+        report (LoadReport): What the import reported.
+
+    Returns:
+        dict: Of each gate its ``block`` and its ``state``: trained, prepared or fresh.
     """
-    return {n: dict(block=block_of(gates[n]), prepared=done) for n, done in prepared.items()}
+    done = report.preserved or Preservation()
+    states = {
+        **dict.fromkeys(report.loaded_gates, 'trained'),
+        **dict.fromkeys(report.fresh_gates, 'fresh'),
+        **dict.fromkeys((*report.prepared_gates, *done.exact, *done.approximate), 'prepared'),
+    }
+    return {name: dict(block=block_of(gates[name]), state=state) for name, state in states.items()}
 
 
 def read_record(meta: Mapping[str, Any]) -> GateRecord:
     """Read what a checkpoint's ``meta`` tells; what has not the form expected is left out."""
     config, note = meta.get('cfg'), meta.get('ge_det')
-    noted = note.get('gates_to_learn') if isinstance(note, Mapping) else None
-    noted = noted if isinstance(noted, Mapping) else {}
-    entries = {str(n): entry for n, entry in noted.items() if isinstance(entry, Mapping)}
-    prepared = {
-        name: str(entry.get('block'))
-        for name, entry in entries.items()
-        if entry.get('prepared') is True
-    }
+    noted = note.get('gates') if isinstance(note, Mapping) else None
+    by_state: dict[str, dict[str, str]] = dict(trained={}, prepared={}, fresh={})
+    if isinstance(noted, Mapping):
+        for name, entry in noted.items():
+            if isinstance(entry, Mapping) and entry.get('state') in by_state:
+                by_state[entry['state']][str(name)] = str(entry.get('block'))
+    # The note is younger than the config of the training it was made from.
+    tells = isinstance(config, str) and not isinstance(noted, Mapping)
     return GateRecord(
-        prepared=prepared,
-        unprepared=tuple(name for name in entries if name not in prepared),
-        theta_minus=tuple(_theta_minus_in(config)) if isinstance(config, str) else (),
-        has_config=isinstance(config, str),
+        **by_state,
+        theta_minus=tuple(_theta_minus_in(str(config))) if tells else (),
+        knows_theta_minus=isinstance(noted, Mapping) or isinstance(config, str),
     )
 
 

@@ -10,6 +10,9 @@ from .backbone_weights import BackboneWeights
 from .download import hash_in_name
 from .report import LoadReport
 
+# Files of these could be from a training with ge_det.
+_MAY_BE_OURS = ('ge_det', 'mmpretrain')
+
 
 def find_notes(
     backbone: nn.Module,
@@ -23,13 +26,16 @@ def find_notes(
     if digits and not report.sha256.startswith(digits):
         notes.append(f'the file does not have the hash in its name, {digits}')
     pool = getattr(backbone, 'maxpool', None)
-    if weights.network.get('stem_pool') == 'ceil' and not getattr(pool, 'ceil_mode', True):
+    wanted_pool, own_pool = weights.network.get('stem_pool'), getattr(pool, 'ceil_mode', None)
+    if None not in (wanted_pool, own_pool) and own_pool != (wanted_pool == 'ceil'):
         notes.append(
-            'these weights were trained with a max pool without padding; '
-            "stem_pool='ceil' of AttentionResNet has it"
+            'these weights were trained with another max pool; '
+            f'stem_pool={wanted_pool!r} of AttentionResNet has it'
         )
+    if weights.network.get('style') == 'caffe':
+        notes.append(f'a config for these weights needs {_arguments(weights.network)}')
     bare = [name for name in report.fresh_gates if not gates[name].state_dict()]
-    if bare and weights.source.name == 'ge_det' and not weights.gates.has_config:
+    if bare and weights.source.name in _MAY_BE_OURS and not weights.gates.knows_theta_minus:
         notes.append(
             'GE theta-minus has no tensors and the file no config, so it is taken for one trained '
             'without; if it was trained with these gates, set preserve_function=False'
@@ -39,6 +45,10 @@ def find_notes(
     if learning and not hasattr(backbone, 'freeze_gates'):
         notes += _trapped(backbone, learning)
     return notes
+
+
+def _arguments(network: Mapping[str, str]) -> str:
+    return ', '.join(f'{name}={value!r}' for name, value in network.items())
 
 
 def _trapped(backbone: nn.Module, fresh: Sequence[str]) -> list[str]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .backbone_weights import BackboneWeights, read_backbone_weights
 from .download import sha256_of
-from .errors import CheckpointError
+from .fitting import Fit, fit_weights
 from .import_notes import find_notes
-from .matching import find_gates, find_problems, fits, missing_and_misshapen
+from .matching import missing_and_misshapen
 from .preserving import preserve_function as preserve
 from .report import LoadReport
-from .sources import find_source, guess_source
+from .sources import find_source
 
 
 @dataclass(frozen=True)
@@ -102,32 +101,19 @@ def import_pretrained(
             the trunk does not fit; the backbone is unchanged then.
         ValueError: If there is no such source.
     """
-    weights = read_backbone_weights(checkpoint, source)
-    state, gates = weights.state, find_gates(backbone)
-    filled = [name for name, gate in gates.items() if weights.fills(name, gate)]
-    fresh = [name for name in gates if name not in filled]
-    outside = tuple(f'{name}.' for name in fresh)
-    wanted = {k: v for k, v in backbone.state_dict().items() if not k.startswith(outside)}
-    problems = find_problems(state, wanted, _stages(backbone))
-    problems += _other_source(backbone, weights) + _other_network(backbone, weights)
-    problems += weights.gates.lost(gates)
-    nothing_fits = not set(state) & set(wanted)
-    if problems and (strict or nothing_fits):
-        hint = '' if nothing_fits else '. strict=False beside the checkpoint loads what fits'
-        raise CheckpointError(
-            f'{checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
-        )
-    matched = {k: state[k] for k, v in wanted.items() if k in state and fits(state, k, v)}
-    backbone.load_state_dict(matched, strict=False)
-    report = _report(backbone, checkpoint, weights, wanted, matched)
-    report.parameter_share, report.trunk_share = _shares(backbone, matched, gates)
-    report.loaded_gates = [name for name in filled if name not in weights.gates.prepared]
-    report.prepared_gates = [name for name in filled if name in weights.gates.prepared]
+    checkpoint = str(checkpoint)
+    fit = fit_weights(backbone, checkpoint, source, strict)
+    weights, gates, fresh = fit.weights, fit.gates, fit.fresh
+    backbone.load_state_dict(fit.matched, strict=False)
+    report = _report(checkpoint, fit)
+    report.parameter_share, report.trunk_share = _shares(backbone, fit.matched, gates)
+    report.loaded_gates = [name for name in fit.filled if name not in weights.gates.prepared]
+    report.prepared_gates = [name for name in fit.filled if name in weights.gates.prepared]
     report.fresh_gates = fresh
-    report.problems = problems
+    report.problems = fit.problems
     report.notes = find_notes(backbone, weights, gates, report)
     if preserve_function:
-        report.preserved = preserve(backbone, fresh, calibration_images)
+        report.preserved = preserve(backbone, fresh, calibration_images, fit.matched)
     if isinstance(backbone, BaseModule):
         backbone.is_init = True  # MMEngine would initialise it, and undo the import.
     settle_gates = getattr(backbone, 'settle_gates', None)
@@ -136,36 +122,8 @@ def import_pretrained(
     return report
 
 
-def _stages(backbone: nn.Module) -> list[str]:
-    return list(getattr(backbone, 'res_layers', ['layer1', 'layer2', 'layer3', 'layer4']))
-
-
-def _other_source(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
-    """A clause that names the source the file seems to be from, where that explains a misfit."""
-    own, guess = backbone.state_dict(), guess_source(weights.state)
-    gained = sum(key in own for key in guess.rename(weights.state)) - sum(
-        key in own for key in weights.state
-    )
-    return [f"its names are those of source='{guess.name}'"] if gained > 0 else []
-
-
-def _other_network(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
-    style = weights.network.get('style')
-    clauses = list(weights.objections)
-    if style is not None and getattr(backbone, 'style', style) != style:
-        clauses.append(
-            f"these weights have their strides elsewhere: the backbone needs style='{style}'"
-        )
-    return clauses
-
-
-def _report(
-    backbone: nn.Module,
-    checkpoint: str,
-    weights: BackboneWeights,
-    wanted: Mapping[str, Tensor],
-    matched: Mapping[str, Tensor],
-) -> LoadReport:
+def _report(checkpoint: str, fit: Fit) -> LoadReport:
+    weights, wanted, matched = fit.weights, fit.wanted, fit.matched
     missing, misshapen = missing_and_misshapen(weights.state, wanted)
     return LoadReport(
         checkpoint=checkpoint,

@@ -69,7 +69,8 @@ def find_problems(
     missing, misshapen = missing_and_misshapen(state, wanted)
     in_stages = tuple(f'{stage}.' for stage in stages)
     left_over = [key for key in state if key.startswith(in_stages) and key not in wanted]
-    broken = [key for key in state if key in wanted and not _is_finite(state[key])]
+    found = {key: state[key] for key in wanted if key in state}
+    broken = [key for key, value in found.items() if not _is_sound(key, value, wanted[key])]
     if missing:
         problems.append(
             f'{len(missing)} tensors are missing, the first {missing[0]!r} '
@@ -88,7 +89,10 @@ def find_problems(
             f'{left_over[0]!r} ({cause or "gates of another kind or size?"})'
         )
     if broken:
-        problems.append(f'{len(broken)} tensors hold NaN or infinity, the first {broken[0]!r}')
+        problems.append(
+            f'{len(broken)} tensors hold NaN, infinity, negative variances or no real numbers, '
+            f'the first {broken[0]!r}'
+        )
     return problems
 
 
@@ -100,8 +104,14 @@ def missing_and_misshapen(
     return [k for k in unfit if k not in state], [k for k in unfit if k in state]
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+def _is_sound(key: str, value: Tensor, wanted: Tensor) -> bool:
+    if not wanted.is_floating_point():
+        return True
+    if not value.is_floating_point():
+        return False
+    value = value.to(wanted.dtype)
+    is_finite = bool(torch.isfinite(value).all())
+    return is_finite and not (key.endswith('running_var') and bool((value < 0).any()))
 
 
 def _depths_differ(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:

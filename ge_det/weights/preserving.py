@@ -33,7 +33,10 @@ _SHARES = tuple(step / 8 for step in range(9))
 
 @torch.no_grad()
 def preserve_function(
-    backbone: nn.Module, fresh: Collection[str], images: Sequence[Tensor] = ()
+    backbone: nn.Module,
+    fresh: Collection[str],
+    images: Sequence[Tensor] = (),
+    loaded: Collection[str] | None = None,
 ) -> Preservation:
     """Change fresh gates and the normalisations before them so that the network stays the same.
 
@@ -43,6 +46,8 @@ def preserve_function(
         fresh (Collection[str]): Names of the gates that no checkpoint filled.
         images (Sequence[Tensor]): Normalised images (N, 3, H, W) to fit the scales of θ⁻ to.
             Defaults to none: its gathered mean is taken to be the bias of the normalisation.
+        loaded (Collection[str], optional): Names of the tensors that were just loaded; what was
+            not may have been scaled before. Defaults to None: all.
 
     Returns:
         Preservation: What was done, and the relative error that is left on random images and on
@@ -57,7 +62,10 @@ def preserve_function(
     statistics = gathered_statistics(plain, theta_minus, images)
     fitted: dict[nn.BatchNorm2d, Tensor] = {}
     biases: dict[nn.BatchNorm2d, Tensor] = {}
+    names = {id(parameter): key for key, parameter in backbone.named_parameters()}
     for name, norm, reason in _ends_of_branches(backbone, fresh):
+        if norm is not None and loaded is not None and names.get(id(norm.weight)) not in loaded:
+            reason = reason or 'the normalisation before it was not loaded'
         if norm is None or reason is not None or norm in fitted:
             result.impossible[name] = reason or 'another GE theta-minus stands before it'
             continue

@@ -155,7 +155,7 @@ def test_theta_minus_in_some_stages(plain, tmp_path):
 
 @pytest.mark.parametrize('config', ['-' * 200_000 + '1', '(' * 5000, 'x = 1\n' * 500_000])
 def test_odd_configs_in_a_file_do_no_harm(config, plain, tmp_path):
-    meta = dict(cfg=config, ge_det=dict(gates_to_learn=[3]))
+    meta = dict(cfg=config, ge_det=dict(gates=[3], network=7))
     torch.save(dict(meta=meta, state_dict=plain.state_dict()), tmp_path / 'x.pth')
     initialised(attention=SE, pretrained=str(tmp_path / 'x.pth'))
 
@@ -250,12 +250,63 @@ def test_a_file_that_cannot_tell_is_noted(plain, file):
     assert any('set preserve_function=False' in note for note in backbone.load_report.notes)
 
 
-def test_broken_weights_are_refused(plain, tmp_path):
+@pytest.mark.parametrize(
+    ('key', 'change'),
+    [
+        ('layer2.0.conv1.weight', lambda value: value * float('nan')),
+        ('layer2.0.conv1.weight', lambda value: value.double() * 1e300),
+        ('layer2.0.conv1.weight', lambda value: value.to(torch.complex64)),
+        ('layer2.0.conv1.weight', lambda value: value > 0),
+        ('layer2.0.bn1.running_var', lambda value: -value),
+    ],
+    ids=['nan', 'overflow', 'complex', 'bool', 'negative-variance'],
+)
+def test_broken_weights_are_refused(key, change, plain, tmp_path):
     state = plain.state_dict()
-    state['layer2.0.conv1.weight'][0] = float('nan')
-    torch.save(state, tmp_path / 'nan.pth')
-    with pytest.raises(ValueError, match=r'1 tensors hold NaN.*layer2\.0\.conv1\.weight'):
-        initialised(pretrained=str(tmp_path / 'nan.pth'))
+    state[key] = change(state[key])
+    torch.save(state, tmp_path / 'bad.pth')
+    with pytest.raises(CheckpointError, match=f'1 tensors hold NaN.*{key}'):
+        initialised(pretrained=str(tmp_path / 'bad.pth'))
+
+
+@pytest.mark.parametrize('attention', [THETA_MINUS, dict(type='ge_det.GatherExcite')])
+def test_trained_theta_minus_survives_an_offline_import(attention, plain, tmp_path):
+    extent = attention.get('extent', 'global')
+    config = f"a = dict(attention=dict(type='ge_det.GatherExcite', extent={extent!r}))"
+    torch.save(dict(meta=dict(cfg=config), state_dict=plain.state_dict()), tmp_path / 'x.pth')
+    offline(attention, str(tmp_path / 'x.pth'), str(tmp_path / 'a.pth'))
+    backbone = initialised(attention=attention, pretrained=str(tmp_path / 'a.pth'))
+    assert len(backbone.load_report.loaded_gates) == 16
+    with pytest.raises(CheckpointError, match='trained with 16 gates .GatherExcite theta_minus'):
+        initialised(attention=SE, pretrained=str(tmp_path / 'a.pth'))
+
+
+def test_an_offline_import_keeps_strides_and_pool(tmp_path):
+    caffe = narrow(style='caffe', stem_pool='ceil')
+    torch.save(caffe.state_dict(), tmp_path / 'x.pth')
+    report = import_pretrained(caffe, str(tmp_path / 'x.pth'))
+    write_checkpoint(caffe, report, str(tmp_path / 'a.pth'))
+    with pytest.raises(CheckpointError, match="needs style='caffe'"):
+        initialised(pretrained=str(tmp_path / 'a.pth'))
+    backbone = initialised(style='caffe', pretrained=str(tmp_path / 'a.pth'))
+    assert any("stem_pool='ceil'" in note for note in backbone.load_report.notes)
+    torch.save(narrow().state_dict(), tmp_path / 'x.pth')
+    with pytest.raises(CheckpointError, match="needs style='pytorch'"):
+        initialised(
+            style='caffe', pretrained=dict(source='torchvision', checkpoint=str(tmp_path / 'x.pth'))
+        )
+
+
+def test_a_second_import_scales_only_what_it_loaded(plain, file, tmp_path):
+    state = {k: v for k, v in plain.state_dict().items() if '.bn3.' not in k}
+    torch.save(state, tmp_path / 'cut.pth')
+    backbone = initialised(attention=SE, pretrained=file)
+    report = import_pretrained(backbone, str(tmp_path / 'cut.pth'), strict=False)
+    assert set(report.preserved.impossible.values()) == {
+        'the normalisation before it was not loaded'
+    }
+    for x, y in zip(outputs(backbone), outputs(plain), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-5, atol=1e-5)
 
 
 def test_a_failed_import_changes_nothing(plain, tmp_path):

@@ -59,7 +59,8 @@ def test_a_detector_keeps_its_heads_and_classes(folder):
         read_checkpoint(str(folder / 'new' / 'sge.pth')),
     )
     assert after.meta['dataset_meta'] == before.meta['dataset_meta']
-    assert len(after.meta['ge_det']['fresh_gates']) == 16
+    states = {gate['state'] for gate in after.meta['ge_det']['gates'].values()}
+    assert states == {'prepared'}
     added = set(after.state) - set(before.state)
     assert len(added) == 32 and all('.sge.' in key for key in added)
     changed = {k for k, v in before.state.items() if not torch.equal(v, after.state[k])}
@@ -119,13 +120,20 @@ def test_the_backbone_of_a_config(folder):
         ('--checkpoint plain.pth --attention se --dry-run --calibrate none', 'no such image'),
         ('--checkpoint plain.pth --attention se --dry-run --calibrate-size 0', 'at least 1'),
         ('--checkpoint plain.pth --config none.py --dry-run', 'no such config'),
-        ('--checkpoint plain.pth --config empty.py --dry-run', 'no model with a backbone'),
+        ('--checkpoint plain.pth --config empty.py --dry-run', 'no backbone can be built'),
+        ('--checkpoint plain.pth --attention se --dry-run --report plain.pth', 'different files'),
+        ('--checkpoint plain.pth --attention se --out plain.pth', 'different files'),
+        ('--checkpoint plain.pth --attention se --out photos', 'is a folder'),
+        ('--checkpoint plain.pth --attention se --out x.safetensors', 'let the name end in .pth'),
+        ('--checkpoint plain.pth --attention se --dry-run --calibrate texts', 'not an image'),
         ('--checkpoint plain.pth --config empty.py --depth 50 --dry-run', '--depth goes with'),
         ('--checkpoint head.pth --attention se --dry-run', 'no ResNet-18, 34, 50'),
     ],
 )
 def test_wrong_arguments_give_one_line(arguments, message, folder):
     (folder / 'empty.py').write_text('x = 1')
+    (folder / 'texts').mkdir(exist_ok=True)
+    (folder / 'texts' / 'a.jpg').write_text('no image')
     torch.save({'fc.weight': torch.ones(1)}, folder / 'head.pth')
     error = run(*arguments.split(), cwd=folder, code=2)
     assert message in error

@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from ge_det import mmdet_tools
+from ge_det.image_files import find_images
 from ge_det.mmdet_tools import (
     ToolError,
     check_arguments,
-    find_images,
     find_script,
     load_safely,
     run_tool,

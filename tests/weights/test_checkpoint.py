@@ -65,7 +65,7 @@ def test_layouts(wrap, tmp_path):
 
 def test_prefix_is_stripped():
     state = {'module.backbone.a': 1, 'module.head.b': 2}
-    assert split_backbone(state) == ({'a': 1}, {'module.head.b': 2})
+    assert split_backbone(state) == ({'a': 1}, {'head.b': 2})
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,10 @@ class Evil:
         (lambda p: torch.save([1, 2], p), 'holds list, not a state dict'),
         (lambda p: torch.save(dict(epoch=3), p), 'holds no weights'),
         (lambda p: torch.save(dict(state_dict=Evil()), p), r'could run code.*mkdir'),
-        (lambda p: p.write_bytes(pickle.dumps(Evil())), r'could run code|not a readable'),
+        (lambda p: p.write_bytes(pickle.dumps(Evil())), r'could run code: it holds posix.mkdir'),
+        (lambda p: p.write_bytes(pickle.dumps(Evil(), 0)), r'it holds posix.mkdir'),
+        (lambda p: p.write_text('{"a": 1}'), 'of another format'),
+        (lambda p: torch.save({'a': torch.eye(2).to_sparse()}, p), "'a' is sparse"),
         (lambda p: p.mkdir(), 'not a readable checkpoint'),
         (lambda p: p.write_bytes(b'\x80\x02.'), 'not a readable checkpoint'),
         (lambda p: torch.save({0: torch.ones(1)}, p), 'holds no weights'),
@@ -138,6 +141,9 @@ class Evil:
         'no-weights',
         'evil',
         'evil-pickle',
+        'evil-old-pickle',
+        'json',
+        'sparse',
         'folder',
         'stub',
         'numbers',
@@ -207,6 +213,30 @@ def test_url_is_downloaded_once_and_its_hash_is_checked(server, tmp_path):
         imported(f'{server}/bad-00000000.pth')
     with pytest.raises(CheckpointError, match='download failed'):
         imported(f'{server}/nothing.pth')
+
+
+def test_files_of_one_name_from_two_places_are_two_files(server, tmp_path):
+    for depth in (18, 34):
+        (tmp_path / str(depth)).mkdir()
+        save(state(depth), tmp_path / str(depth), 'best.pth')
+        imported(f'{server}/{depth}/best.pth', depth)
+
+
+def test_a_cache_of_others_needs_no_writing(server, tmp_path):
+    save(state(), tmp_path, 'weights.pth')
+    imported(f'{server}/weights.pth')
+    cache = tmp_path / 'cache' / 'hub' / 'checkpoints'
+    for lock in cache.glob('*.lock'):
+        lock.unlink()
+    imported(f'{server}/weights.pth')
+    assert not list(cache.glob('*.lock'))
+
+
+@pytest.mark.parametrize('url', ['http://[bad/x.pth', 'http://127.0.0.1:9/a b.pth', 'http://h'])
+def test_urls_that_are_none_give_one_line(url):
+    with pytest.raises(CheckpointError) as caught:
+        read_state_dict(url)
+    assert url in str(caught.value) and '\n' not in str(caught.value)
 
 
 def test_a_download_that_was_cut_off_is_fetched_again(server, tmp_path):

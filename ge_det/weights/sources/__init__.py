@@ -65,6 +65,6 @@ def guess_source(state: Mapping[str, Tensor]) -> Source:
 
 def find_source(name: str) -> Source:
     """The source of a name; raise a ValueError if there is none."""
-    if name not in SOURCES:
+    if not isinstance(name, str) or name not in SOURCES:
         raise ValueError(f'source={name!r} is not allowed: it must be one of {", ".join(SOURCES)}')
     return SOURCES[name]

@@ -59,8 +59,8 @@ class Source(ABC):
         """
 
     def network(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """Arguments of AttentionResNet that these weights need beside the default ones."""
-        return {}
+        """``style`` and ``stem_pool`` of the AttentionResNet that computes what they did."""
+        return dict(style='pytorch', stem_pool='padded')
 
     def objections(self, state: Mapping[str, Tensor]) -> list[str]:
         """Why no AttentionResNet computes what these weights did, a clause each."""

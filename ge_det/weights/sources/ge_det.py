@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -27,6 +28,9 @@ class _GeDet(Source):
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(state)
+
+    def network(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        return {}  # The config of the training says it.
 
 
 SOURCE = _GeDet()

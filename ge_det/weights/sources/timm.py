@@ -64,7 +64,9 @@ class _Timm(Source):
         return renamed
 
     def network(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        return dict(style='caffe', stem_pool='ceil') if _is_legacy(state) else {}
+        if _is_legacy(state):
+            return dict(style='caffe', stem_pool='ceil')
+        return super().network(state)
 
     def objections(self, state: Mapping[str, Tensor]) -> list[str]:
         if _is_legacy(state) and 'layer1.0.conv3.weight' not in state:

@@ -1,0 +1,98 @@
+"""See whether a checkpoint fits a backbone, without changing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from .backbone_weights import BackboneWeights, read_backbone_weights
+from .errors import CheckpointError
+from .matching import find_gates, find_problems, fits
+from .sources import guess_source
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A checkpoint beside a backbone.
+
+    Attributes:
+        weights (BackboneWeights): What the file holds.
+        gates (dict[str, nn.Module]): Gates of the backbone by name.
+        filled (list[str]): Those the file fills.
+        fresh (list[str]): Those it does not fill.
+        wanted (dict[str, Tensor]): Tensors of the backbone that the file should have.
+        matched (dict[str, Tensor]): The file's tensors for them.
+        problems (list[str]): What does not fit, a clause each.
+    """
+
+    weights: BackboneWeights
+    gates: dict[str, nn.Module]
+    filled: list[str]
+    fresh: list[str]
+    wanted: dict[str, Tensor]
+    matched: dict[str, Tensor]
+    problems: list[str]
+
+
+def fit_weights(
+    backbone: nn.Module, checkpoint: str, source: str | None = None, strict: bool = True
+) -> Fit:
+    """Read a checkpoint and compare it with a backbone, which may be on the meta device.
+
+    Args:
+        backbone (nn.Module): AttentionResNet, or any network that carries the blocks.
+        checkpoint (str): Path, http(s) URL, or model name of the source.
+        source (str, optional): Whose names the file has. Defaults to None: told by the names.
+        strict (bool): Raise if the trunk does not fit. Defaults to True.
+
+    Returns:
+        Fit: What the file has for the backbone and what it has not.
+
+    Raises:
+        CheckpointError: If the file cannot be read, if nothing in it fits, or with ``strict`` if
+            the trunk does not fit.
+        ValueError: If there is no such source.
+    """
+    weights = read_backbone_weights(checkpoint, source)
+    state, gates = weights.state, find_gates(backbone)
+    filled = [name for name, gate in gates.items() if weights.fills(name, gate)]
+    fresh = [name for name in gates if name not in filled]
+    outside = tuple(f'{name}.' for name in fresh)
+    wanted = {k: v for k, v in backbone.state_dict().items() if not k.startswith(outside)}
+    problems = find_problems(state, wanted, _stages(backbone))
+    problems += _other_source(backbone, weights) + _other_network(backbone, weights)
+    problems += weights.gates.lost(gates)
+    nothing_fits = not set(state) & set(wanted)
+    if problems and (strict or nothing_fits):
+        hint = '' if nothing_fits else '. strict=False beside the checkpoint loads what fits'
+        raise CheckpointError(
+            f'{checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
+        )
+    matched = {k: state[k] for k, v in wanted.items() if k in state and fits(state, k, v)}
+    return Fit(weights, gates, filled, fresh, wanted, matched, problems)
+
+
+def _stages(backbone: nn.Module) -> list[str]:
+    return list(getattr(backbone, 'res_layers', ['layer1', 'layer2', 'layer3', 'layer4']))
+
+
+def _other_source(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
+    """A clause that names the source the file seems to be from, where that explains a misfit."""
+    own, guess = backbone.state_dict(), guess_source(weights.state)
+    gained = sum(key in own for key in guess.rename(weights.state)) - sum(
+        key in own for key in weights.state
+    )
+    return [f"its names are those of source='{guess.name}'"] if gained > 0 else []
+
+
+def _other_network(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
+    style = weights.network.get('style')
+    clauses = list(weights.objections)
+    # Basic units have one place for their stride only.
+    has_choice = 'layer1.0.conv3.weight' in weights.state
+    if has_choice and style is not None and getattr(backbone, 'style', style) != style:
+        clauses.append(
+            f"these weights have their strides elsewhere: the backbone needs style='{style}'"
+        )
+    return clauses
