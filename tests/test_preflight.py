@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ge_det import AttentionResNet
 from ge_det.mmdet_tools import ToolError, check_model
 from ge_det.preflight import build_without_memory
 
@@ -73,3 +74,35 @@ def test_what_cannot_be_checked_is_left_to_the_tool(tmp_path, capsys):
     (tmp_path / 'odd.py').write_text("model = dict(type='ResNet', depth=50, no_such_argument=1)\n")
     check_model(str(tmp_path / 'odd.py'))
     assert 'not checked beforehand (TypeError' in capsys.readouterr().out
+
+
+@pytest.fixture(scope='module')
+def resnet18(tmp_path_factory):
+    path = tmp_path_factory.mktemp('start') / 'resnet18.pth'
+    torch.save(AttentionResNet(18, base_channels=16).state_dict(), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        (
+            'pretrained',
+            'does not fit this backbone.*holds a ResNet-18, this backbone is a ResNet-50',
+        ),
+        ('load_from', 'only 0 of the model.s .* weights of a backbone alone go to its pretrained='),
+    ],
+)
+def test_weights_a_training_cannot_start_from_are_refused(config, resnet18, option, message):
+    key = 'load_from' if option == 'load_from' else 'model.backbone.pretrained'
+    with pytest.raises(ToolError, match=message) as caught:
+        check_model(config, {key: resnet18}, is_start=True)
+    assert '\n' not in str(caught.value)
+    check_model(config, {key: resnet18})  # Testing does without.
+    with pytest.raises(ToolError, match='there is no such file'):
+        check_model(config, {key: './none.pth'}, is_start=True)
+
+
+def test_a_training_may_start_from_another_head(config, checkpoint):
+    options = {'load_from': checkpoint, 'model.bbox_head.num_classes': 3}
+    check_model(config, options, is_start=True)

@@ -1,6 +1,7 @@
 """tools/import_weights.py: reports, files, and one line for each thing that is wrong."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -130,12 +131,17 @@ def test_the_backbone_of_a_config(folder):
         ('--checkpoint head.pth --attention se --dry-run', 'no ResNet-18, 34, 50'),
     ],
 )
-def test_wrong_arguments_give_one_line(arguments, message, folder):
+def test_wrong_arguments_give_one_line(arguments, message, folder, monkeypatch, capsys):
     (folder / 'empty.py').write_text('x = 1')
     (folder / 'texts').mkdir(exist_ok=True)
     (folder / 'texts' / 'a.jpg').write_text('no image')
     torch.save({'fc.weight': torch.ones(1)}, folder / 'head.pth')
-    error = run(*arguments.split(), cwd=folder, code=2)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
     assert message in error
     assert error.count('\n') == 1
     assert not (folder / 'x.pth').exists()
