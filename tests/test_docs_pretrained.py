@@ -76,3 +76,9 @@ def test_exact_imports_kept_the_detectors_ap():
         if not block.startswith('ge-theta-minus'):
             assert abs(ap[block]['kept'] - plain) <= 0.001, block
         assert ap[block]['changed'] < plain - 0.02, block
+
+
+def test_fine_tuning_started_from_the_imports():
+    ap = json.loads(RESULTS.read_text(encoding='utf-8'))['ap']
+    for block in ('none', *BLOCKS):
+        assert min(ap[block]['fine-tuned']) > 0.7 * ap['none']['kept'], block

@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='of the fine-tuning')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='of the fine-tuning')
     parser.add_argument('--out', help='file for the results; default: docs/transfer.json')
     args = parser.parse_args()
     # MMEngine's own use of it, on every config; setuptools is pinned where it still works.

@@ -111,7 +111,9 @@ class Experiment:
 
     def start_training(self, threads: int) -> subprocess.Popen[bytes]:
         """Start or resume the training in the background."""
-        return self._start('train', '--work-dir', str(self.work_dir), '--resume', threads=threads)
+        # Not before there is something to resume: mmdet then forgets the config's load_from.
+        resume = ['--resume'] if (self.work_dir / 'last_checkpoint').is_file() else []
+        return self._start('train', '--work-dir', str(self.work_dir), *resume, threads=threads)
 
     def start_test(self, threads: int) -> subprocess.Popen[bytes]:
         """Start the evaluation of the final checkpoint in the background."""

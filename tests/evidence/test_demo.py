@@ -100,3 +100,13 @@ def test_table_holds_every_metric():
 
 def test_minutes():
     assert side_by_side._minutes(125.9) == '2:05'
+
+
+def test_a_training_resumes_only_what_has_begun(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(Experiment, '_start', lambda self, *a, threads: started.append(a))
+    experiment = Experiment('a', PLAIN, tmp_path)
+    experiment.start_training(1)  # --resume would make mmdet forget a load_from
+    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    experiment.start_training(1)
+    assert ['--resume' in arguments for arguments in started] == [False, True]
