@@ -127,6 +127,9 @@ def run(args):
         strict=args.strict and not args.dry_run,
         calibration_images=images,
     )
+    if not args.config and weights.network.get('style') == 'caffe':
+        needed = ', '.join(f'{name}={value!r}' for name, value in weights.network.items())
+        report.notes.append(f'the backbone in a config for these weights needs {needed}')
     if args.out:
         write_checkpoint(backbone, report, args.out)
     return report

@@ -32,8 +32,6 @@ def find_notes(
             'these weights were trained with another max pool; '
             f'stem_pool={wanted_pool!r} of AttentionResNet has it'
         )
-    if weights.network.get('style') == 'caffe':
-        notes.append(f'a config for these weights needs {_arguments(weights.network)}')
     bare = [name for name in report.fresh_gates if not gates[name].state_dict()]
     if bare and weights.source.name in _MAY_BE_OURS and not weights.gates.knows_theta_minus:
         notes.append(
@@ -45,10 +43,6 @@ def find_notes(
     if learning and not hasattr(backbone, 'freeze_gates'):
         notes += _trapped(backbone, learning)
     return notes
-
-
-def _arguments(network: Mapping[str, str]) -> str:
-    return ', '.join(f'{name}={value!r}' for name, value in network.items())
 
 
 def _trapped(backbone: nn.Module, fresh: Sequence[str]) -> list[str]:

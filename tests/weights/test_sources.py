@@ -111,6 +111,7 @@ def test_model_names(source, name, ending):
         ('pytorchinsight', 'sge_resnet50', 'download the .pth.tar'),
         ('ge_det', 'best', 'no such file'),
         (None, 'nonsense', 'neither a file nor a model'),
+        (None, 'resnet50.imagenet1k_v3', 'did you mean resnet50.imagenet1k_v2'),
     ],
 )
 def test_unknown_names_name_the_way_out(source, name, message):

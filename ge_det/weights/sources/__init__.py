@@ -38,7 +38,7 @@ def locate(checkpoint: str) -> str:
     Raises:
         CheckpointError: If it is neither a file nor a name any source knows.
     """
-    if checkpoint.startswith('torchvision://'):
+    if checkpoint.startswith('torchvision://') or '.imagenet1k_v' in checkpoint.lower():
         return torchvision.SOURCE.locate(checkpoint)
     if is_url(checkpoint) or is_path(checkpoint):
         return checkpoint
