@@ -215,14 +215,14 @@ def format_table(saved: dict[str, Any]) -> str:
     Returns:
         str: A row for the plain detector and for each block.
     """
-    header = ['', 'kept', 'calibrated', 'changed', f'{saved["epochs"]} epochs on, mean', 'by seed']
+    seeds = ', '.join(map(str, saved['seeds']))
+    header = ['', 'kept', 'calibrated', 'changed', f'{saved["epochs"]} epochs on, seed {seeds}']
     rows = [header, ['---'] * len(header)]
     for block, values in saved['ap'].items():
-        tuned = values['fine-tuned']
         imports = [_percent(values[way]) if way in values else '' for way in WAYS]
-        mean = _percent(sum(tuned) / len(tuned))
+        tuned = ', '.join(map(_percent, values['fine-tuned']))
         label = 'plain' if block == 'none' else block
-        rows.append([label, *imports, mean, ', '.join(map(_percent, tuned))])
+        rows.append([label, *imports, tuned])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
