@@ -145,7 +145,7 @@ def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
 def test_the_classifiers_tool(tmp_path: Path, arguments: str, status: int, said: str) -> None:
     skip_without_torchvision()
     command = [sys.executable, str(TOOL)]
-    command += arguments.format(classifier=CLASSIFIER).split()
+    command += [part.format(classifier=CLASSIFIER) for part in arguments.split()]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == status, done.stderr
     assert said in (done.stdout if status == 0 else done.stderr.splitlines()[-1])

@@ -57,6 +57,7 @@ def mmpretrain_classifier(kind, depth):
     return MODELS.build(
         dict(
             type='mmpretrain.ImageClassifier',
+            data_preprocessor=dict(type='mmpretrain.ClsDataPreprocessor'),
             backbone=dict(type=f'mmpretrain.{kind}', depth=depth, out_indices=(0, 1, 2, 3)),
             neck=dict(type='mmpretrain.GlobalAveragePooling'),
             head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=channels),

@@ -262,7 +262,7 @@ def test_theta_minus_behind_another_gate_is_as_close_as_alone(tmp_path):
 
 def test_a_block_of_somebody_else_is_left_alone(tmp_path):
     class Half(AttentionBlock):
-        _abbr_ = 'half'
+        _abbr_ = 'halving'
 
         def gate(self, x):
             return torch.full_like(x[:, :, :1, :1], 0.5)
