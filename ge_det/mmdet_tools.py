@@ -178,10 +178,9 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def check_data(args: argparse.Namespace) -> None:
     """Raise a ToolError if a folder of the data is missing; URLs pass."""
-    from mmengine.config import Config
+    from ge_det.preflight import read_config
 
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = read_config(args.config, args.cfg_options)
     loaders = ['train_dataloader'] if args.no_validate else ['train_dataloader', 'val_dataloader']
     roots = {name: (cfg.get(name) or {}).get('dataset', {}).get('data_root') for name in loaders}
     missing = {k: v for k, v in roots.items() if v and '://' not in v and not Path(v).is_dir()}

@@ -11,12 +11,19 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import nn
+from torch import Tensor, nn
 
 from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.errors import CheckpointError
 from ge_det.weights.fitting import fit_weights
 from ge_det.weights.importing import PretrainedOptions
+
+
+def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Config:
+    """A config with the changes of ``--cfg-options`` to it."""
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(cfg_options or {})
+    return cfg
 
 
 def build_without_memory(config: str, cfg_options: dict[str, Any] | None = None) -> nn.Module:
@@ -34,8 +41,7 @@ def build_without_memory(config: str, cfg_options: dict[str, Any] | None = None)
     """
     from mmdet.registry import MODELS
 
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
+    cfg = read_config(config, cfg_options)
     if 'model' not in cfg:
         raise ValueError(f'{config}: there is no model in it; give the config of a detector')
     scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet'))
@@ -54,7 +60,7 @@ def check_fits(model: nn.Module, checkpoint: str) -> None:
         CheckpointError: If it cannot be read, or a tensor is missing, left over or of another
             shape; the message is one line.
     """
-    state = {k.removeprefix('module.'): v for k, v in read_state_dict(checkpoint).items()}
+    state = _read_model(checkpoint)
     own = model.state_dict()
     wanted = [key for key in own if not key.endswith('num_batches_tracked')]
     found = [
@@ -91,11 +97,10 @@ def check_start(model: nn.Module, config: str, cfg_options: dict[str, Any] | Non
         options = getattr(module, 'pretrained', None)
         if isinstance(options, PretrainedOptions):
             fit_weights(module, options.checkpoint, options.source, options.strict)
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
+    cfg = read_config(config, cfg_options)
     if not cfg.get('load_from') or cfg.get('resume'):
         return
-    state = {k.removeprefix('module.'): v for k, v in read_state_dict(cfg.load_from).items()}
+    state = _read_model(cfg.load_from)
     own = model.state_dict()
     found = sum(key in state and state[key].shape == value.shape for key, value in own.items())
     if found < len(own) / 2:
@@ -103,3 +108,8 @@ def check_start(model: nn.Module, config: str, cfg_options: dict[str, Any] | Non
             f"load_from={cfg.load_from}: only {found} of the model's {len(own)} tensors are in "
             'it; weights of a backbone alone go to its pretrained='
         )
+
+
+def _read_model(checkpoint: str) -> dict[str, Tensor]:
+    """Weights of a whole model, without what DataParallel puts before their names."""
+    return {k.removeprefix('module.'): v for k, v in read_state_dict(checkpoint).items()}

@@ -7,3 +7,14 @@ import torch
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def peers():
+    """torchvision and timm, which the real models of mmpretrain and timm need; skips without."""
+    from ge_det.peers import use_peers
+
+    try:
+        use_peers()
+    except ImportError as error:
+        pytest.skip(str(error))

@@ -43,13 +43,7 @@ def test_accuracies_are_those_of_mmpretrains_index():
         assert models[row[4]].results[0].metrics['Top 1 Accuracy'] == float(row[2])
 
 
-def test_accuracies_are_torchvisions():
-    from ge_det.peers import use_peers
-
-    try:
-        use_peers()
-    except ImportError as error:
-        pytest.skip(str(error))
+def test_accuracies_are_torchvisions(peers):
     from torchvision.models import get_model_weights
 
     published = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +21,13 @@ Statistics = tuple[Tensor, Tensor]
 
 @torch.no_grad()
 def gathered_statistics(
-    plain: nn.Module, gates: Mapping[str, nn.Module], images: Sequence[Tensor]
+    plain: nn.Module, gates: Mapping[str, GatherExcite], images: Sequence[Tensor]
 ) -> dict[str, Statistics]:
     """Gathered means and energies of what reaches each gate in the plain network.
 
     Args:
         plain (nn.Module): The network in eval mode with an Identity at each gate's name.
-        gates (Mapping[str, nn.Module]): θ⁻ gates by name.
+        gates (Mapping[str, GatherExcite]): θ⁻ gates by name.
         images (Sequence[Tensor]): Normalised images (N, 3, H, W).
 
     Returns:
@@ -42,7 +42,7 @@ def gathered_statistics(
     def collect(name: str) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             x = inputs[0]
-            means = gather_average(x, cast(GatherExcite, gates[name]).extent)
+            means = gather_average(x, gates[name].extent)
             collected[name].append((_rows(means), _rows(_energy(x, means.shape[-2:]))))
 
         return hook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -59,9 +60,10 @@ def fit_weights(
     filled = [name for name, gate in gates.items() if weights.fills(name, gate)]
     fresh = [name for name in gates if name not in filled]
     outside = tuple(f'{name}.' for name in fresh)
-    wanted = {k: v for k, v in backbone.state_dict().items() if not k.startswith(outside)}
+    own = backbone.state_dict()
+    wanted = {k: v for k, v in own.items() if not k.startswith(outside)}
     problems = find_problems(state, wanted, _stages(backbone))
-    problems += _other_source(backbone, weights) + _other_network(backbone, weights)
+    problems += _other_source(own, weights) + _other_network(backbone, weights)
     problems += weights.gates.lost(gates)
     nothing_fits = not set(state) & set(wanted)
     if problems and (strict or nothing_fits):
@@ -77,9 +79,9 @@ def _stages(backbone: nn.Module) -> list[str]:
     return list(getattr(backbone, 'res_layers', ['layer1', 'layer2', 'layer3', 'layer4']))
 
 
-def _other_source(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
+def _other_source(own: Collection[str], weights: BackboneWeights) -> list[str]:
     """A clause that names the source the file seems to be from, where that explains a misfit."""
-    own, guess = backbone.state_dict(), guess_source(weights.state)
+    guess = guess_source(weights.state)
     gained = sum(key in own for key in guess.rename(weights.state)) - sum(
         key in own for key in weights.state
     )

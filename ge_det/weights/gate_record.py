@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
@@ -64,7 +64,7 @@ class GateRecord:
 
     def trained_with(self, name: str, gate: nn.Module) -> bool:
         """Whether a gate is θ⁻ and the network was trained with it."""
-        if not isinstance(gate, GatherExcite) or gate.variant != 'theta_minus':
+        if not is_theta_minus(gate):
             return False
         if self.trained.get(name) == block_of(gate):
             return True
@@ -92,7 +92,7 @@ class GateRecord:
         return clauses
 
 
-def is_theta_minus(gate: nn.Module) -> bool:
+def is_theta_minus(gate: nn.Module) -> TypeGuard[GatherExcite]:
     """Whether a gate is GE θ⁻, which has no tensors."""
     return isinstance(gate, GatherExcite) and gate.variant == 'theta_minus'
 

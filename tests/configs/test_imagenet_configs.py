@@ -15,7 +15,6 @@ from coco_matrix import Case as CocoCase
 from test_coco_recipe import changes, comment
 from torch import nn
 
-from ge_det.peers import use_peers
 from ge_det.preflight import build_without_memory
 
 IMAGENET = Path(__file__).parents[2] / 'configs' / 'imagenet'
@@ -56,12 +55,8 @@ every_config = pytest.mark.parametrize('case', CASES, ids=lambda case: case.path
 
 
 @pytest.fixture(scope='module')
-def models() -> Iterator[None]:
+def models(peers: None) -> Iterator[None]:
     """What `mmpretrain.models` needs, and one thread: maps this small are not worth sharing."""
-    try:
-        use_peers()
-    except ImportError as error:
-        pytest.skip(str(error))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -14,7 +14,6 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from PIL import Image
 
-from ge_det.peers import use_peers
 from ge_det.weights.checkpoint import read_state_dict
 
 ROOT = Path(__file__).parents[2]
@@ -25,13 +24,6 @@ DETECTOR = ROOT / 'configs/coco/ge-theta-plus/faster-rcnn_r50-ge-theta-plus_fpn_
 CLASSES = ('dots', 'lines', 'noise')
 NARROW = dict(base_channels=16)
 EPOCHS, ITERATIONS = 2, 3  # Iterations an epoch.
-
-
-def skip_without_torchvision() -> None:
-    try:
-        use_peers()
-    except ImportError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope='module')
@@ -85,10 +77,10 @@ def train(pictures: Path, work_dir: Path, epochs: int, *flags: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures('peers')
 def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
     pictures: Path, tmp_path: Path
 ) -> None:
-    skip_without_torchvision()
     assert 'accuracy/top1' in train(pictures, tmp_path / 'run', 1)
     assert 'resumed epoch: 1' in train(pictures, tmp_path / 'run', EPOCHS, '--resume')
     checkpoint = tmp_path / 'run' / f'epoch_{EPOCHS}.pth'
@@ -142,8 +134,8 @@ def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
         ),
     ],
 )
+@pytest.mark.usefixtures('peers')
 def test_the_classifiers_tool(tmp_path: Path, arguments: str, status: int, said: str) -> None:
-    skip_without_torchvision()
     command = [sys.executable, str(TOOL)]
     command += [part.format(classifier=CLASSIFIER) for part in arguments.split()]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -15,15 +15,7 @@ SIZES = ((64, 64), (97, 131))
 SE = dict(type='ge_det.SqueezeExcite')
 TOLERANCE = 1e-5
 
-
-@pytest.fixture(scope='module', autouse=True)
-def peers():
-    from ge_det.peers import use_peers
-
-    try:
-        use_peers()
-    except ImportError as error:
-        pytest.skip(f'the real models of mmpretrain and timm need torchvision: {error}')
+pytestmark = pytest.mark.usefixtures('peers')
 
 
 def by_backbone(pretrained, **kwargs):
