@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from mmdet.models.backbones.resnet import BasicBlock, ResNet
+from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from torch import nn
@@ -21,8 +21,9 @@ from ge_det.weights.importing import PretrainedOptions, import_pretrained
 from ge_det.weights.report import LoadReport, log_report
 
 from .attention_config import attention_class, attention_plugins
+from .execution_plan import UnitPlan, describe
 from .gate_loading import gates_in_checkpoint, note_coverage, without_pretrained
-from .units import GatedBasicBlock
+from .units import FusedBottleneck, GatedBasicBlock
 
 
 @MODELS.register_module()
@@ -51,8 +52,9 @@ class AttentionResNet(ResNet):
             dict with ``checkpoint``, ``source``, ``preserve_function`` and ``strict`` (see
             :class:`~ge_det.weights.importing.PretrainedOptions`). Imported at ``init_weights``,
             instead of a ``Pretrained`` ``init_cfg``. Defaults to None.
-        fused (bool): Allow faster execution of units where it gives the same result. Units run
-            as plain modules for now, whatever the value. Defaults to True.
+        fused (bool): Allow faster execution of units where it gives the same result within
+            rounding; :meth:`execution_plan` tells which. False runs the modules one after
+            another. Defaults to True.
         freeze_gates (bool, optional): Whether gates inside ``frozen_stages`` are frozen.
             Defaults to None: those that were loaded are.
         gate_norm_eval (bool, optional): Whether batch normalisation inside gates that are not
@@ -124,6 +126,8 @@ class AttentionResNet(ResNet):
         self.pretrained = options
         self.load_report: LoadReport | None = None
         self.fused = fused
+        for unit in self._units().values():
+            unit.fused = fused
         self.freeze_gates = freeze_gates
         self.gate_norm_eval = gate_norm_eval
         # Whether the checkpoint loaded last holds each gate, whoever loads it.
@@ -135,15 +139,32 @@ class AttentionResNet(ResNet):
         self._freeze_stages()
 
     def make_res_layer(self, **kwargs: Any) -> nn.Module:
-        """Pack the units of a stage, with units that take plugins at every depth."""
-        if kwargs['block'] is BasicBlock:
-            kwargs['block'] = GatedBasicBlock
+        """Pack the units of a stage, with units that take plugins at every depth and fuse."""
+        units = {BasicBlock: GatedBasicBlock, Bottleneck: FusedBottleneck}
+        kwargs['block'] = units.get(kwargs['block'], kwargs['block'])
         return super().make_res_layer(**kwargs)
 
     def gates(self) -> dict[str, nn.Module]:
         """The attention blocks by their names, such as ``'layer1.0.se_layer'``."""
         kinds = (AttentionBlock, self._gate_class or AttentionBlock)
         return {name: gate for name, gate in self.named_modules() if isinstance(gate, kinds)}
+
+    def execution_plan(self) -> list[UnitPlan]:
+        """How each residual unit runs in the present mode: fused, or why not.
+
+        Returns:
+            list[UnitPlan]: One entry (unit, runs, why) a unit, in the order of execution.
+        """
+        plan = []
+        for name, unit in self._units().items():
+            why = unit.why_not_fused()
+            runs = 'fused' if why is None else 'modules'
+            plan.append(UnitPlan(name, runs, describe(unit.ending()) if why is None else why))
+        return plan
+
+    def _units(self) -> dict[str, FusedBottleneck | GatedBasicBlock]:
+        kinds = (FusedBottleneck, GatedBasicBlock)
+        return {name: unit for name, unit in self.named_modules() if isinstance(unit, kinds)}
 
     def init_weights(self) -> None:
         """Initialise, then import ``pretrained``, then settle which gates are fresh."""

@@ -1,4 +1,4 @@
-"""Residual units that mmdet's ResNet lacks."""
+"""mmdet's residual units with fused execution, and with plugins in ResNet-18 and 34 as well."""
 
 from __future__ import annotations
 
@@ -6,12 +6,59 @@ from typing import Any
 
 import torch.utils.checkpoint as cp
 from mmcv.cnn import build_plugin_layer
-from mmdet.models.backbones.resnet import BasicBlock
+from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor
+
+from .execution_plan import obstacle
+from .fused import Ending, finish_unit
+
+
+class FusedBottleneck(Bottleneck):
+    """mmdet's Bottleneck, whose end runs fused where that gives what the modules give.
+
+    Attributes:
+        fused (bool): Whether fused execution is allowed.
+    """
+
+    fused = True
+
+    def ending(self) -> Ending:
+        """The last convolution, its normalisation, and what follows them, or the unit itself."""
+        plugins = self.last_plugins()
+        return Ending(self.conv3, self.norm3, getattr(self, plugins[0]) if plugins else self)
+
+    def last_plugins(self) -> list[str]:
+        """Names of the plugins after the last convolution."""
+        return self.after_conv3_plugin_names if self.with_plugins else []
+
+    def why_not_fused(self) -> str | None:
+        """Why the unit has to run its modules one after another; None if it need not."""
+        if not self.fused:
+            return 'fused=False'
+        return obstacle(self.ending(), self.relu, self.last_plugins())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Residual unit: (N, C_in, H, W) to (N, 4 * planes, H / stride, W / stride)."""
+        if x.numel() == 0 or self.why_not_fused() is not None:
+            return super().forward(x)
+        if self.with_cp and x.requires_grad:
+            return cp.checkpoint(self._fused_forward, x, use_reentrant=False)
+        return self._fused_forward(x)
+
+    def _fused_forward(self, x: Tensor) -> Tensor:
+        u = self.relu(self.norm1(self.conv1(x)))
+        if self.with_plugins:
+            u = self.forward_plugin(u, self.after_conv1_plugin_names)
+        u = self.relu(self.norm2(self.conv2(u)))
+        if self.with_plugins:
+            u = self.forward_plugin(u, self.after_conv2_plugin_names)
+        return finish_unit(u, x if self.downsample is None else self.downsample(x), self.ending())
 
 
 class GatedBasicBlock(BasicBlock):
     """mmdet's BasicBlock (ResNet-18 and 34) with plugins, which mmdet's own one refuses.
+
+    Its end runs fused where that gives what the modules give.
 
     Args:
         inplanes (int): Number of input channels.
@@ -20,9 +67,14 @@ class GatedBasicBlock(BasicBlock):
             ``'after_conv1'`` or ``'after_conv2'``. Defaults to None.
         **kwargs: See mmdet's BasicBlock.
 
+    Attributes:
+        fused (bool): Whether fused execution is allowed.
+
     Raises:
         ValueError: If a plugin stands after a convolution that the unit does not have.
     """
+
+    fused = True
 
     def __init__(
         self,
@@ -49,18 +101,40 @@ class GatedBasicBlock(BasicBlock):
             self.add_module(name, layer)
             self.plugin_names[plugin['position']].append(name)
 
+    def ending(self) -> Ending:
+        """The last convolution, its normalisation, and what follows them, or the unit itself."""
+        plugins = self.last_plugins()
+        return Ending(self.conv2, self.norm2, getattr(self, plugins[0]) if plugins else self)
+
+    def last_plugins(self) -> list[str]:
+        """Names of the plugins after the last convolution."""
+        return self.plugin_names['after_conv2']
+
+    def why_not_fused(self) -> str | None:
+        """Why the unit has to run its modules one after another; None if it need not."""
+        if not self.fused:
+            return 'fused=False'
+        return obstacle(self.ending(), self.relu, self.last_plugins())
+
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, planes, H / stride, W / stride)."""
+        fused = x.numel() > 0 and self.why_not_fused() is None
+        run = self._fused_forward if fused else self._run_modules
         if self.with_cp and x.requires_grad:
-            return self.relu(cp.checkpoint(self._inner_forward, x, use_reentrant=False))
-        return self.relu(self._inner_forward(x))
+            return cp.checkpoint(run, x, use_reentrant=False)
+        return run(x)
 
-    def _inner_forward(self, x: Tensor) -> Tensor:
-        out = self.relu(self.norm1(self.conv1(x)))
-        out = self._run_plugins('after_conv1', out)
-        out = self.norm2(self.conv2(out))
-        out = self._run_plugins('after_conv2', out)
-        return out + (x if self.downsample is None else self.downsample(x))
+    def _fused_forward(self, x: Tensor) -> Tensor:
+        u = self._run_plugins('after_conv1', self.relu(self.norm1(self.conv1(x))))
+        return finish_unit(u, self._identity(x), self.ending())
+
+    def _run_modules(self, x: Tensor) -> Tensor:
+        out = self._run_plugins('after_conv1', self.relu(self.norm1(self.conv1(x))))
+        out = self._run_plugins('after_conv2', self.norm2(self.conv2(out)))
+        return self.relu(out + self._identity(x))
+
+    def _identity(self, x: Tensor) -> Tensor:
+        return x if self.downsample is None else self.downsample(x)
 
     def _run_plugins(self, position: str, x: Tensor) -> Tensor:
         for name in self.plugin_names[position]:

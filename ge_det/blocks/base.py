@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
+
+from ge_det.ops.gating import apply_gate, full_gate
 
 
 class AttentionBlock(nn.Module, ABC):
@@ -30,8 +33,24 @@ class AttentionBlock(nn.Module, ABC):
         self.in_channels = in_channels
 
     @abstractmethod
+    def coarse_gate(self, x: Tensor) -> Tensor:
+        """Gate values in (0, 1), at the resolution they have.
+
+        Args:
+            x (Tensor): Features (N, C, H, W).
+
+        Returns:
+            Tensor: (N, G, h, w) of the dtype of ``x``, G a divisor of C: channel c reads gate
+            channel c // (C/G), position (i, j) cell (floor(ih/H), floor(jw/W)).
+        """
+
+    @property
+    def gathers_averages(self) -> bool:
+        """Whether the gate sees the features through averages over positions only."""
+        return False
+
     def gate(self, x: Tensor) -> Tensor:
-        """Gate values in (0, 1).
+        """Gate values in (0, 1) for each channel.
 
         Args:
             x (Tensor): Features (N, C, H, W).
@@ -39,6 +58,7 @@ class AttentionBlock(nn.Module, ABC):
         Returns:
             Tensor: Broadcastable to ``x``, of the dtype of ``x``.
         """
+        return full_gate(self.coarse_gate(x), x)
 
     @abstractmethod
     def reference(self, x: Tensor) -> Tensor:
@@ -63,13 +83,14 @@ class AttentionBlock(nn.Module, ABC):
 
         Returns:
             Tensor: (N, C, H, W) of the dtype of ``x``. Statistics run in float32 for float16 and
-            bfloat16 inputs.
+            bfloat16 inputs. Beside ``x``, only the coarse gate and small tensors are kept for the
+            backward pass; it is not twice differentiable.
 
         Raises:
             ValueError: If ``x`` is not a 4-D tensor with ``in_channels`` channels.
         """
         self.check_input(x)
-        return x * self.gate(x)
+        return apply_gate(x, self.coarse_gate(x))
 
     def check_input(self, x: Tensor) -> None:
         """Raise a ValueError unless ``x`` is (N, in_channels, H, W)."""
@@ -102,6 +123,38 @@ class AttentionBlock(nn.Module, ABC):
             dict: Arguments to add, empty for most blocks.
         """
         return {}
+
+
+class AveragedGate(AttentionBlock):
+    """A gate that depends on the features through averages over positions only.
+
+    Averages commute with a 1x1 convolution and with a normalisation by given statistics, so a
+    residual unit can take them before its last convolution expands the channels.
+    """
+
+    @property
+    def gathers_averages(self) -> bool:
+        """Whether the gate sees the features through averages over positions only."""
+        return True
+
+    @abstractmethod
+    def averages(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The averages, each position of each a mean of positions of ``x``.
+
+        Args:
+            x (Tensor): Features (N, K, H, W) with any number K of channels.
+
+        Returns:
+            tuple[Tensor, ...]: Maps (N, K, h, w), float32 for half-precision features.
+        """
+
+    @abstractmethod
+    def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
+        """The coarse gate (N, G, h, w) from averages with C channels."""
+
+    def coarse_gate(self, x: Tensor) -> Tensor:
+        """Gate values in (0, 1), at the resolution they have."""
+        return self.gate_from(self.averages(x)).to(x.dtype)
 
 
 def check_positive_int(name: str, value: object) -> None:

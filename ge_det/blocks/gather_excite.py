@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -11,12 +12,11 @@ from ge_det.ops.gather_excite import (
     Extent,
     gather_average,
     gather_excite_reference,
-    upsample_nearest,
 )
 from ge_det.ops.two_stage_pool import pool_to_grid
 from ge_det.registry import MODELS
 
-from .base import AttentionBlock, check_choice, check_positive_int
+from .base import AveragedGate, check_choice, check_positive_int
 from .layers import DepthwiseNorm, ExcitationLayers, constant_gate, norm_tensors
 
 # Feature map sizes of a ResNet's four stages at the training resolution of 224 pixels.
@@ -27,7 +27,7 @@ NORM_MOMENTUM = 0.05
 
 
 @MODELS.register_module()
-class GatherExcite(AttentionBlock):
+class GatherExcite(AveragedGate):
     """Gate sigmoid(up(f(gather(x)))) from the context of an extent (section 2).
 
     - θ⁻ (``'theta_minus'``): gather is average pooling; no parameters.
@@ -115,22 +115,46 @@ class GatherExcite(AttentionBlock):
                 nn.init.normal_(conv.weight, std=0.01)
                 nn.init.constant_(cast(Tensor, conv.bias), 0)
 
-    def gate(self, x: Tensor) -> Tensor:
-        """Gate (N, C, H, W), or (N, C, 1, 1) if the gathered map is a single position."""
-        coarse = self._gather(x)
-        if self.variant == 'theta_plus':
-            coarse = self.excite(coarse)
-        # The sigmoid commutes with nearest-neighbour interpolation and is cheaper before it.
-        return upsample_nearest(torch.sigmoid(coarse).to(x.dtype), (x.shape[2], x.shape[3]))
+    @property
+    def gathers_averages(self) -> bool:
+        """True of θ⁻ and the global gather; θ and θ⁺ of an extent convolve the full map."""
+        return self.variant == 'theta_minus' or self.grid is not None
 
-    def _gather(self, x: Tensor) -> Tensor:
-        if self.variant == 'theta_minus':
-            return gather_average(x, self.extent)
+    def averages(self, x: Tensor) -> tuple[Tensor]:
+        """Window means of θ⁻ (N, K, ceil(H/e), ceil(W/e)), or the grid of the global θ, θ⁺."""
         if self.grid is not None:
-            x = pool_to_grid(x, self.grid)
+            return (pool_to_grid(x, self.grid),)
+        return (gather_average(x, self.extent),)
+
+    def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
+        """Gate (N, C, h, w) from the averages."""
+        return self.gate_of_map(averages[0])
+
+    def gate_of_map(
+        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """Gate (N, C, h, w) from the averages, or from the full map where θ begins with it.
+
+        Args:
+            x (Tensor): (N, C, h', w').
+            scale (Tensor, optional): Per-channel factor (C,): the map meant is
+                ``scale * x + shift``. Not for θ⁻.
+            shift (Tensor, optional): Per-channel summand (C,).
+
+        Returns:
+            Tensor: (N, C, h, w).
+        """
         for index, step in enumerate(self._steps()):
-            x = step(x if index == 0 else torch.relu(x))
-        return torch.relu(x) if self.variant == 'theta_plus' else x
+            x = step(x, scale, shift) if index == 0 else step(torch.relu(x))
+        if self.variant == 'theta_plus':
+            x = self.excite(torch.relu(x))
+        # The sigmoid commutes with nearest-neighbour interpolation and is cheaper before it.
+        return torch.sigmoid(x)
+
+    def coarse_gate(self, x: Tensor) -> Tensor:
+        """Gate (N, C, h, w)."""
+        gathered = self.averages(x)[0] if self.gathers_averages else x
+        return self.gate_of_map(gathered).to(x.dtype)
 
     def make_constant(self) -> Tensor | None:
         """θ: the last normalisation's weight = 0; θ⁺: W2 = 0; θ⁻ has no weights."""

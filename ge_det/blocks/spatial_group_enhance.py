@@ -52,10 +52,9 @@ class SpatialGroupEnhance(AttentionBlock):
         nn.init.zeros_(self.weight)
         nn.init.ones_(self.bias)
 
-    def gate(self, x: Tensor) -> Tensor:
-        """Gate (N, C, H, W), equal within each group of channels."""
-        group_gate = spatial_group_gate(x, self.weight, self.bias).to(x.dtype)
-        return group_gate.repeat_interleave(self.in_channels // self.groups, 1)
+    def coarse_gate(self, x: Tensor) -> Tensor:
+        """Gate (N, G, H, W), one value per position and group of channels."""
+        return spatial_group_gate(x, self.weight, self.bias).to(x.dtype)
 
     @torch.no_grad()
     def make_constant(self) -> Tensor:

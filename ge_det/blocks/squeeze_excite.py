@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmcv.cnn import ConvModule
 from torch import Tensor
 
@@ -9,12 +11,12 @@ from ge_det.ops.precision import to_weight_dtype
 from ge_det.ops.squeeze_excite import Excitation, squeeze, squeeze_excite_reference
 from ge_det.registry import MODELS
 
-from .base import AttentionBlock, check_choice
+from .base import AveragedGate, check_choice
 from .layers import constant_gate, hidden_channels
 
 
 @MODELS.register_module()
-class SqueezeExcite(AttentionBlock):
+class SqueezeExcite(AveragedGate):
     """Channel gate sigmoid(W2 relu(W1 z)), z the global mean of each channel (equation 3).
 
     Parameter names and shapes are those of ``SELayer`` inside mmpretrain's ``SEResNet``, so that
@@ -52,10 +54,14 @@ class SqueezeExcite(AttentionBlock):
         self.conv1.init_weights()
         self.conv2.init_weights()
 
-    def gate(self, x: Tensor) -> Tensor:
+    def averages(self, x: Tensor) -> tuple[Tensor]:
+        """The global mean (N, K, 1, 1)."""
+        return (squeeze(x),)
+
+    def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
         """Channel gate (N, C, 1, 1)."""
-        z = to_weight_dtype(squeeze(x), self.conv1.conv.weight)
-        return self.conv2(self.conv1(z)).to(x.dtype)
+        (z,) = averages
+        return self.conv2(self.conv1(to_weight_dtype(z, self.conv1.conv.weight)))
 
     def make_constant(self) -> Tensor:
         """W2 = 0: the gate is the sigmoid of the second bias."""

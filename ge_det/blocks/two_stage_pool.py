@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -15,11 +16,12 @@ from ge_det.ops.two_stage_pool import (
 )
 from ge_det.registry import MODELS
 
-from .base import AttentionBlock, check_choice
+from .base import AveragedGate, check_choice
 from .layers import (
     DepthwiseNorm,
     ExcitationLayers,
     constant_gate,
+    fuse_grid,
     init_default,
     norm_tensors,
     normalise,
@@ -27,7 +29,7 @@ from .layers import (
 
 
 @MODELS.register_module()
-class SpatialPyramidSE(AttentionBlock):
+class SpatialPyramidSE(AveragedGate):
     """SP-SE: a pyramid of average pools, fused per channel, before the SE subnetwork.
 
     Level l pools to l x l descriptors and fuses them with a depth-wise l x l kernel and a bias;
@@ -74,14 +76,18 @@ class SpatialPyramidSE(AttentionBlock):
     def _fusions(self) -> list[nn.Conv2d]:
         return [cast(nn.Conv2d, conv) for conv in self.fuse]
 
-    def gate(self, x: Tensor) -> Tensor:
+    def averages(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The pyramid: (N, K, l, l) for each level l."""
+        return tuple(pool_to_grid(x, (level, level)) for level in self.levels)
+
+    def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
         """Channel gate (N, C, 1, 1)."""
         terms = [
-            conv(to_weight_dtype(pool_to_grid(x, (level, level)), conv.weight))
-            for level, conv in zip(self.levels, self._fusions(), strict=True)
+            fuse_grid(conv, to_weight_dtype(descriptors, conv.weight))
+            for descriptors, conv in zip(averages, self._fusions(), strict=True)
         ]
         z = torch.relu(normalise(self.bn, torch.stack(terms).sum(0)))
-        return torch.sigmoid(self.excite(z)).to(x.dtype)
+        return torch.sigmoid(self.excite(z))
 
     def make_constant(self) -> Tensor:
         """W2 = 0: the gate is the sigmoid of the second bias."""
@@ -99,7 +105,7 @@ class SpatialPyramidSE(AttentionBlock):
 
 
 @MODELS.register_module()
-class ResolutionGuidedSE(AttentionBlock):
+class ResolutionGuidedSE(AveragedGate):
     """RG-SE: a grid of average pools, fused per channel, before the SE subnetwork.
 
     The published 7x7 windows give 8, 4, 2 and 1 descriptors a side in the four stages at 224
@@ -141,12 +147,16 @@ class ResolutionGuidedSE(AttentionBlock):
             init_default(self.fuse.conv)
             self.fuse.bn.reset_parameters()
 
-    def gate(self, x: Tensor) -> Tensor:
+    def averages(self, x: Tensor) -> tuple[Tensor]:
+        """The grid of descriptors (N, K, grid, grid)."""
+        return (pool_to_grid(x, (self.grid, self.grid)),)
+
+    def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
         """Channel gate (N, C, 1, 1)."""
-        z = pool_to_grid(x, (self.grid, self.grid))
+        (z,) = averages
         if self.grid > 1:
             z = self.fuse(z)
-        return torch.sigmoid(self.excite(torch.relu(z))).to(x.dtype)
+        return torch.sigmoid(self.excite(torch.relu(z)))
 
     def make_constant(self) -> Tensor:
         """W2 = 0: the gate is the sigmoid of the second bias."""

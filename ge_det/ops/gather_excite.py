@@ -32,20 +32,12 @@ def gather_average(x: Tensor, extent: Extent) -> Tensor:
     """
     if extent == 'global':
         return squeeze(x)
-    return F.avg_pool2d(
-        x.to(statistics_dtype(x)),
-        kernel_size=2 * extent - 1,
-        stride=extent,
-        padding=extent - 1,
-        count_include_pad=False,
+    # A window's mean is the mean of its rows' means: two reads of the map, not (2e - 1)^2 / e^2.
+    window, padding = 2 * extent - 1, extent - 1
+    row_means = F.avg_pool2d(
+        x.to(statistics_dtype(x)), (1, window), (1, extent), (0, padding), count_include_pad=False
     )
-
-
-def upsample_nearest(coarse: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest-neighbour interpolation to ``size``; a 1x1 map is left to broadcasting."""
-    if coarse.shape[2:] == (1, 1):
-        return coarse
-    return F.interpolate(coarse, size=size, mode='nearest')
+    return F.avg_pool2d(row_means, (window, 1), (extent, 1), (padding, 0), count_include_pad=False)
 
 
 def gather_excite_reference(

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from . import literal
 from .precision import statistics_dtype
-
-# Added to the standard deviation, outside the root, as in the authors' code.
-EPS = 1e-5
+from .similarity import EPS, similarity_gate
+from .squeeze_excite import squeeze
+from .tracing import is_traced
 
 
 def spatial_group_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -28,12 +28,20 @@ def spatial_group_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         Tensor: (N, G, H, W), float32 for half-precision inputs.
     """
+    groups = weight.shape[1]
+    if is_traced():
+        return _plain_gate(x, weight, bias)
+    g = squeeze(x).flatten(1).unflatten(1, (groups, -1))
+    return similarity_gate(x, g, weight, bias)
+
+
+def _plain_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The formula in torch's own operators, for exporters and FLOP counters."""
     dtype = statistics_dtype(x)
     vectors = x.to(dtype).unflatten(1, (weight.shape[1], -1))
-    g = vectors.mean((3, 4), keepdim=True)
-    similarity = (vectors * g).sum(2)
+    similarity = (vectors * vectors.mean((3, 4), keepdim=True)).sum(2)
     normalised = similarity - similarity.mean((2, 3), keepdim=True)
-    if x.shape[0] > 0 and x.shape[2] * x.shape[3] > 1:
+    if x.shape[2] * x.shape[3] > 1:
         normalised = normalised / (similarity.std((2, 3), keepdim=True) + EPS)
     return torch.sigmoid(weight.to(dtype) * normalised + bias.to(dtype))
 

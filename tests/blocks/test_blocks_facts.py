@@ -60,7 +60,7 @@ def test_theta_minus_has_no_parameters():
 def test_extent_gathers_to_the_ceiling(variant, extent):
     block = GatherExcite(4, variant=variant, extent=extent)
     for size in (1, 7, 8, 9, 30, 57):
-        gathered = block._gather(torch.randn(2, 4, size, size + 3))
+        gathered = block.coarse_gate(torch.randn(2, 4, size, size + 3))
         assert gathered.shape[2:] == (math.ceil(size / extent), math.ceil((size + 3) / extent))
 
 

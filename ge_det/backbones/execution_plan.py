@@ -1,0 +1,90 @@
+"""Which residual units run fused, and why others run their modules one after another."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import nn
+from torch.nn.modules.batchnorm import BatchNorm2d, SyncBatchNorm, _BatchNorm
+from torch.nn.modules.module import _has_any_global_hook
+
+from ge_det.blocks import AttentionBlock, GatherExcite, SpatialGroupEnhance
+from ge_det.blocks.layers import is_plain
+from ge_det.ops.tracing import is_traced
+
+from .fused import Ending
+
+
+class UnitPlan(NamedTuple):
+    """How a residual unit runs now.
+
+    Attributes:
+        unit (str): Name of the unit, such as ``'layer1.0'``.
+        runs (str): ``'fused'`` or ``'modules'``.
+        why (str): What fused execution does there, or what stands against it.
+    """
+
+    unit: str
+    runs: str
+    why: str
+
+
+def obstacle(ending: Ending, relu: nn.Module, plugins: list[str]) -> str | None:
+    """Why a unit has to run its modules one after another; None if it need not.
+
+    Args:
+        ending (Ending): Its last convolution and normalisation and what stands after them.
+        relu (nn.Module): Its ReLU.
+        plugins (list[str]): Names of all plugins after the last convolution.
+
+    Returns:
+        str | None: One reason.
+    """
+    conv, norm, gate = ending
+    if not plugins:
+        return 'it has no attention block'
+    if len(plugins) > 1:
+        return f'several plugins follow the last convolution: {", ".join(plugins)}'
+    if is_traced():
+        return 'the network is being traced or exported'
+    kind = type(gate)
+    if not isinstance(gate, AttentionBlock) or kind.__module__.split('.')[:2] != [
+        'ge_det',
+        'blocks',
+    ]:
+        return f'{kind.__name__} is not a block of ge_det'
+    if _has_any_global_hook():
+        return 'a global module hook is registered'
+    for name, module in (('convolution', conv), ('normalisation', norm), ('block', gate)):
+        if not is_plain(module, type(module)):
+            return f'its last {name} has a hook or a forward of its own'
+    if not is_plain(relu, nn.ReLU):
+        return 'its ReLU has a hook or is another activation'
+    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.padding_mode != 'zeros':
+        return f'its last convolution is no plain Conv2d without bias, but {type(conv).__name__}'
+    return _obstacle_in_norm(norm)
+
+
+def _obstacle_in_norm(norm: nn.Module) -> str | None:
+    name = type(norm).__name__
+    if not isinstance(norm, _BatchNorm) or norm.weight is None or norm.running_mean is None:
+        return f'{name} is no batch normalisation with weights and running statistics'
+    if type(norm).forward not in (BatchNorm2d.forward, SyncBatchNorm.forward):
+        return f'{name} has a forward of its own'
+    if isinstance(norm, SyncBatchNorm) and norm.training:
+        return f'{name} takes statistics from all processes'
+    return None
+
+
+def describe(ending: Ending) -> str:
+    """What fused execution does with a unit, in words."""
+    gate = ending.gate
+    needs_map = isinstance(gate, GatherExcite) and not gate.gathers_averages
+    if needs_map or not ending.is_pointwise:
+        seen = 'its output'
+    elif isinstance(gate, SpatialGroupEnhance):
+        seen = 'projections of its input'
+    else:
+        seen = 'averages of its input'
+    statistics = 'batch' if ending.sees_batch else 'fixed'
+    return f'gate from {seen}; one pass for normalisation ({statistics}), gate, addition and ReLU'

@@ -1,0 +1,185 @@
+"""The end of a residual unit, from the input of its last convolution on.
+
+Squeeze before expand: averages over positions commute with a 1x1 convolution, and with the affine
+that a batch normalisation is once its statistics are known. So a gate made from averages is known
+before the convolution has run, from the fewer channels of its input; SGE's similarity, a
+projection, moves there as well.
+
+What is left of normalisation, gate, addition and ReLU is one pass over the map. Where statistics
+are fixed, a CPU finds the normalisation, and gates of whole channels too, inside the weights of
+the convolution.
+
+Symbols: u is the input of the unit's last convolution W, y = W u, z = norm(y) = scale * y + shift.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ge_det.blocks import AttentionBlock, GatherExcite, SpatialGroupEnhance
+from ge_det.blocks.base import AveragedGate
+from ge_det.ops.folded import folded_residual, pointwise
+from ge_det.ops.gating import gated_residual
+from ge_det.ops.precision import statistics_dtype
+from ge_det.ops.similarity import similarity_gate
+from ge_det.ops.squeeze_excite import squeeze
+from ge_det.ops.statistics import batch_statistics, norm_affine
+
+# A matrix of weights for each image is worth its making from this many positions a column on.
+POSITIONS_PER_COLUMN = 2
+# Averages of u have to be expanded. Where they are more than this share of its positions, those of
+# y are cheaper.
+LARGEST_AVERAGES = 0.5
+
+
+class Ending(NamedTuple):
+    """What ends a residual unit: the convolution without bias, a normalisation with weights."""
+
+    conv: nn.Conv2d
+    norm: _BatchNorm
+    gate: AttentionBlock
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether W is a matrix, so that averages and projections commute with it."""
+        conv = self.conv
+        return conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
+
+    @property
+    def sees_batch(self) -> bool:
+        """Whether the normalisation takes its statistics from the batch."""
+        return self.norm.training or self.norm.running_mean is None
+
+
+def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
+    """relu(identity + z * gate(z)), within rounding what the modules give.
+
+    Args:
+        u (Tensor): (N, P, H, W), not empty.
+        identity (Tensor): (N, C, H', W').
+        ending (Ending): The last modules of the unit.
+
+    Returns:
+        Tensor: (N, C, H', W') of the dtype of ``u``, or of autocast.
+
+    Raises:
+        ValueError: As the normalisation does, if it is to take statistics of a single value.
+    """
+    conv, norm, gate = ending
+    if torch.is_autocast_enabled(u.device.type):
+        u = u.to(torch.get_autocast_dtype(u.device.type))
+    # A CPU can do without y where the statistics are fixed.
+    y = conv(u) if ending.sees_batch or u.device.type != 'cpu' else None
+    if ending.sees_batch and y is not None:
+        scale, shift = _batch_affine(norm, y)
+    else:
+        scale, shift = _fixed_affine(norm)
+    weight = conv.weight * scale.view(-1, 1, 1, 1)
+    s = _gate_before_expansion(gate, u, weight, shift) if ending.is_pointwise else None
+    if y is not None:
+        if s is None:
+            s = _gate_after_expansion(gate, y, scale, shift)
+        return gated_residual(y, identity, s, scale, shift)
+    if s is not None and s.shape[1:] == (weight.shape[0], 1, 1) and is_worth_folding(u):
+        s = s.flatten(2)
+        return folded_residual(identity, u, s * weight.flatten(1), s.squeeze(2) * shift)
+    z = _convolve(u, ending, weight, shift)
+    if s is None:
+        s = _gate_after_expansion(gate, z)
+    return gated_residual(z, identity, s)
+
+
+def is_worth_folding(u: Tensor) -> bool:
+    """Whether a map is large beside the matrix of weights it takes to fold a gate."""
+    return u.shape[2] * u.shape[3] >= POSITIONS_PER_COLUMN * u.shape[1]
+
+
+def _gate_before_expansion(
+    gate: AttentionBlock, u: Tensor, weight: Tensor, shift: Tensor
+) -> Tensor | None:
+    """The gate of z = weight * u + shift from u; None where z itself is needed, or cheaper."""
+    matrix = weight.flatten(1)
+    # The gate's own layers run under autocast, if any, but sums and weights keep their precision.
+    if isinstance(gate, SpatialGroupEnhance):
+        with torch.autocast(u.device.type, enabled=False):
+            g = F.conv2d(squeeze(u).to(matrix.dtype), weight, shift).flatten(1)
+            g = g.unflatten(1, (gate.groups, -1))
+            projection = torch.einsum('ngc,gcp->ngp', g, matrix.unflatten(0, (gate.groups, -1)))
+        return similarity_gate(u, projection, gate.weight, gate.bias).to(u.dtype)
+    if not gate.gathers_averages:
+        return None
+    averages = cast(AveragedGate, gate).averages(u)
+    if sum(map(_positions, averages)) > LARGEST_AVERAGES * _positions(u):
+        return None
+    with torch.autocast(u.device.type, enabled=False):
+        expanded = [F.conv2d(mean.to(matrix.dtype), weight, shift) for mean in averages]
+    return cast(AveragedGate, gate).gate_from(expanded).to(u.dtype)
+
+
+def _gate_after_expansion(
+    gate: AttentionBlock, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+) -> Tensor:
+    """The gate of z = scale * y + shift, or of z = y."""
+    if isinstance(gate, SpatialGroupEnhance):
+        g = _affine(squeeze(y), scale, shift)
+        projection = g if scale is None else g * scale.view(1, -1, 1, 1)
+        projection = projection.flatten(1).unflatten(1, (gate.groups, -1))
+        return similarity_gate(y, projection, gate.weight, gate.bias).to(y.dtype)
+    if gate.gathers_averages:
+        averages = [_affine(mean, scale, shift) for mean in cast(AveragedGate, gate).averages(y)]
+        return cast(AveragedGate, gate).gate_from(averages).to(y.dtype)
+    return cast(GatherExcite, gate).gate_of_map(y, scale, shift).to(y.dtype)
+
+
+def _positions(x: Tensor) -> int:
+    return x.shape[2] * x.shape[3]
+
+
+def _affine(z: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    if scale is None or shift is None:
+        return z
+    return z * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
+
+
+def _convolve(u: Tensor, ending: Ending, weight: Tensor, shift: Tensor) -> Tensor:
+    if ending.is_pointwise:
+        return pointwise(u, weight.flatten(1), shift)
+    conv = ending.conv
+    padding = cast('tuple[int, int]', conv.padding)
+    weight, shift = weight.to(u.dtype), shift.to(u.dtype)
+    return F.conv2d(u, weight, shift, conv.stride, padding, conv.dilation, conv.groups)
+
+
+def _fixed_affine(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """(scale, shift) from the running statistics, in the dtype of statistics."""
+    mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    dtype = statistics_dtype(mean)
+    return norm_affine(
+        norm.weight.to(dtype), norm.bias.to(dtype), mean.to(dtype), var.to(dtype), norm.eps
+    )
+
+
+def _batch_affine(norm: _BatchNorm, y: Tensor) -> tuple[Tensor, Tensor]:
+    """(scale, shift) from the statistics of the batch; updates the running ones as the module."""
+    count = y.shape[0] * _positions(y)
+    if count < 2:
+        norm(y)  # It raises.
+    mean, var = batch_statistics(y)
+    if norm.training and norm.track_running_stats:
+        _update_running(norm, mean.detach(), var.detach() * (count / (count - 1)))
+    return norm_affine(norm.weight.to(mean.dtype), norm.bias.to(mean.dtype), mean, var, norm.eps)
+
+
+@torch.no_grad()
+def _update_running(norm: _BatchNorm, mean: Tensor, unbiased_var: Tensor) -> None:
+    batches = cast(Tensor, norm.num_batches_tracked)
+    batches.add_(1)
+    factor = 1 / float(batches) if norm.momentum is None else norm.momentum
+    for running, value in ((norm.running_mean, mean), (norm.running_var, unbiased_var)):
+        statistic = cast(Tensor, running)
+        statistic.lerp_(value.to(statistic.dtype), factor)

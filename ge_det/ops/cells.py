@@ -1,0 +1,51 @@
+"""Which cell of a coarse map each position of a fine one reads, in exact integer arithmetic.
+
+Nearest-neighbour up-sampling of ``cells`` to ``size`` positions lets position i read cell
+floor(i * cells / size). torch's own interpolation computes the quotient in floating point, which
+at a few sizes falls one cell short where it is whole (16 to 122, position 61).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def cell_starts(size: int, cells: int) -> list[int]:
+    """First position of each cell, and ``size`` after the last one."""
+    return [-(-cell * size // cells) for cell in range(cells + 1)]
+
+
+def cell_index(size: int, cells: int, device: torch.device) -> Tensor:
+    """Cell of each position, int64 (size,)."""
+    return torch.arange(size, device=device) * cells // size
+
+
+def expand_columns(coarse: Tensor, width: int) -> Tensor:
+    """(..., w) to (..., width); a single column is left to broadcasting."""
+    columns = coarse.shape[-1]
+    if columns in (1, width):
+        return coarse
+    return coarse.index_select(-1, cell_index(width, columns, coarse.device))
+
+
+def upsample_nearest(coarse: Tensor, size: tuple[int, int]) -> Tensor:
+    """Nearest-neighbour interpolation to ``size``; a 1x1 map is left to broadcasting."""
+    rows = coarse.shape[-2]
+    if coarse.shape[-2:] == (1, 1):
+        return coarse
+    coarse = expand_columns(coarse, size[1])
+    if rows != size[0]:
+        coarse = coarse.index_select(-2, cell_index(size[0], rows, coarse.device))
+    return coarse.expand(*coarse.shape[:-2], *size)
+
+
+def sum_columns(fine: Tensor, cells: int) -> Tensor:
+    """Adjoint of :func:`expand_columns`: (..., width) summed to (..., cells)."""
+    width = fine.shape[-1]
+    if cells == width:
+        return fine
+    if cells == 1:
+        return fine.sum(-1, keepdim=True)
+    index = cell_index(width, cells, fine.device)
+    return fine.new_zeros(*fine.shape[:-1], cells).index_add_(-1, index, fine)
