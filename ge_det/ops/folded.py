@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .layout import dense, empty_dense, is_channels_last
 from .precision import statistics_dtype
 
 
@@ -25,7 +26,7 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     which re-orders its input and output.
     """
     weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-    if x.device.type != 'cpu' or _is_channels_last(x) or x.numel() == 0:
+    if x.device.type != 'cpu' or is_channels_last(x) or x.numel() == 0:
         return torch.nn.functional.conv2d(x, weight[:, :, None, None], bias)
     rows = x.flatten(2)
     start = bias[:, None].expand(x.shape[0], -1, rows.shape[2])
@@ -50,10 +51,6 @@ def folded_residual(identity: Tensor, u: Tensor, weight: Tensor, bias: Tensor) -
     return torch.ops.ge_det.folded_residual(identity.to(dtype), u, weight.to(dtype), bias.to(dtype))
 
 
-def _is_channels_last(x: Tensor) -> bool:
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-
-
 def _rows(x: Tensor, channels_last: bool) -> Tensor:
     """Matrices of an image: (N, C, HW), or (N, HW, C) as a view of channels_last."""
     return x.permute(0, 2, 3, 1).flatten(1, 2) if channels_last else x.flatten(2)
@@ -68,8 +65,8 @@ def _map(rows: Tensor, size: torch.Size, channels_last: bool) -> Tensor:
 
 @torch.library.custom_op('ge_det::folded_residual', mutates_args=())
 def _folded_residual(identity: Tensor, u: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    last = _is_channels_last(u)
-    start, rows = _rows(identity, last), _rows(u, last)
+    last = is_channels_last(u)
+    start, rows = _rows(dense(identity, u), last), _rows(u, last)
     if last:
         out = torch.baddbmm(start, rows, weight.transpose(1, 2)).add_(bias[:, None])
     else:
@@ -81,8 +78,8 @@ def _folded_residual(identity: Tensor, u: Tensor, weight: Tensor, bias: Tensor) 
 def _folded_residual_backward(
     grad_out: Tensor, out: Tensor, u: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    last = _is_channels_last(u)
-    d = torch.ops.aten.threshold_backward(grad_out, out, 0)
+    last = is_channels_last(u)
+    d = torch.ops.aten.threshold_backward(dense(grad_out, out), out, 0)
     d_rows, u_rows = _rows(d, last), _rows(u, last)
     if last:
         grad_u = torch.bmm(d_rows, weight)
@@ -97,7 +94,7 @@ def _folded_residual_backward(
 @_folded_residual.register_fake
 def _(identity: Tensor, u: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     out = u.new_empty(u.shape[0], weight.shape[1], *u.shape[2:])
-    return out.contiguous(memory_format=torch.channels_last) if _is_channels_last(u) else out
+    return out.contiguous(memory_format=torch.channels_last) if is_channels_last(u) else out
 
 
 @_folded_residual_backward.register_fake
@@ -105,8 +102,7 @@ def _(
     grad_out: Tensor, out: Tensor, u: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_bias = weight.new_empty(weight.shape[:2])
-    grad_u = torch.empty_like(u) if _is_channels_last(u) else u.new_empty(u.shape)
-    return torch.empty_like(out), grad_u, weight.new_empty(weight.shape), grad_bias
+    return empty_dense(out), empty_dense(u), weight.new_empty(weight.shape), grad_bias
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from . import gating_eager, literal
 from .cells import upsample_nearest
+from .layout import empty_dense
 from .tracing import is_traced
 
 
@@ -108,7 +109,7 @@ def _(
     scale: Tensor | None,
     shift: Tensor | None,
 ) -> Tensor:
-    return torch.empty_like(y)
+    return empty_dense(y)
 
 
 @_gated_residual_backward.register_fake
@@ -122,8 +123,8 @@ def _(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     none = y.new_empty(0)
     return (
-        none if out is None else torch.empty_like(out),
-        torch.empty_like(y),
+        none if out is None else empty_dense(out),
+        empty_dense(y),
         torch.empty_like(gate, memory_format=torch.contiguous_format),
         none if scale is None else torch.empty_like(scale),
         none if shift is None else torch.empty_like(shift),

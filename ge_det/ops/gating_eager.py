@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .cells import cell_starts, expand_columns, sum_columns
+from .layout import dense
 from .precision import statistics_dtype
 
 # Bytes of a band, of the features alone. Bands are a matter of speed only.
@@ -48,6 +49,8 @@ def forward(
     y: Tensor, identity: Tensor | None, gate: Tensor, scale: Tensor | None, shift: Tensor | None
 ) -> Tensor:
     """relu(identity + up(gate) * (scale * y + shift)); without identity, no ReLU either."""
+    y = dense(y, y)
+    identity = None if identity is None else dense(identity, y)
     if gate.shape[2:] == (1, 1):
         return _forward_channels(y, identity, _full_channels(gate, y), scale, shift)
     groups = gate.shape[1]
@@ -73,7 +76,10 @@ def backward(
     shift: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of identity, y, gate, scale and shift; empty tensors for those that are None."""
-    d = grad_out if out is None else torch.ops.aten.threshold_backward(grad_out, out, 0)
+    y = dense(y, y)
+    d = dense(grad_out, y)
+    if out is not None:
+        d = torch.ops.aten.threshold_backward(d, out, 0)
     if gate.shape[2:] == (1, 1):
         gradients = _backward_channels(d, y, gate, scale, shift)
     else:

@@ -1,0 +1,195 @@
+"""The operators of fused execution against their formulas, in float64, with gradients."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ge_det.ops import (
+    apply_gate,
+    batch_statistics,
+    folded_residual,
+    gated_residual,
+    gated_residual_reference,
+    gating_eager,
+    literal,
+    upsample_nearest,
+)
+from ge_det.ops.cells import expand_columns, sum_columns
+from ge_det.ops.folded import pointwise
+from ge_det.ops.similarity import similarity_gate
+from ge_det.ops.strided_gather import strided_gather
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+each_format = pytest.mark.parametrize('memory_format', FORMATS, ids=['nchw', 'channels_last'])
+
+# Gate (G, h, w) for features (N, 8, H, W).
+GATES = {
+    'channels': lambda height, width: (8, 1, 1),
+    'groups': lambda height, width: (2, 1, 1),
+    'coarse': lambda height, width: (8, -(-height // 2), -(-width // 3)),
+    'columns': lambda height, width: (8, 1, width),
+    'positions': lambda height, width: (4, height, width),
+}
+
+
+def random(*size, dtype=torch.float64, memory_format=torch.contiguous_format):
+    x = torch.randn(*size, dtype=dtype)
+    return x.contiguous(memory_format=memory_format).requires_grad_()
+
+
+def assert_same_with_gradients(actual, expected, inputs):
+    """Equal values, and equal gradients of all inputs that are there."""
+    inputs = [x for x in inputs if x is not None]
+    upstream = torch.randn_like(expected)
+    torch.testing.assert_close(actual, expected, atol=1e-12, rtol=1e-10)
+    grads = torch.autograd.grad(actual, inputs, upstream, retain_graph=True)
+    expected_grads = torch.autograd.grad(expected, inputs, upstream)
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        torch.testing.assert_close(grad, expected_grad, atol=1e-10, rtol=1e-9)
+
+
+@each_format
+@pytest.mark.parametrize('affine', [True, False], ids=['affine', 'as-is'])
+@pytest.mark.parametrize('gate', GATES)
+@pytest.mark.parametrize('size', [(7, 5), (1, 1), (1, 6), (13, 9)], ids=str)
+def test_gated_residual(size, gate, affine, memory_format, monkeypatch):
+    monkeypatch.setattr(gating_eager, 'BAND_BYTES', 2000)  # several bands
+    y = random(2, 8, *size, memory_format=memory_format)
+    identity = random(2, 8, *size)
+    s = torch.rand(2, *GATES[gate](*size), dtype=torch.float64, requires_grad=True)
+    scale, shift = (random(8), random(8)) if affine else (None, None)
+
+    fused = gated_residual(y, identity, s, scale, shift)
+    expected = gated_residual_reference(y, identity, s, scale, shift)
+    assert fused.is_contiguous(memory_format=memory_format)
+    assert_same_with_gradients(fused, expected, (y, identity, s, scale, shift))
+
+    if not affine:
+        gated = gated_residual_reference(y, None, s)
+        assert_same_with_gradients(apply_gate(y, s), gated, (y, s))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('gate', GATES)
+def test_gated_residual_in_half_precision(dtype, gate):
+    y, identity = random(2, 8, 9, 7, dtype=dtype), random(2, 8, 9, 7, dtype=dtype)
+    s = torch.rand(2, *GATES[gate](9, 7), dtype=dtype, requires_grad=True)
+    scale, shift = random(8, dtype=torch.float32), random(8, dtype=torch.float32)
+    inputs = (y, identity, s, scale, shift)
+
+    fused = gated_residual(*inputs)
+    exact = gated_residual_reference(*(x.double() for x in inputs))
+    grads = torch.autograd.grad(fused, inputs, torch.ones_like(fused))
+    exact_grads = torch.autograd.grad(exact, inputs, torch.ones_like(exact))
+
+    # Gradients of scale and shift are sums of a few hundred values, each as exact as its inputs.
+    tolerance = 16 * torch.finfo(dtype).eps
+    assert fused.dtype == dtype
+    torch.testing.assert_close(fused.double(), exact, atol=tolerance, rtol=tolerance)
+    for grad, exact_grad, x in zip(grads, exact_grads, inputs, strict=True):
+        assert grad.dtype == x.dtype
+        scaled = tolerance * max(exact_grad.abs().max().item(), 1)
+        torch.testing.assert_close(grad.double(), exact_grad.double(), atol=scaled, rtol=tolerance)
+
+
+@each_format
+@pytest.mark.parametrize('size', [(7, 5), (1, 1), (1, 6)], ids=str)
+def test_folded_residual(size, memory_format):
+    identity = random(2, 8, *size)
+    u = random(2, 3, *size, memory_format=memory_format)
+    weight, bias = random(2, 8, 3), random(2, 8)
+    expected = literal.relu(
+        identity + torch.einsum('ncp,nphw->nchw', weight, u) + bias[..., None, None]
+    )
+    fused = folded_residual(identity, u, weight, bias)
+    assert fused.is_contiguous(memory_format=memory_format)
+    assert_same_with_gradients(fused, expected, (identity, u, weight, bias))
+
+    shared, offset = random(8, 3), random(8)
+    product = pointwise(u, shared, offset)
+    assert_same_with_gradients(product, F.conv2d(u, shared[..., None, None], offset), (u, shared))
+
+
+@each_format
+@pytest.mark.parametrize('affine', [True, False], ids=['affine', 'as-is'])
+@pytest.mark.parametrize('block_bytes', [1, 2**24], ids=['blocks', 'whole'])
+@pytest.mark.parametrize('size', [(7, 5), (6, 4), (1, 1)], ids=str)
+def test_strided_gather(size, block_bytes, affine, memory_format, monkeypatch):
+    monkeypatch.setattr('ge_det.ops.strided_gather.BLOCK_BYTES', block_bytes)
+    y, kernel = random(2, 12, *size, memory_format=memory_format), random(12, 1, 3, 3)
+    scale, shift = (random(12), random(12)) if affine else (None, None)
+    z = y * scale.view(-1, 1, 1) + shift.view(-1, 1, 1) if affine else y
+    expected = literal.depthwise_conv(z, kernel, stride=2, padding=1)
+    assert_same_with_gradients(
+        strided_gather(y, kernel, scale, shift), expected, (y, kernel, scale, shift)
+    )
+
+
+@pytest.mark.parametrize('groups', [1, 2, 4])
+@pytest.mark.parametrize('own_channels', [True, False], ids=['own-channels', 'all-channels'])
+@pytest.mark.parametrize('size', [(5, 4), (1, 7), (1, 1)], ids=str)
+def test_similarity_gate(size, own_channels, groups):
+    x = random(2, 8, *size)
+    projection = random(2, groups, 8 // groups if own_channels else 8)
+    weight, bias = random(1, groups, 1, 1), random(1, groups, 1, 1)
+
+    if own_channels:
+        vectors = x.unflatten(1, (groups, -1))
+        c = torch.einsum('ngk,ngkhw->nghw', projection, vectors)
+    else:
+        c = torch.einsum('ngk,nkhw->nghw', projection, x)
+    normalised = c - c.mean((2, 3), keepdim=True)
+    if size != (1, 1):
+        normalised = normalised / (c.std((2, 3), keepdim=True) + 1e-5)
+    expected = torch.sigmoid(weight * normalised + bias)
+    gate = similarity_gate(x, projection, weight, bias)
+    assert_same_with_gradients(gate, expected, (x, projection, weight, bias))
+
+
+def test_similarity_gate_of_equal_positions_has_finite_gradients():
+    x = torch.ones(2, 4, 3, 3, dtype=torch.float64, requires_grad=True)
+    weight, bias = random(1, 2, 1, 1), random(1, 2, 1, 1)
+    gate = similarity_gate(x, torch.zeros(2, 2, 4, dtype=torch.float64), weight, bias)
+    for grad in torch.autograd.grad(gate.sum(), (x, weight, bias)):
+        assert grad.isfinite().all()
+
+
+@each_format
+def test_batch_statistics(memory_format):
+    y = random(3, 4, 5, 2, memory_format=memory_format)
+    mean, var = batch_statistics(y)
+    expected_var, expected_mean = torch.var_mean(y, (0, 2, 3), correction=0)
+    assert_same_with_gradients(mean + var.sin(), expected_mean + expected_var.sin(), (y,))
+    half = y.detach().half()
+    assert [statistic.dtype for statistic in batch_statistics(half)] == [torch.float32] * 2
+
+
+def test_cells_are_exact_where_floating_point_is_not():
+    coarse = torch.arange(16.0).view(1, 1, 1, 16)
+    positions = [i * 16 // 122 for i in range(122)]
+    assert upsample_nearest(coarse, (1, 122)).flatten().tolist() == positions
+    assert F.interpolate(coarse, size=(1, 122)).flatten().tolist() != positions
+
+
+@pytest.mark.parametrize('width, cells', [(7, 3), (8, 4), (5, 5), (6, 1)])
+def test_sum_columns_is_the_adjoint_of_expand_columns(width, cells):
+    coarse, fine = torch.randn(2, cells).double(), torch.randn(2, width).double()
+    up = expand_columns(coarse, width).expand(2, width)
+    assert torch.isclose((up * fine).sum(), (coarse * sum_columns(fine, cells)).sum())
+
+
+def test_operators_pass_torchs_own_checks():
+    y, identity = random(2, 8, 6, 5), random(2, 8, 6, 5)
+    scale, shift, kernel = random(8), random(8), random(8, 1, 3, 3)
+    namespace = torch.ops.ge_det
+    cases = [
+        (namespace.gated_residual, (y, identity, torch.rand(2, 8, 3, 2).double(), scale, shift)),
+        (namespace.gated_residual, (y, None, torch.rand(2, 2, 6, 5).double(), None, None)),
+        (namespace.folded_residual, (identity, random(2, 3, 6, 5), random(2, 8, 3), random(2, 8))),
+        (namespace.strided_gather, (y, kernel, scale, shift)),
+        (namespace.strided_gather, (y, kernel, None, None)),
+        (namespace.batch_statistics, (y,)),
+        (namespace.similarity_gate, (y, random(2, 2, 8), random(2), random(2))),
+    ]
+    for operator, arguments in cases:
+        torch.library.opcheck(operator, arguments)
