@@ -25,7 +25,7 @@ from ge_det.blocks import AttentionBlock, GatherExcite, SpatialGroupEnhance
 from ge_det.blocks.base import AveragedGate
 from ge_det.ops.folded import folded_residual, pointwise
 from ge_det.ops.gating import gated_residual
-from ge_det.ops.precision import statistics_dtype
+from ge_det.ops.precision import autocast_input, statistics_dtype
 from ge_det.ops.similarity import similarity_gate
 from ge_det.ops.squeeze_excite import squeeze
 from ge_det.ops.statistics import batch_statistics, norm_affine
@@ -71,45 +71,50 @@ def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
         ValueError: As the normalisation does, if it is to take statistics of a single value.
     """
     conv, norm, gate = ending
-    if torch.is_autocast_enabled(u.device.type):
-        u = u.to(torch.get_autocast_dtype(u.device.type))
-    # A CPU can do without y where the statistics are fixed.
-    y = conv(u) if ending.sees_batch or u.device.type != 'cpu' else None
+    u = autocast_input(u)
+    y = None if folds(u, ending) else conv(u)
     if ending.sees_batch and y is not None:
         scale, shift = _batch_affine(norm, y)
     else:
         scale, shift = _fixed_affine(norm)
-    weight = conv.weight * scale.view(-1, 1, 1, 1)
-    s = _gate_before_expansion(gate, u, weight, shift) if ending.is_pointwise else None
+    s = _gate_before_expansion(u, ending, scale, shift)
     if y is not None:
         if s is None:
             s = _gate_after_expansion(gate, y, scale, shift)
         return gated_residual(y, identity, s, scale, shift)
-    if s is not None and s.shape[1:] == (weight.shape[0], 1, 1) and is_worth_folding(u):
-        s = s.flatten(2)
-        return folded_residual(identity, u, s * weight.flatten(1), s.squeeze(2) * shift)
-    z = _convolve(u, ending, weight, shift)
+    if s is not None and s.shape[1:] == (conv.out_channels, 1, 1):
+        slope = s.flatten(2) * scale[:, None]
+        return folded_residual(identity, u, slope * conv.weight.flatten(1), s[:, :, 0, 0] * shift)
+    z = _convolve(u, ending, scale, shift)
     if s is None:
         s = _gate_after_expansion(gate, z)
     return gated_residual(z, identity, s)
 
 
-def is_worth_folding(u: Tensor) -> bool:
-    """Whether a map is large beside the matrix of weights it takes to fold a gate."""
-    return u.shape[2] * u.shape[3] >= POSITIONS_PER_COLUMN * u.shape[1]
+def folds(u: Tensor, ending: Ending) -> bool:
+    """Whether the normalisation goes into the convolution's weights, and y is never there.
+
+    So it is on a CPU where statistics are fixed and maps are large beside the weights.
+    """
+    if ending.sees_batch or u.device.type != 'cpu':
+        return False
+    return _positions(u) >= POSITIONS_PER_COLUMN * u.shape[1]
 
 
 def _gate_before_expansion(
-    gate: AttentionBlock, u: Tensor, weight: Tensor, shift: Tensor
+    u: Tensor, ending: Ending, scale: Tensor, shift: Tensor
 ) -> Tensor | None:
-    """The gate of z = weight * u + shift from u; None where z itself is needed, or cheaper."""
-    matrix = weight.flatten(1)
-    # The gate's own layers run under autocast, if any, but sums and weights keep their precision.
+    """The gate of z from u; None where it takes the wide map, or that is cheaper."""
+    gate, weight = ending.gate, ending.conv.weight.to(scale.dtype)
+    if not ending.is_pointwise:
+        return None
+    # The gate's own layers run under autocast, if any, but what is expanded keeps its precision.
     if isinstance(gate, SpatialGroupEnhance):
         with torch.autocast(u.device.type, enabled=False):
-            g = F.conv2d(squeeze(u).to(matrix.dtype), weight, shift).flatten(1)
-            g = g.unflatten(1, (gate.groups, -1))
-            projection = torch.einsum('ngc,gcp->ngp', g, matrix.unflatten(0, (gate.groups, -1)))
+            g = _affine(F.conv2d(squeeze(u).to(scale.dtype), weight), scale, shift)
+            g = (g * scale.view(1, -1, 1, 1)).flatten(1).unflatten(1, (gate.groups, -1))
+            matrices = weight.flatten(1).unflatten(0, (gate.groups, -1))
+            projection = torch.einsum('ngc,gcp->ngp', g, matrices)
         return similarity_gate(u, projection, gate.weight, gate.bias).to(u.dtype)
     if not gate.gathers_averages:
         return None
@@ -117,7 +122,8 @@ def _gate_before_expansion(
     if sum(map(_positions, averages)) > LARGEST_AVERAGES * _positions(u):
         return None
     with torch.autocast(u.device.type, enabled=False):
-        expanded = [F.conv2d(mean.to(matrix.dtype), weight, shift) for mean in averages]
+        expanded = [F.conv2d(mean.to(scale.dtype), weight) for mean in averages]
+        expanded = [_affine(mean, scale, shift) for mean in expanded]
     return cast(AveragedGate, gate).gate_from(expanded).to(u.dtype)
 
 
@@ -146,10 +152,12 @@ def _affine(z: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
     return z * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
 
 
-def _convolve(u: Tensor, ending: Ending, weight: Tensor, shift: Tensor) -> Tensor:
+def _convolve(u: Tensor, ending: Ending, scale: Tensor, shift: Tensor) -> Tensor:
+    """z, the normalisation folded into the weights."""
+    conv = ending.conv
+    weight = conv.weight * scale.view(-1, 1, 1, 1)
     if ending.is_pointwise:
         return pointwise(u, weight.flatten(1), shift)
-    conv = ending.conv
     padding = cast('tuple[int, int]', conv.padding)
     weight, shift = weight.to(u.dtype), shift.to(u.dtype)
     return F.conv2d(u, weight, shift, conv.stride, padding, conv.dilation, conv.groups)

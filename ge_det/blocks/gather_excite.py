@@ -18,6 +18,7 @@ from ge_det.registry import MODELS
 
 from .base import AveragedGate, check_choice, check_positive_int
 from .layers import DepthwiseNorm, ExcitationLayers, constant_gate, norm_tensors
+from .recompute import recompute
 
 # Feature map sizes of a ResNet's four stages at the training resolution of 224 pixels.
 STAGE_GRIDS = ((56, 56), (28, 28), (14, 14), (7, 7))
@@ -144,6 +145,12 @@ class GatherExcite(AveragedGate):
         Returns:
             Tensor: (N, C, h, w).
         """
+        if self.gathers_averages:
+            return self._excite(x, scale, shift)
+        # The strided convolutions would keep maps of a quarter of the size, and of a sixteenth.
+        return recompute(self, self._excite, x, scale, shift)
+
+    def _excite(self, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
         for index, step in enumerate(self._steps()):
             x = step(x, scale, shift) if index == 0 else step(torch.relu(x))
         if self.variant == 'theta_plus':

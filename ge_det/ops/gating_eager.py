@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .cells import cell_starts, expand_columns, sum_columns
 from .layout import dense
-from .precision import statistics_dtype
+from .precision import full_precision_bmm, statistics_dtype
 
 # Bytes of a band, of the features alone. Bands are a matter of speed only.
 BAND_BYTES = 4 * 2**20
@@ -137,7 +137,7 @@ def _row_sums(d: Tensor, y: Tensor | None) -> Tensor:
         return d.sum((2, 3), keepdim=True, dtype=dtype)
     if d.dtype == dtype and d.is_contiguous() and y.is_contiguous() and d.numel() > 0:
         maps, positions = d.shape[0] * d.shape[1], d.shape[2] * d.shape[3]
-        products = torch.bmm(d.view(maps, 1, positions), y.view(maps, positions, 1))
+        products = full_precision_bmm(d.view(maps, 1, positions), y.view(maps, positions, 1))
         return products.view(*d.shape[:2], 1, 1)
     sums = d.new_zeros(*d.shape[:2], 1, 1, dtype=dtype)
     for rows, _ in bands(d, d.shape[2]):

@@ -17,3 +17,17 @@ def to_weight_dtype(x: Tensor, weight: Tensor) -> Tensor:
     if torch.is_autocast_enabled(x.device.type):
         return x
     return x.to(weight.dtype)
+
+
+def full_precision_bmm(first: Tensor, second: Tensor) -> Tensor:
+    """Batched matrix product in the dtype of its arguments, under autocast as well."""
+    with torch.autocast(first.device.type, enabled=False):
+        return torch.bmm(first, second)
+
+
+def autocast_input(x: Tensor) -> Tensor:
+    """``x`` in the dtype that autocast, if it is on, runs convolutions in."""
+    kind = x.device.type
+    if x.dtype != torch.float64 and torch.is_autocast_enabled(kind):
+        return x.to(torch.get_autocast_dtype(kind))
+    return x

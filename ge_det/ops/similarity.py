@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .precision import statistics_dtype
+from .precision import full_precision_bmm, statistics_dtype
 
 # Added to the standard deviation, outside the root, as in the authors' code.
 EPS = 1e-5
@@ -42,7 +42,7 @@ def _similarity(x: Tensor, projection: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if width != vectors.shape[1]:
         projection = projection.reshape(n * groups, 1, width)
         vectors = vectors.reshape(n * groups, width, vectors.shape[2])
-    similarity = torch.bmm(projection, vectors)
+    similarity = full_precision_bmm(projection, vectors)
     return similarity.view(n, groups, vectors.shape[2]), projection, vectors
 
 
@@ -82,8 +82,8 @@ def _similarity_gate_backward(
     share = torch.where(std > 0, share, torch.zeros_like(std))
     grad = grad.sub_(grad.mean(2, keepdim=True)).sub_(normalised.mul_(along * share))
     grad = grad.mul_(weight[:, None] / (std + EPS)).view(*p.shape[:2], vectors.shape[2])
-    grad_projection = torch.bmm(grad, vectors.transpose(1, 2)).view(projection.shape)
-    grad_x = torch.bmm(p.transpose(1, 2), grad).view(x.shape).to(x.dtype)
+    grad_projection = full_precision_bmm(grad, vectors.transpose(1, 2)).view(projection.shape)
+    grad_x = full_precision_bmm(p.transpose(1, 2), grad).view(x.shape).to(x.dtype)
     return grad_x, grad_projection, grad_weight, grad_bias
 
 

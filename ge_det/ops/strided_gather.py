@@ -119,8 +119,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    _, _, scale, shift = ctx.saved_tensors
-    gradients = torch.ops.ge_det.strided_gather_backward(grad, *ctx.saved_tensors)
+    y, kernel, scale, shift = ctx.saved_tensors
+    gradients = torch.ops.ge_det.strided_gather_backward(grad, y, kernel, scale, shift)
     grad_y, grad_kernel, grad_scale, grad_shift = gradients
     no_affine = scale is None or shift is None
     return (

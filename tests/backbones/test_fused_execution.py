@@ -1,0 +1,288 @@
+"""AttentionResNet with fused=True against the same network with fused=False."""
+
+import copy
+
+import pytest
+import torch
+from attention_cases import ATTENTION
+from mmdet.models import ResNet
+from random_networks import randomise
+from torch import nn
+
+from ge_det import AttentionResNet, SpatialGroupEnhance
+
+GATED = {name: dict(attention) for name, attention in ATTENTION.items() if attention}
+for attention in GATED.values():  # small enough for 32 channels
+    if attention['type'] == 'ge_det.SpatialGroupEnhance':
+        attention['groups'] = 8
+    elif attention['type'] != 'ge_det.GatherExcite' or attention.get('variant') == 'theta_plus':
+        attention['ratio'] = 4
+each_gate = pytest.mark.parametrize('name', GATED)
+
+
+def pair(attention, depth=50, **kwargs):
+    """The same random float64 network, fused and not."""
+    kwargs = dict(dict(base_channels=8, gate_norm_eval=True), **kwargs)
+    network = randomise(AttentionResNet(depth, attention, **kwargs)).double()
+    modules = copy.deepcopy(network)
+    for unit in modules.layer1[0], *modules._units().values():
+        unit.fused = False
+    return network, modules
+
+
+def images(dtype=torch.float64, size=(96, 130)):
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(2, 3, *size, dtype=dtype, generator=generator)
+
+
+def run(network, x):
+    """Outputs, and the gradients of the input and of all parameters."""
+    x = x.clone().requires_grad_()
+    outputs = network(x)
+    generator = torch.Generator().manual_seed(5)
+    total = 0
+    for out in outputs:
+        upstream = torch.randn(out.shape, generator=generator, dtype=out.dtype)
+        total = total + (out * upstream).sum()
+    learning = [p for p in network.parameters() if p.requires_grad]
+    network.zero_grad()
+    total.backward()  # not autograd.grad, which mmdet's checkpointing refuses
+    return outputs, [x.grad, *(p.grad for p in learning)]
+
+
+def assert_same(fused, modules, x):
+    outputs, grads = run(fused, x)
+    expected_outputs, expected_grads = run(modules, x)
+    for actual, expected in zip(outputs, expected_outputs, strict=True):
+        torch.testing.assert_close(actual, expected, atol=1e-10, rtol=1e-10)
+    largest = max(grad.abs().max() for grad in expected_grads if grad is not None)
+    for actual, expected in zip(grads, expected_grads, strict=True):
+        assert (actual is None) == (expected is None)
+        if actual is not None:
+            assert (actual - expected).abs().max() <= 1e-10 * largest
+    for key, value in fused.state_dict().items():
+        torch.testing.assert_close(value, modules.state_dict()[key])
+
+
+def runs(network):
+    return {plan.runs for plan in network.execution_plan()}
+
+
+@each_gate
+@pytest.mark.parametrize('depth', [18, 50])
+@pytest.mark.parametrize(
+    'mode', [dict(norm_eval=True), dict(norm_eval=False)], ids=['norm_eval', 'batch']
+)
+def test_equals_the_modules_in_training(name, depth, mode):
+    fused, modules = pair(GATED[name], depth, **mode)
+    fused.train()
+    modules.train()
+    assert runs(fused) == {'fused'} and runs(modules) == {'modules'}
+    assert list(fused.state_dict()) == list(modules.state_dict())
+    assert_same(fused, modules, images())
+
+
+@each_gate
+def test_equals_the_modules_in_inference(name):
+    fused, modules = pair(GATED[name])
+    with torch.no_grad():
+        for size in ((96, 130), (33, 65)):
+            x = images(size=size)
+            for actual, expected in zip(fused(x), modules(x), strict=True):
+                torch.testing.assert_close(actual, expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    'setting',
+    [
+        dict(with_cp=True),
+        dict(frozen_stages=2, freeze_gates=True),
+        dict(frozen_stages=2, freeze_gates=False, gate_norm_eval=False),
+        dict(style='caffe', deep_stem=True, avg_down=True),
+        dict(attention_stages=(False, True, False, True)),
+        dict(dilations=(1, 1, 1, 2), strides=(1, 2, 2, 1)),
+        dict(stem_pool='ceil'),
+    ],
+    ids=lambda setting: '-'.join(setting),
+)
+@pytest.mark.parametrize('name', ['se', 'ge-theta-plus-e8', 'sge'])
+def test_equals_the_modules_under_other_settings(name, setting):
+    fused, modules = pair(GATED[name], norm_eval=True, **setting)
+    fused.train()
+    modules.train()
+    assert 'fused' in runs(fused)
+    assert_same(fused, modules, images())
+
+
+@each_gate
+def test_channels_last(name):
+    fused, modules = pair(GATED[name])
+    fused, x = fused.train().to(memory_format=torch.channels_last), images()
+    assert_same(fused, modules.train(), x.contiguous(memory_format=torch.channels_last))
+    outputs = fused(x.contiguous(memory_format=torch.channels_last))
+    assert all(out.is_contiguous(memory_format=torch.channels_last) for out in outputs)
+
+
+@each_gate
+def test_autocast(name):
+    """As close to float64 as the modules are, up to a small factor."""
+    fused, modules = pair(GATED[name])
+    exact, _ = run(copy.deepcopy(modules).train(), images())
+    errors, dtypes = [], []
+    for network in (fused, modules):
+        network.float().train()
+        with torch.autocast('cpu', torch.bfloat16):
+            outputs = network(images(torch.float32))
+        sum(out.float().sum() for out in outputs).backward()
+        assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+        errors.append(
+            [((a - b).norm() / b.norm()).item() for a, b in zip(outputs, exact, strict=True)]
+        )
+        dtypes.append([out.dtype for out in outputs])
+    assert dtypes[0] == dtypes[1]
+    for error, modules_error in zip(*errors, strict=True):
+        assert error <= 1.5 * modules_error + 0.005
+
+
+@each_gate
+def test_keeps_hardly_more_for_the_backward_pass_than_a_plain_network(name):
+    kwargs = dict(depth=50, base_channels=16, norm_eval=True, frozen_stages=1)
+    plain, x = ResNet(**kwargs), images(torch.float32, (384, 640))
+    plain.train()  # it returns None
+    attention = dict(GATED[name], groups=16) if name == 'sge' else GATED[name]
+    network = AttentionResNet(attention=attention, freeze_gates=True, **kwargs).train()
+    share = kept_bytes(network, x) / kept_bytes(plain, x) - 1
+    # The gate itself is kept: a quarter of the map with extent 2, one value a group with SGE.
+    assert share <= {'sge': 0.035, 'ge-theta-e2': 0.08}.get(name, 0.025)
+
+
+def kept_bytes(network, x):
+    """Bytes of all storages kept for the backward pass, but for the network's own."""
+    own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        outputs = network(x)  # noqa: F841 - alive, so that no storage is used twice
+    return sum(kept.values())
+
+
+def first_unit(network):
+    return network.layer1[0]
+
+
+def add_hook(network):
+    first_unit(network).sge.register_forward_hook(lambda *_: None)
+
+
+def replace_relu(network):
+    first_unit(network).relu = nn.ReLU6()
+
+
+def freeze_norm(network):
+    first_unit(network).bn3 = nn.GroupNorm(4, 32)
+
+
+def parametrise(network):
+    nn.utils.parametrizations.weight_norm(first_unit(network).conv3)
+
+
+def patch_forward(network):
+    block = first_unit(network).sge
+    block.forward = lambda x: x * 0.5
+
+
+def subclass(network):
+    class Other(SpatialGroupEnhance):
+        def gate(self, x):
+            return torch.full_like(x[:, :1], 0.5)
+
+        def forward(self, x):
+            return x * self.gate(x)
+
+    first_unit(network).sge = Other(32, groups=8)
+
+
+def sync_norm(network):
+    first_unit(network).bn3 = nn.SyncBatchNorm(32).train()
+
+
+@pytest.mark.parametrize(
+    'change, reason',
+    [
+        (add_hook, 'hook'),
+        (replace_relu, 'ReLU'),
+        (freeze_norm, 'GroupNorm'),
+        (parametrise, 'ParametrizedConv2d'),
+        (patch_forward, 'forward of its own'),
+        (subclass, 'Other is not a block'),
+        (sync_norm, 'all processes'),
+    ],
+    ids=lambda value: getattr(value, '__name__', None),
+)
+def test_falls_back_and_says_why(change, reason):
+    network, _ = pair(GATED['sge'])
+    change(network)
+    plan = {unit.unit: unit for unit in network.execution_plan()}
+    assert plan['layer1.0'].runs == 'modules' and reason in plan['layer1.0'].why
+    assert {unit.runs for name, unit in plan.items() if name != 'layer1.0'} == {'fused'}
+    if change is not sync_norm:  # it needs a GPU or a process group
+        modules = network.double()
+        for unit in modules._units().values():
+            unit.fused = False
+        expected = modules(images())[0].detach()
+        for unit in modules._units().values():
+            unit.fused = True
+        torch.testing.assert_close(network(images())[0], expected, atol=1e-10, rtol=1e-10)
+
+
+def test_a_hook_sees_what_it_saw_without_fusion():
+    fused, modules = pair(GATED['sge'])
+    seen = []
+    for network in (fused, modules):
+        network.layer3[2].sge.register_forward_hook(lambda *args: seen.append(args[1:]))
+        network(images())
+    for actual, expected in zip(seen[0], seen[1], strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+def test_a_second_plugin_and_foreign_blocks_run_as_modules():
+    plugin = dict(cfg=dict(type='ContextBlock', ratio=0.25), position='after_conv3')
+    network = AttentionResNet(50, GATED['se'], base_channels=8, plugins=[plugin])
+    assert all('several plugins' in unit.why for unit in network.execution_plan())
+    foreign = AttentionResNet(50, dict(type='mmdet.ContextBlock', ratio=0.25), base_channels=8)
+    assert all('not a block of ge_det' in unit.why for unit in foreign.execution_plan())
+    plain = AttentionResNet(18, base_channels=8)
+    assert {unit.why for unit in plain.execution_plan()} == {'it has no attention block'}
+
+
+def test_tracing_writes_down_torchs_own_operators_only():
+    for name in ('se', 'sge', 'ge-theta-e8', 'sp-se'):
+        network, modules = pair(GATED[name])
+        x = images(size=(64, 64))
+        traced = torch.jit.trace(network, x)
+        assert 'ge_det::' not in str(traced.inlined_graph)
+        for actual, expected in zip(traced(x), modules(x), strict=True):
+            torch.testing.assert_close(actual, expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize('name', ['se', 'ge-theta-e8', 'sge'])
+def test_compiles_without_a_graph_break(name):
+    network, _ = pair(GATED[name], num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))
+    network.train()
+    x = images(size=(48, 48))
+    expected, expected_grads = run(network, x)
+    compiled = torch.compile(network, backend='aot_eager', fullgraph=True)
+    outputs = compiled(x)
+    torch.testing.assert_close(outputs[0], expected[0], atol=1e-10, rtol=1e-10)
+    assert len(expected_grads) > 10
+
+
+def test_an_empty_batch_runs_as_modules():
+    network, _ = pair(GATED['se'])
+    assert network(images()[:0])[0].shape == (0, 32, 24, 33)
