@@ -23,7 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ge_det.blocks import AttentionBlock, GatherExcite, SpatialGroupEnhance
 from ge_det.blocks.base import AveragedGate
-from ge_det.ops.folded import folded_residual, pointwise
+from ge_det.ops.folded import folded_convolution, folded_residual
 from ge_det.ops.gating import gated_residual
 from ge_det.ops.precision import autocast_input, statistics_dtype
 from ge_det.ops.similarity import similarity_gate
@@ -83,8 +83,9 @@ def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
             s = _gate_after_expansion(gate, y, scale, shift)
         return gated_residual(y, identity, s, scale, shift)
     if s is not None and s.shape[1:] == (conv.out_channels, 1, 1):
-        slope = s.flatten(2) * scale[:, None]
-        return folded_residual(identity, u, slope * conv.weight.flatten(1), s[:, :, 0, 0] * shift)
+        channel_gate = s.flatten(1).to(scale.dtype)
+        weight = conv.weight.flatten(1)
+        return folded_residual(u, identity, weight, channel_gate * scale, channel_gate * shift)
     z = _convolve(u, ending, scale, shift)
     if s is None:
         s = _gate_after_expansion(gate, z)
@@ -155,11 +156,10 @@ def _affine(z: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
 def _convolve(u: Tensor, ending: Ending, scale: Tensor, shift: Tensor) -> Tensor:
     """z, the normalisation folded into the weights."""
     conv = ending.conv
-    weight = conv.weight * scale.view(-1, 1, 1, 1)
     if ending.is_pointwise:
-        return pointwise(u, weight.flatten(1), shift)
+        return folded_convolution(u, conv.weight.flatten(1), scale, shift)
+    weight, shift = (conv.weight * scale.view(-1, 1, 1, 1)).to(u.dtype), shift.to(u.dtype)
     padding = cast('tuple[int, int]', conv.padding)
-    weight, shift = weight.to(u.dtype), shift.to(u.dtype)
     return F.conv2d(u, weight, shift, conv.stride, padding, conv.dilation, conv.groups)
 
 

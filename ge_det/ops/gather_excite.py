@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import literal
-from .precision import statistics_dtype
 from .squeeze_excite import Excitation, excitation_reference, squeeze
+from .window_mean import window_mean
 
 Extent = Literal['global', 2, 4, 8]
 
@@ -32,12 +31,7 @@ def gather_average(x: Tensor, extent: Extent) -> Tensor:
     """
     if extent == 'global':
         return squeeze(x)
-    # A window's mean is the mean of its rows' means: two reads of the map, not (2e - 1)^2 / e^2.
-    window, padding = 2 * extent - 1, extent - 1
-    row_means = F.avg_pool2d(
-        x.to(statistics_dtype(x)), (1, window), (1, extent), (0, padding), count_include_pad=False
-    )
-    return F.avg_pool2d(row_means, (window, 1), (extent, 1), (padding, 0), count_include_pad=False)
+    return window_mean(x, extent)
 
 
 def gather_excite_reference(

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ge_det import kernels
+
 from . import gating_eager, literal
 from .cells import upsample_nearest
 from .layout import empty_dense
@@ -86,7 +88,8 @@ def _gated_residual(
     scale: Tensor | None,
     shift: Tensor | None,
 ) -> Tensor:
-    return gating_eager.forward(y, identity, gate, scale, shift)
+    run = gating_eager.forward
+    return kernels.run('gated_residual_forward', run, y, identity, gate, scale, shift)
 
 
 @torch.library.custom_op('ge_det::gated_residual_backward', mutates_args=())
@@ -98,7 +101,11 @@ def _gated_residual_backward(
     scale: Tensor | None,
     shift: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return gating_eager.backward(grad_out, out, y, gate, scale, shift)
+    run = gating_eager.backward
+    arguments = (grad_out, out, y, gate, scale, shift)
+    gradients = kernels.run('gated_residual_backward', run, *arguments)
+    d, grad_y, grad_gate, a, b = (y.new_empty(0) if g is None else g for g in gradients)
+    return d, grad_y, grad_gate.contiguous(), a, b
 
 
 @_gated_residual.register_fake

@@ -74,8 +74,8 @@ def backward(
     gate: Tensor,
     scale: Tensor | None,
     shift: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of identity, y, gate, scale and shift; empty tensors for those that are None."""
+) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Gradients of identity, y, gate, scale and shift; None where there is no such input."""
     y = dense(y, y)
     d = dense(grad_out, y)
     if out is not None:
@@ -84,7 +84,7 @@ def backward(
         gradients = _backward_channels(d, y, gate, scale, shift)
     else:
         gradients = _backward_bands(d, y, gate, scale, shift)
-    return (d if out is not None else d.new_empty(0), *gradients)
+    return (None if out is None else d, *gradients)
 
 
 def _affine(y: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
@@ -115,12 +115,12 @@ def _forward_channels(
 
 def _backward_channels(
     d: Tensor, y: Tensor, gate: Tensor, scale: Tensor | None, shift: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     s = _full_channels(gate, y)
     total = _row_sums(d, None)
     moment = _row_sums(d, y)
     grad_gate, slope = moment, s
-    grad_scale, grad_shift = d.new_empty(0), d.new_empty(0)
+    grad_scale = grad_shift = None
     if scale is not None and shift is not None:
         a, b = scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1)
         grad_gate, slope = a * moment + b * total, s * a
@@ -148,7 +148,7 @@ def _row_sums(d: Tensor, y: Tensor | None) -> Tensor:
 
 def _backward_bands(
     d: Tensor, y: Tensor, gate: Tensor, scale: Tensor | None, shift: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     groups, cells = gate.shape[1], gate.shape[3]
     width, dtype = y.shape[3], statistics_dtype(y)
     grad_y = torch.empty_like(y)
@@ -171,7 +171,7 @@ def _backward_bands(
             grad_z *= per_channel(scale, groups)
         grad_y[:, :, rows].unflatten(1, per_group).copy_(grad_z)
     if scale is None or shift is None:
-        return grad_y, grad_gate, d.new_empty(0), d.new_empty(0)
+        return grad_y, grad_gate, None, None
     return (
         grad_y,
         grad_gate,

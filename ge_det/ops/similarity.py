@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ge_det import kernels
+
 from .precision import full_precision_bmm, statistics_dtype
 
 # Added to the standard deviation, outside the root, as in the authors' code.
@@ -46,18 +48,48 @@ def _similarity(x: Tensor, projection: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return similarity.view(n, groups, vectors.shape[2]), projection, vectors
 
 
+def _forward(
+    similarity: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gate (N, G, L), mean and standard deviation (N, G)."""
+    mean = similarity.mean(2)
+    similarity = similarity.sub_(mean[:, :, None])
+    norm = torch.linalg.vector_norm(similarity, dim=2)
+    std = norm / max(similarity.shape[2] - 1, 1) ** 0.5
+    logits = similarity.div_(std[:, :, None] + eps).mul_(weight[:, None]).add_(bias[:, None])
+    return logits.sigmoid_(), mean, std
+
+
+def _backward(
+    grad_gate: Tensor,
+    gate: Tensor,
+    similarity: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    weight: Tensor,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of similarity (N, G, L), weight and bias (G,)."""
+    mean, std = mean[:, :, None], std[:, :, None]
+    normalised = similarity.sub_(mean).div_(std + eps)
+    grad = grad_gate * gate * (1 - gate)
+    along = (grad * normalised).sum(2, keepdim=True)
+    grad_bias, grad_weight = grad.sum((0, 2)), along.sum((0, 2))
+    # d std / d c = (c - mean) / ((L - 1) std), and 0 where all similarities are equal.
+    share = (std + eps) / (std * max(similarity.shape[2] - 1, 1))
+    share = torch.where(std > 0, share, torch.zeros_like(std))
+    grad = grad.sub_(grad.mean(2, keepdim=True)).sub_(normalised.mul_(along * share))
+    return grad.mul_(weight[:, None] / (std + eps)), grad_weight, grad_bias
+
+
 @torch.library.custom_op('ge_det::similarity_gate', mutates_args=())
 def _similarity_gate(
     x: Tensor, projection: Tensor, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     similarity, _, _ = _similarity(x, projection)
-    mean = similarity.mean(2, keepdim=True)
-    similarity.sub_(mean)
-    positions = similarity.shape[2]
-    norm = torch.linalg.vector_norm(similarity, dim=2, keepdim=True)
-    std = norm / max(positions - 1, 1) ** 0.5
-    logits = similarity.div_(std + EPS).mul_(weight[:, None]).add_(bias[:, None])
-    return logits.sigmoid_().unflatten(2, x.shape[2:]), mean, std
+    arguments = (similarity, weight, bias, EPS)
+    gate, mean, std = kernels.run('similarity_gate_forward', _forward, *arguments)
+    return gate.unflatten(2, x.shape[2:]), mean, std
 
 
 @torch.library.custom_op('ge_det::similarity_gate_backward', mutates_args=())
@@ -71,17 +103,10 @@ def _similarity_gate_backward(
     std: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     similarity, p, vectors = _similarity(x, projection)
-    normalised = similarity.sub_(mean).div_(std + EPS)
-    s = gate.flatten(2)
-    grad = grad_gate.flatten(2) * s * (1 - s)
-    grad_bias = grad.sum((0, 2))
-    along = (grad * normalised).sum(2, keepdim=True)
-    grad_weight = along.sum((0, 2))
-    # d std / d c = (c - mean) / ((L - 1) std), and 0 where all similarities are equal.
-    share = (std + EPS) / (std * max(normalised.shape[2] - 1, 1))
-    share = torch.where(std > 0, share, torch.zeros_like(std))
-    grad = grad.sub_(grad.mean(2, keepdim=True)).sub_(normalised.mul_(along * share))
-    grad = grad.mul_(weight[:, None] / (std + EPS)).view(*p.shape[:2], vectors.shape[2])
+    arguments = (grad_gate.flatten(2), gate.flatten(2), similarity, mean, std, weight, EPS)
+    gradients = kernels.run('similarity_gate_backward', _backward, *arguments)
+    grad, grad_weight, grad_bias = gradients
+    grad = grad.view(*p.shape[:2], vectors.shape[2])
     grad_projection = full_precision_bmm(grad, vectors.transpose(1, 2)).view(projection.shape)
     grad_x = full_precision_bmm(p.transpose(1, 2), grad).view(x.shape).to(x.dtype)
     return grad_x, grad_projection, grad_weight, grad_bias
@@ -89,7 +114,7 @@ def _similarity_gate_backward(
 
 @_similarity_gate.register_fake
 def _(x: Tensor, projection: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    statistic = projection.new_empty(*projection.shape[:2], 1)
+    statistic = projection.new_empty(projection.shape[:2])
     gate = projection.new_empty(*projection.shape[:2], *x.shape[2:])
     return gate, statistic, torch.empty_like(statistic)
 

@@ -15,9 +15,10 @@ from ge_det.ops import (
     upsample_nearest,
 )
 from ge_det.ops.cells import expand_columns, sum_columns
-from ge_det.ops.folded import pointwise
+from ge_det.ops.folded import folded_convolution
 from ge_det.ops.similarity import similarity_gate
 from ge_det.ops.strided_gather import strided_gather
+from ge_det.ops.window_mean import window_mean
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 each_format = pytest.mark.parametrize('memory_format', FORMATS, ids=['nchw', 'channels_last'])
@@ -43,7 +44,7 @@ def assert_same_with_gradients(actual, expected, inputs):
     upstream = torch.randn_like(expected)
     torch.testing.assert_close(actual, expected, atol=1e-12, rtol=1e-10)
     grads = torch.autograd.grad(actual, inputs, upstream, retain_graph=True)
-    expected_grads = torch.autograd.grad(expected, inputs, upstream)
+    expected_grads = torch.autograd.grad(expected, inputs, upstream, retain_graph=True)
     for grad, expected_grad in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(grad, expected_grad, atol=1e-10, rtol=1e-9)
 
@@ -96,18 +97,28 @@ def test_gated_residual_in_half_precision(dtype, gate):
 @pytest.mark.parametrize('size', [(7, 5), (1, 1), (1, 6)], ids=str)
 def test_folded_residual(size, memory_format):
     identity = random(2, 8, *size)
-    u = random(2, 3, *size, memory_format=memory_format)
-    weight, bias = random(2, 8, 3), random(2, 8)
-    expected = literal.relu(
-        identity + torch.einsum('ncp,nphw->nchw', weight, u) + bias[..., None, None]
-    )
-    fused = folded_residual(identity, u, weight, bias)
+    u, weight = random(2, 3, *size, memory_format=memory_format), random(8, 3)
+    slope, offset = random(2, 8), random(2, 8)
+    y = literal.pointwise_conv(u, weight[:, :, None, None])
+    z = slope[:, :, None, None] * y + offset[:, :, None, None]
+    fused = folded_residual(u, identity, weight, slope, offset)
     assert fused.is_contiguous(memory_format=memory_format)
-    assert_same_with_gradients(fused, expected, (identity, u, weight, bias))
+    expected = literal.relu(identity + z)
+    assert_same_with_gradients(fused, expected, (u, identity, weight, slope, offset))
 
-    shared, offset = random(8, 3), random(8)
-    product = pointwise(u, shared, offset)
-    assert_same_with_gradients(product, F.conv2d(u, shared[..., None, None], offset), (u, shared))
+    slope, offset = random(8), random(8)
+    z = slope[:, None, None] * y + offset[:, None, None]
+    product = folded_convolution(u, weight, slope, offset)
+    assert_same_with_gradients(product, z, (u, weight, slope, offset))
+
+
+@pytest.mark.parametrize('size', [(7, 5), (20, 33), (1, 1)], ids=str)
+@pytest.mark.parametrize('extent', [2, 4, 8])
+@each_format
+def test_window_mean(size, extent, memory_format):
+    x = random(2, 3, *size, memory_format=memory_format)
+    assert_same_with_gradients(window_mean(x, extent), literal.window_mean(x, extent), (x,))
+    assert window_mean(x.detach().half(), extent).dtype == torch.float32
 
 
 @each_format
@@ -181,11 +192,13 @@ def test_sum_columns_is_the_adjoint_of_expand_columns(width, cells):
 def test_operators_pass_torchs_own_checks():
     y, identity = random(2, 8, 6, 5), random(2, 8, 6, 5)
     scale, shift, kernel = random(8), random(8), random(8, 1, 3, 3)
-    namespace = torch.ops.ge_det
+    u, namespace = random(2, 3, 6, 5), torch.ops.ge_det
     cases = [
         (namespace.gated_residual, (y, identity, torch.rand(2, 8, 3, 2).double(), scale, shift)),
         (namespace.gated_residual, (y, None, torch.rand(2, 2, 6, 5).double(), None, None)),
-        (namespace.folded_residual, (identity, random(2, 3, 6, 5), random(2, 8, 3), random(2, 8))),
+        (namespace.folded, (u, identity, random(8, 3), random(2, 8), random(2, 8))),
+        (namespace.folded, (u, None, random(8, 3), random(1, 8), random(1, 8))),
+        (namespace.window_mean, (y, 2)),
         (namespace.strided_gather, (y, kernel, scale, shift)),
         (namespace.strided_gather, (y, kernel, None, None)),
         (namespace.batch_statistics, (y,)),
