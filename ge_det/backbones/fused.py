@@ -31,7 +31,7 @@ from ge_det.ops.squeeze_excite import squeeze
 from ge_det.ops.statistics import batch_statistics, norm_affine
 
 # A matrix of weights for each image is worth its making from this many positions a column on.
-POSITIONS_PER_COLUMN = 2
+POSITIONS_PER_COLUMN = 8
 # Averages of u have to be expanded. Where they are more than this share of its positions, those of
 # y are cheaper.
 LARGEST_AVERAGES = 0.5
@@ -106,15 +106,15 @@ def _gate_before_expansion(
     u: Tensor, ending: Ending, scale: Tensor, shift: Tensor
 ) -> Tensor | None:
     """The gate of z from u; None where it takes the wide map, or that is cheaper."""
-    gate, weight = ending.gate, ending.conv.weight.to(scale.dtype)
     if not ending.is_pointwise:
         return None
+    gate, weight = ending.gate, ending.conv.weight.flatten(1).to(scale.dtype)
     # The gate's own layers run under autocast, if any, but what is expanded keeps its precision.
     if isinstance(gate, SpatialGroupEnhance):
         with torch.autocast(u.device.type, enabled=False):
-            g = _affine(F.conv2d(squeeze(u).to(scale.dtype), weight), scale, shift)
+            g = _affine(_expand(squeeze(u), weight), scale, shift)
             g = (g * scale.view(1, -1, 1, 1)).flatten(1).unflatten(1, (gate.groups, -1))
-            matrices = weight.flatten(1).unflatten(0, (gate.groups, -1))
+            matrices = weight.unflatten(0, (gate.groups, -1))
             projection = torch.einsum('ngc,gcp->ngp', g, matrices)
         return similarity_gate(u, projection, gate.weight, gate.bias).to(u.dtype)
     if not gate.gathers_averages:
@@ -123,8 +123,7 @@ def _gate_before_expansion(
     if sum(map(_positions, averages)) > LARGEST_AVERAGES * _positions(u):
         return None
     with torch.autocast(u.device.type, enabled=False):
-        expanded = [F.conv2d(mean.to(scale.dtype), weight) for mean in averages]
-        expanded = [_affine(mean, scale, shift) for mean in expanded]
+        expanded = [_affine(_expand(mean, weight), scale, shift) for mean in averages]
     return cast(AveragedGate, gate).gate_from(expanded).to(u.dtype)
 
 
@@ -141,6 +140,12 @@ def _gate_after_expansion(
         averages = [_affine(mean, scale, shift) for mean in cast(AveragedGate, gate).averages(y)]
         return cast(AveragedGate, gate).gate_from(averages).to(y.dtype)
     return cast(GatherExcite, gate).gate_of_map(y, scale, shift).to(y.dtype)
+
+
+def _expand(mean: Tensor, weight: Tensor) -> Tensor:
+    """W applied to averages of u. On maps this small a convolution is slower than the product."""
+    product = torch.matmul(weight, mean.to(weight.dtype).flatten(2))
+    return product.unflatten(2, mean.shape[2:])
 
 
 def _positions(x: Tensor) -> int:

@@ -24,7 +24,6 @@ from torch import Tensor
 _LAUNCHERS = {
     'gated_residual_forward': 'gated_residual',
     'gated_residual_backward': 'gated_residual',
-    'global_mean': 'map_mean',
     'window_mean': 'window_pool',
     'window_mean_backward': 'window_pool',
     'similarity_gate_forward': 'similarity_gate',
@@ -69,7 +68,7 @@ def run(launcher: str, fallback: Callable[..., Result], *args: Any) -> Result:
     fallback. Errors of the arguments, and a lack of memory, are raised as they are.
 
     Args:
-        launcher (str): Name of a launcher of this package, such as ``'global_mean'``.
+        launcher (str): Name of a launcher of this package, such as ``'window_mean'``.
         fallback (Callable): The same with plain PyTorch.
         *args: Arguments of both, the first a tensor.
 

@@ -60,10 +60,10 @@ def forward(
         s = expand_columns(gate[:, :, gate_rows], y.shape[3]).unsqueeze(2)
         target = out[:, :, rows].unflatten(1, (groups, -1))
         if identity is None:
-            target.copy_(z * s)
+            torch.mul(z, s, out=target)
         else:
             residual = identity[:, :, rows].unflatten(1, (groups, -1))
-            target.copy_(torch.addcmul(residual, z, s).relu_())
+            torch.addcmul(residual, z, s, out=target).relu_()
     return out
 
 
@@ -160,16 +160,20 @@ def _backward_bands(
         d_band = d[:, :, rows].unflatten(1, per_group).to(dtype)
         y_band = y[:, :, rows].unflatten(1, per_group).to(dtype)
         s = expand_columns(gate[:, :, gate_rows].to(dtype), width).unsqueeze(2)
-        products = (d_band * _affine(y_band, scale, shift)).sum(2)
-        if gate_rows.stop - gate_rows.start == 1:
-            products = products.sum(2, keepdim=True)
-        grad_gate[:, :, gate_rows] = sum_columns(products, cells).to(gate.dtype)
+        products = d_band * _affine(y_band, scale, shift)
+        if gate_rows.stop - gate_rows.start == 1:  # one row of cells: over the rows as well
+            products = products.sum((2, 3)).unsqueeze(2)
+        else:
+            products = products.sum(2)
+        grad_gate[:, :, gate_rows] = sum_columns(products, cells)
+        target = grad_y[:, :, rows].unflatten(1, per_group)
+        if scale is None:
+            torch.mul(d_band, s, out=target)
+            continue
         grad_z = d_band * s
-        if scale is not None:
-            grad_shift += grad_z.sum((0, 3, 4))
-            grad_scale += (grad_z * y_band).sum((0, 3, 4))
-            grad_z *= per_channel(scale, groups)
-        grad_y[:, :, rows].unflatten(1, per_group).copy_(grad_z)
+        grad_shift += grad_z.sum((0, 3, 4))
+        grad_scale += (grad_z * y_band).sum((0, 3, 4))
+        torch.mul(grad_z, per_channel(scale, groups), out=target)
     if scale is None or shift is None:
         return grad_y, grad_gate, None, None
     return (

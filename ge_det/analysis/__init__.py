@@ -1,0 +1,1 @@
+"""What the gates do and what they cost."""
