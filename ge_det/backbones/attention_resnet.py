@@ -126,8 +126,6 @@ class AttentionResNet(ResNet):
         self.pretrained = options
         self.load_report: LoadReport | None = None
         self.fused = fused
-        for unit in self._units().values():
-            unit.fused = fused
         self.freeze_gates = freeze_gates
         self.gate_norm_eval = gate_norm_eval
         # Whether the checkpoint loaded last holds each gate, whoever loads it.
@@ -148,6 +146,17 @@ class AttentionResNet(ResNet):
         """The attention blocks by their names, such as ``'layer1.0.se_layer'``."""
         kinds = (AttentionBlock, self._gate_class or AttentionBlock)
         return {name: gate for name, gate in self.named_modules() if isinstance(gate, kinds)}
+
+    @property
+    def fused(self) -> bool:
+        """Whether units may run fused; may be set at any time."""
+        return self._fused
+
+    @fused.setter
+    def fused(self, allowed: bool) -> None:
+        self._fused = allowed
+        for unit in self._units().values():
+            unit.fused = allowed
 
     def execution_plan(self) -> list[UnitPlan]:
         """How each residual unit runs in the present mode: fused, or why not.

@@ -67,8 +67,10 @@ def obstacle(ending: Ending, relu: nn.Module, plugins: list[str]) -> str | None:
 
 def _obstacle_in_norm(norm: nn.Module) -> str | None:
     name = type(norm).__name__
-    if not isinstance(norm, _BatchNorm) or norm.weight is None or norm.running_mean is None:
-        return f'{name} is no batch normalisation with weights and running statistics'
+    if not isinstance(norm, _BatchNorm):
+        return f'{name} is no batch normalisation'
+    if any(part is None for part in (norm.weight, norm.bias, norm.running_mean, norm.running_var)):
+        return f'{name} lacks weight, bias or running statistics'
     if type(norm).forward not in (BatchNorm2d.forward, SyncBatchNorm.forward):
         return f'{name} has a forward of its own'
     if isinstance(norm, SyncBatchNorm) and norm.training:
@@ -85,6 +87,6 @@ def describe(ending: Ending) -> str:
     elif isinstance(gate, SpatialGroupEnhance):
         seen = 'projections of its input'
     else:
-        seen = 'averages of its input'
-    statistics = 'batch' if ending.sees_batch else 'fixed'
-    return f'gate from {seen}; one pass for normalisation ({statistics}), gate, addition and ReLU'
+        seen = 'averages of its input, or where it is small of its output'
+    statistics = 'batch' if ending.norm.training else 'fixed'
+    return f'gate from {seen}; then normalisation ({statistics}), gate, addition and ReLU together'

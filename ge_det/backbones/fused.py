@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -25,7 +24,7 @@ from ge_det.blocks import AttentionBlock, GatherExcite, SpatialGroupEnhance
 from ge_det.blocks.base import AveragedGate
 from ge_det.ops.folded import folded_convolution, folded_residual
 from ge_det.ops.gating import gated_residual
-from ge_det.ops.precision import autocast_input, statistics_dtype
+from ge_det.ops.precision import autocast_input, no_autocast, statistics_dtype
 from ge_det.ops.similarity import similarity_gate
 from ge_det.ops.squeeze_excite import squeeze
 from ge_det.ops.statistics import batch_statistics, norm_affine
@@ -50,11 +49,6 @@ class Ending(NamedTuple):
         conv = self.conv
         return conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
 
-    @property
-    def sees_batch(self) -> bool:
-        """Whether the normalisation takes its statistics from the batch."""
-        return self.norm.training or self.norm.running_mean is None
-
 
 def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
     """relu(identity + z * gate(z)), within rounding what the modules give.
@@ -73,7 +67,7 @@ def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
     conv, norm, gate = ending
     u = autocast_input(u)
     y = None if folds(u, ending) else conv(u)
-    if ending.sees_batch and y is not None:
+    if norm.training and y is not None:
         scale, shift = _batch_affine(norm, y)
     else:
         scale, shift = _fixed_affine(norm)
@@ -86,7 +80,7 @@ def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
         channel_gate = s.flatten(1).to(scale.dtype)
         weight = conv.weight.flatten(1)
         return folded_residual(u, identity, weight, channel_gate * scale, channel_gate * shift)
-    z = _convolve(u, ending, scale, shift)
+    z = folded_convolution(u, conv.weight.flatten(1), scale, shift)
     if s is None:
         s = _gate_after_expansion(gate, z)
     return gated_residual(z, identity, s)
@@ -97,7 +91,7 @@ def folds(u: Tensor, ending: Ending) -> bool:
 
     So it is on a CPU where statistics are fixed and maps are large beside the weights.
     """
-    if ending.sees_batch or u.device.type != 'cpu':
+    if not ending.is_pointwise or ending.norm.training or u.device.type != 'cpu':
         return False
     return _positions(u) >= POSITIONS_PER_COLUMN * u.shape[1]
 
@@ -111,7 +105,7 @@ def _gate_before_expansion(
     gate, weight = ending.gate, ending.conv.weight.flatten(1).to(scale.dtype)
     # The gate's own layers run under autocast, if any, but what is expanded keeps its precision.
     if isinstance(gate, SpatialGroupEnhance):
-        with torch.autocast(u.device.type, enabled=False):
+        with no_autocast(u.device):
             g = _affine(_expand(squeeze(u), weight), scale, shift)
             g = (g * scale.view(1, -1, 1, 1)).flatten(1).unflatten(1, (gate.groups, -1))
             matrices = weight.unflatten(0, (gate.groups, -1))
@@ -122,7 +116,7 @@ def _gate_before_expansion(
     averages = cast(AveragedGate, gate).averages(u)
     if sum(map(_positions, averages)) > LARGEST_AVERAGES * _positions(u):
         return None
-    with torch.autocast(u.device.type, enabled=False):
+    with no_autocast(u.device):
         expanded = [_affine(_expand(mean, weight), scale, shift) for mean in averages]
     return cast(AveragedGate, gate).gate_from(expanded).to(u.dtype)
 
@@ -158,23 +152,13 @@ def _affine(z: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
     return z * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
 
 
-def _convolve(u: Tensor, ending: Ending, scale: Tensor, shift: Tensor) -> Tensor:
-    """z, the normalisation folded into the weights."""
-    conv = ending.conv
-    if ending.is_pointwise:
-        return folded_convolution(u, conv.weight.flatten(1), scale, shift)
-    weight, shift = (conv.weight * scale.view(-1, 1, 1, 1)).to(u.dtype), shift.to(u.dtype)
-    padding = cast('tuple[int, int]', conv.padding)
-    return F.conv2d(u, weight, shift, conv.stride, padding, conv.dilation, conv.groups)
-
-
 def _fixed_affine(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """(scale, shift) from the running statistics, in the dtype of statistics."""
-    mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    dtype = statistics_dtype(mean)
-    return norm_affine(
-        norm.weight.to(dtype), norm.bias.to(dtype), mean.to(dtype), var.to(dtype), norm.eps
-    )
+    dtype = statistics_dtype(norm.weight)
+    # Copies: a training step may update the statistics before this one is differentiated.
+    mean = cast(Tensor, norm.running_mean).to(dtype, copy=True)
+    var = cast(Tensor, norm.running_var).to(dtype, copy=True)
+    return norm_affine(norm.weight.to(dtype), norm.bias.to(dtype), mean, var, norm.eps)
 
 
 def _batch_affine(norm: _BatchNorm, y: Tensor) -> tuple[Tensor, Tensor]:

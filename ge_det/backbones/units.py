@@ -131,7 +131,8 @@ class GatedBasicBlock(BasicBlock):
     def _run_modules(self, x: Tensor) -> Tensor:
         out = self._run_plugins('after_conv1', self.relu(self.norm1(self.conv1(x))))
         out = self._run_plugins('after_conv2', self.norm2(self.conv2(out)))
-        return self.relu(out + self._identity(x))
+        out += self._identity(x)
+        return self.relu(out)
 
     def _identity(self, x: Tensor) -> Tensor:
         return x if self.downsample is None else self.downsample(x)

@@ -89,7 +89,8 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
         module._backward_hooks,
         module._backward_pre_hooks,
     )
-    return type(module) is kind and not any(hooks) and 'forward' not in vars(module)
+    patched = any(callable(getattr(kind, name, None)) for name in vars(module))
+    return type(module) is kind and not any(hooks) and not patched
 
 
 def fuse_grid(conv: nn.Conv2d, x: Tensor) -> Tensor:

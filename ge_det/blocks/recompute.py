@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ge_det.ops.tracing import is_traced
+
+from .layers import is_plain
 
 
 def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
@@ -26,33 +29,66 @@ def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | No
     Returns:
         Tensor: What ``run`` returns.
     """
-    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
-    tensors = (*inputs, *block.parameters())
+    parameters = list(block.parameters())
+    tensors = (*inputs, *parameters)
     is_needed = any(tensor is not None and tensor.requires_grad for tensor in tensors)
-    is_safe = all(type(norm) is nn.BatchNorm2d for norm in norms)
     is_graph = is_traced() or torch.compiler.is_compiling()
-    if not torch.is_grad_enabled() or not is_needed or not is_safe or is_graph:
+    if not torch.is_grad_enabled() or not is_needed or is_graph or not _runs_twice_alike(block):
+        return run(*inputs)
+    versions = [parameter._version for parameter in parameters]
+
+    def run_unchanged(*inputs: Tensor | None) -> Tensor:
+        if [parameter._version for parameter in parameters] != versions:
+            raise RuntimeError(
+                'weights of a block were changed in place between its forward and backward pass'
+            )
         return run(*inputs)
 
+    state = _State(block)
+
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _KeptStatistics(norms)
+        return nullcontext(), state
 
     return checkpoint(
-        run, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
+        run_unchanged, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
     )
 
 
-class _KeptStatistics(AbstractContextManager[None]):
-    """Puts buffers of normalisations back; a graph that is kept enters it more than once."""
+def _runs_twice_alike(block: nn.Module) -> bool:
+    """Whether nothing sees a second run: hooks would, and so may normalisations not torch's own."""
+    return all(
+        is_plain(module, nn.BatchNorm2d if isinstance(module, _BatchNorm) else type(module))
+        for module in block.modules()
+        if module is not block
+    )
 
-    def __init__(self, norms: Sequence[nn.Module]) -> None:
-        self.buffers = [buffer for norm in norms for buffer in norm.buffers()]
-        self.before: list[Tensor] = []
+
+class _State(AbstractContextManager[None]):
+    """Gives a block the parameters, buffers and modes back that it had when this was made.
+
+    So the second run equals the first, also after ``torch.func.functional_call`` or ``eval()``.
+    Buffers are copies: what the second run adds to running statistics is forgotten.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        self.modules = list(block.modules())
+        self.first = [
+            (
+                module.training,
+                dict(module._parameters),
+                {name: None if b is None else b.clone() for name, b in module._buffers.items()},
+            )
+            for module in self.modules
+        ]
+        self.before: list[Any] = []
 
     def __enter__(self) -> None:
-        self.before = [buffer.clone() for buffer in self.buffers]
+        self.before = [(m.training, m._parameters, m._buffers) for m in self.modules]
+        self._set(self.first)
 
     def __exit__(self, *_: object) -> None:
-        with torch.no_grad():
-            for buffer, value in zip(self.buffers, self.before, strict=True):
-                buffer.copy_(value)
+        self._set(self.before)
+
+    def _set(self, states: Sequence[Any]) -> None:
+        for module, (training, parameters, buffers) in zip(self.modules, states, strict=True):
+            module.training, module._parameters, module._buffers = training, parameters, buffers

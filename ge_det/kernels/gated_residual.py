@@ -127,8 +127,9 @@ def gated_residual_backward(
     grad_gate = grad_gate.to(gate.dtype)
     if scale is None or shift is None or sums is None:
         return d, grad_y, grad_gate, None, None
-    grad_shift, grad_scale = sums.sum(1)
-    return d, grad_y, grad_gate, grad_scale.to(scale.dtype), grad_shift.to(shift.dtype)
+    # Each in memory of its own: an operator must not return views of one tensor.
+    grad_shift, grad_scale = sums[0].sum(0).to(shift.dtype), sums[1].sum(0).to(scale.dtype)
+    return d, grad_y, grad_gate, grad_scale, grad_shift
 
 
 def _checked(

@@ -47,8 +47,8 @@ def alignment(x: Tensor, length: int) -> int:
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Whether the channels of (N, C, H, W) lie next to each other, and the positions do not."""
-    return not x.is_contiguous() and x.stride(1) == 1
+    """Whether channels vary fastest in memory, where that is not contiguous as well."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def dense(x: Tensor, channels_last: bool) -> Tensor:

@@ -61,7 +61,9 @@ def similarity_gate_forward(
     n, groups, length = c.shape
     c = c.contiguous()
     gate = torch.empty_like(c)
-    mean, std = c.new_zeros((2, n, groups), dtype=accumulator(c))
+    # Each in memory of its own: an operator must not return views of one tensor.
+    mean = c.new_zeros((n, groups), dtype=accumulator(c))
+    std = torch.zeros_like(mean)
     if c.numel() == 0:
         return gate, mean, std
     block, blocks, align = _blocks(c)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .layout import dense, empty_dense, is_channels_last
-from .precision import full_precision_bmm, statistics_dtype
+from .precision import bmm_as_is, no_autocast, statistics_dtype
 
 
 def folded_convolution(u: Tensor, weight: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def _folded(
         factors, offset = (_rows(u, last), matrices.transpose(1, 2)), offset[:, None]
     else:
         factors, offset = (matrices, _rows(u, last)), offset[:, :, None]
-    with torch.autocast(u.device.type, enabled=False):
+    with no_autocast(u.device):
         if identity is None:
             start = offset.expand(u.shape[0], factors[0].shape[1], factors[1].shape[2])
             return _map(torch.baddbmm(start, *factors), u.shape[2:], last)
@@ -100,11 +100,11 @@ def _folded_backward(
         d = torch.ops.aten.threshold_backward(d, out, 0)
     d_rows, u_rows, matrices = _rows(d, last), _rows(u, last), _matrices(u, weight, slope)
     if last:
-        grad_u = full_precision_bmm(d_rows, matrices)
-        grad_matrices = full_precision_bmm(d_rows.transpose(1, 2), u_rows)
+        grad_u = bmm_as_is(d_rows, matrices)
+        grad_matrices = bmm_as_is(d_rows.transpose(1, 2), u_rows)
     else:
-        grad_u = full_precision_bmm(matrices.transpose(1, 2), d_rows)
-        grad_matrices = full_precision_bmm(d_rows, u_rows.transpose(1, 2))
+        grad_u = bmm_as_is(matrices.transpose(1, 2), d_rows)
+        grad_matrices = bmm_as_is(d_rows, u_rows.transpose(1, 2))
     grad_matrices = grad_matrices.to(slope.dtype)
     grad_offset = d.sum((2, 3), dtype=statistics_dtype(d)).to(slope.dtype)
     if slope.shape[0] != u.shape[0]:  # one for all images

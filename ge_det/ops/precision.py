@@ -1,4 +1,8 @@
-"""Which dtype statistics are computed in."""
+"""Which dtype statistics are computed in, and what autocast has to do with it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -14,20 +18,29 @@ def statistics_dtype(x: Tensor) -> torch.dtype:
 
 def to_weight_dtype(x: Tensor, weight: Tensor) -> Tensor:
     """Cast float32 statistics back to the dtype of a layer, unless autocast will do it."""
-    if torch.is_autocast_enabled(x.device.type):
-        return x
-    return x.to(weight.dtype)
-
-
-def full_precision_bmm(first: Tensor, second: Tensor) -> Tensor:
-    """Batched matrix product in the dtype of its arguments, under autocast as well."""
-    with torch.autocast(first.device.type, enabled=False):
-        return torch.bmm(first, second)
+    return x if _autocast_is_on(x.device) else x.to(weight.dtype)
 
 
 def autocast_input(x: Tensor) -> Tensor:
     """``x`` in the dtype that autocast, if it is on, runs convolutions in."""
-    kind = x.device.type
-    if x.dtype != torch.float64 and torch.is_autocast_enabled(kind):
-        return x.to(torch.get_autocast_dtype(kind))
-    return x
+    if x.dtype == torch.float64 or not _autocast_is_on(x.device):
+        return x
+    return x.to(torch.get_autocast_dtype(x.device.type))
+
+
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Switches autocast off on a device, where there is any."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
+def bmm_as_is(first: Tensor, second: Tensor) -> Tensor:
+    """Batched matrix product in the dtype of its arguments, under autocast as well."""
+    with no_autocast(first.device):
+        return torch.bmm(first, second)
+
+
+def _autocast_is_on(device: torch.device) -> bool:
+    kind = device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)

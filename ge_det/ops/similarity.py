@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ge_det import kernels
 
-from .precision import full_precision_bmm, statistics_dtype
+from .precision import bmm_as_is, statistics_dtype
 
 # Added to the standard deviation, outside the root, as in the authors' code.
 EPS = 1e-5
@@ -27,8 +27,8 @@ def similarity_gate(x: Tensor, projection: Tensor, weight: Tensor, bias: Tensor)
         bias (Tensor): beta, (1, G, 1, 1).
 
     Returns:
-        Tensor: Gate (N, G, H, W), float32 for half-precision features. Besides ``x`` it alone is
-        kept for the backward pass. Not twice differentiable.
+        Tensor: Gate (N, G, H, W) of the dtype of ``x``. Besides ``x`` it alone is kept for the
+        backward pass. Not twice differentiable.
     """
     dtype = statistics_dtype(x)
     gate, _, _ = torch.ops.ge_det.similarity_gate(
@@ -44,7 +44,7 @@ def _similarity(x: Tensor, projection: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if width != vectors.shape[1]:
         projection = projection.reshape(n * groups, 1, width)
         vectors = vectors.reshape(n * groups, width, vectors.shape[2])
-    similarity = full_precision_bmm(projection, vectors)
+    similarity = bmm_as_is(projection, vectors)
     return similarity.view(n, groups, vectors.shape[2]), projection, vectors
 
 
@@ -89,7 +89,7 @@ def _similarity_gate(
     similarity, _, _ = _similarity(x, projection)
     arguments = (similarity, weight, bias, EPS)
     gate, mean, std = kernels.run('similarity_gate_forward', _forward, *arguments)
-    return gate.unflatten(2, x.shape[2:]), mean, std
+    return gate.unflatten(2, x.shape[2:]).to(x.dtype), mean, std
 
 
 @torch.library.custom_op('ge_det::similarity_gate_backward', mutates_args=())
@@ -103,19 +103,20 @@ def _similarity_gate_backward(
     std: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     similarity, p, vectors = _similarity(x, projection)
-    arguments = (grad_gate.flatten(2), gate.flatten(2), similarity, mean, std, weight, EPS)
+    grad_gate, gate = (s.flatten(2).to(similarity.dtype) for s in (grad_gate, gate))
+    arguments = (grad_gate, gate, similarity, mean, std, weight, EPS)
     gradients = kernels.run('similarity_gate_backward', _backward, *arguments)
     grad, grad_weight, grad_bias = gradients
     grad = grad.view(*p.shape[:2], vectors.shape[2])
-    grad_projection = full_precision_bmm(grad, vectors.transpose(1, 2)).view(projection.shape)
-    grad_x = full_precision_bmm(p.transpose(1, 2), grad).view(x.shape).to(x.dtype)
+    grad_projection = bmm_as_is(grad, vectors.transpose(1, 2)).view(projection.shape)
+    grad_x = bmm_as_is(p.transpose(1, 2), grad).view(x.shape).to(x.dtype)
     return grad_x, grad_projection, grad_weight, grad_bias
 
 
 @_similarity_gate.register_fake
 def _(x: Tensor, projection: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     statistic = projection.new_empty(projection.shape[:2])
-    gate = projection.new_empty(*projection.shape[:2], *x.shape[2:])
+    gate = x.new_empty(*projection.shape[:2], *x.shape[2:])
     return gate, statistic, torch.empty_like(statistic)
 
 

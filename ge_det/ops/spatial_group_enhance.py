@@ -26,7 +26,7 @@ def spatial_group_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         bias (Tensor): beta, (1, G, 1, 1).
 
     Returns:
-        Tensor: (N, G, H, W), float32 for half-precision inputs.
+        Tensor: (N, G, H, W) of the dtype of ``x``; computed in float32 for half precision.
     """
     groups = weight.shape[1]
     if is_traced():
@@ -43,7 +43,7 @@ def _plain_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     normalised = similarity - similarity.mean((2, 3), keepdim=True)
     if x.shape[2] * x.shape[3] > 1:
         normalised = normalised / (similarity.std((2, 3), keepdim=True) + EPS)
-    return torch.sigmoid(weight.to(dtype) * normalised + bias.to(dtype))
+    return torch.sigmoid(weight.to(dtype) * normalised + bias.to(dtype)).to(x.dtype)
 
 
 def spatial_group_reference(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

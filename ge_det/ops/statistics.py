@@ -49,7 +49,8 @@ def _batch_statistics_backward(
     count = y.numel() // y.shape[1]
     slope = (2 * grad_var / count).view(1, -1, 1, 1)
     start = (grad_mean / count).view(1, -1, 1, 1) - slope * mean.view(1, -1, 1, 1)
-    return torch.addcmul(start.to(y.dtype), y, slope.to(y.dtype))
+    # Rounded once, for each position: a constant rounded before would add up over all of them.
+    return torch.addcmul(start, y.to(start.dtype), slope).to(y.dtype)
 
 
 @_batch_statistics.register_fake

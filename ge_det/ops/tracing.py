@@ -1,6 +1,11 @@
 """Whether the operators of this package may appear in the graph."""
 
+from collections.abc import Callable
+
 import torch
+
+# From torch 2.7 on.
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, 'is_exporting', lambda: False)
 
 
 def is_traced() -> bool:
@@ -9,4 +14,4 @@ def is_traced() -> bool:
     That is so in ``torch.jit.trace``, which exporters and FLOP counters use, and in
     ``torch.export``.
     """
-    return torch.jit.is_tracing() or torch.compiler.is_exporting()  # type: ignore[attr-defined]
+    return torch.jit.is_tracing() or _is_exporting()  # type: ignore[attr-defined]
