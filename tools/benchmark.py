@@ -81,11 +81,11 @@ def benchmark(args: argparse.Namespace) -> str:
     import torch
     from mmengine.logging import MMLogger
 
-    from ge_det.analysis.speed import run_benchmark
-    from ge_det.analysis.speed_picture import draw_report
-    from ge_det.analysis.speed_report import format_report
-    from ge_det.analysis.speed_results import SpeedResults
-    from ge_det.analysis.speed_settings import BLOCKS, RIVALS, SpeedSettings, check_blocks
+    from ge_det.analysis.speed.picture import draw_report
+    from ge_det.analysis.speed.report import format_report
+    from ge_det.analysis.speed.results import SpeedResults
+    from ge_det.analysis.speed.run import run_benchmark
+    from ge_det.analysis.speed.settings import BLOCKS, RIVALS, SpeedSettings, check_blocks
 
     MMLogger.get_instance('benchmark').setLevel('WARNING')
     options: dict[str, Any] = {

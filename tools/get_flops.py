@@ -67,9 +67,9 @@ def get_flops(args: argparse.Namespace) -> None:
     if out and not out.absolute().parent.is_dir():
         raise ToolError(f'--json {out}: its folder does not exist; make it first')
     # Slow to import, so after the checks.
-    from ge_det.analysis import cost_table
-    from ge_det.analysis.cost_comparison import compare
-    from ge_det.analysis.network_of_config import count_config
+    from ge_det.analysis.cost import table
+    from ge_det.analysis.cost.comparison import compare
+    from ge_det.analysis.cost.config_network import count_config
 
     if args.published:
         print(
@@ -77,18 +77,18 @@ def get_flops(args: argparse.Namespace) -> None:
             file=sys.stderr,
         )
         comparisons = compare()
-        text = cost_table.comparison_table(comparisons)
-        content: object = cost_table.comparison_rows(comparisons)
+        text = table.comparison_table(comparisons)
+        content: object = table.comparison_rows(comparisons)
     else:
         shape = tuple(args.shape) if args.shape else None
         counted = count_config(args.config, args.cfg_options, shape)
-        text = cost_table.cost_table(counted, args.trunk)
+        text = table.cost_table(counted, args.trunk)
         content = dict(
             config=args.config,
             image=counted.image,
             padded=counted.padded,
             trunk=args.trunk,
-            rows=cost_table.cost_rows(counted, args.trunk),
+            rows=table.cost_rows(counted, args.trunk),
         )
     print(text)
     if out:

@@ -177,6 +177,14 @@ swap_opencv() {
   "$py" -c 'import cv2'
 }
 
+# A CUDA torch brings the one it was made with; for any other it is there for the tests only.
+get_triton() {
+  "$py" -c 'import triton' 2>>"$log" && return
+  try_step "$(pinned triton): its interpreter, for the tests of the GPU kernels" \
+    "$py" -m pip install --no-deps "$(pinned triton)"
+  [ -z "$why" ] || say "triton: not there ($why); the tests of the GPU kernels are skipped"
+}
+
 # ---- torchvision and timm, aside ----------------------------------------------------------------
 
 get_peers() {
@@ -296,6 +304,7 @@ if ! mmcv_runs; then
   step 'mmcv: its ops do not run; do the packages below it?' "$py" -c 'import torch, mmengine'
   get_mmcv mmcv_runs
 fi
+get_triton
 get_peers
 step 'check: every piece, as python -m ge_det.doctor does' "$py" ge_det/doctor.py
 

@@ -23,7 +23,7 @@ from ge_det.weights.report import LoadReport, log_report
 from .attention_config import attention_class, attention_plugins
 from .execution_plan import UnitPlan, describe
 from .gate_loading import gates_in_checkpoint, note_coverage, without_pretrained
-from .units import FusedBottleneck, GatedBasicBlock
+from .units import FusedBottleneck, FusedUnit, GatedBasicBlock
 
 
 @MODELS.register_module()
@@ -171,9 +171,8 @@ class AttentionResNet(ResNet):
             plan.append(UnitPlan(name, runs, describe(unit.ending()) if why is None else why))
         return plan
 
-    def _units(self) -> dict[str, FusedBottleneck | GatedBasicBlock]:
-        kinds = (FusedBottleneck, GatedBasicBlock)
-        return {name: unit for name, unit in self.named_modules() if isinstance(unit, kinds)}
+    def _units(self) -> dict[str, FusedUnit]:
+        return {name: unit for name, unit in self.named_modules() if isinstance(unit, FusedUnit)}
 
     def init_weights(self) -> None:
         """Initialise, then import ``pretrained``, then settle which gates are fresh."""

@@ -29,22 +29,17 @@ class UnitPlan(NamedTuple):
     why: str
 
 
-def obstacle(ending: Ending, relu: nn.Module, plugins: list[str]) -> str | None:
+def obstacle(ending: Ending, relu: nn.Module) -> str | None:
     """Why a unit has to run its modules one after another; None if it need not.
 
     Args:
-        ending (Ending): Its last convolution and normalisation and what stands after them.
+        ending (Ending): Its last convolution and normalisation and the plugin after them.
         relu (nn.Module): Its ReLU.
-        plugins (list[str]): Names of all plugins after the last convolution.
 
     Returns:
         str | None: One reason.
     """
     conv, norm, gate = ending
-    if not plugins:
-        return 'it has no attention block'
-    if len(plugins) > 1:
-        return f'several plugins follow the last convolution: {", ".join(plugins)}'
     if is_traced():
         return 'the network is being traced or exported'
     kind = type(gate)

@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch.utils.checkpoint as cp
 from mmcv.cnn import build_plugin_layer
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
-from torch import Tensor
+from torch import Tensor, nn
 
 from .execution_plan import obstacle
 from .fused import Ending, finish_unit
 
 
-class FusedBottleneck(Bottleneck):
-    """mmdet's Bottleneck, whose end runs fused where that gives what the modules give.
+class FusedUnit(ABC):
+    """What decides whether the end of a residual unit runs fused.
 
     Attributes:
-        fused (bool): Whether fused execution is allowed.
+        fused (bool): Whether it may.
     """
 
     fused = True
+    relu: nn.Module
+
+    @abstractmethod
+    def ending(self) -> Ending:
+        """The modules of the unit's end, where a single plugin follows the last convolution."""
+
+    @abstractmethod
+    def last_plugins(self) -> list[str]:
+        """Names of the plugins after the last convolution."""
+
+    def why_not_fused(self) -> str | None:
+        """Why the unit has to run its modules one after another; None if it need not."""
+        plugins = self.last_plugins()
+        if not plugins:
+            return 'it has no attention block'
+        if not self.fused:
+            return 'fused=False'
+        if len(plugins) > 1:
+            return f'several plugins follow the last convolution: {", ".join(plugins)}'
+        return obstacle(self.ending(), self.relu)
+
+
+class FusedBottleneck(FusedUnit, Bottleneck):
+    """mmdet's Bottleneck, whose end runs fused where that gives what the modules give."""
 
     def ending(self) -> Ending:
-        """The last convolution, its normalisation, and what follows them, or the unit itself."""
-        plugins = self.last_plugins()
-        return Ending(self.conv3, self.norm3, getattr(self, plugins[0]) if plugins else self)
+        """The modules of the unit's end."""
+        return Ending(self.conv3, self.norm3, getattr(self, self.last_plugins()[0]))
 
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
         return self.after_conv3_plugin_names if self.with_plugins else []
-
-    def why_not_fused(self) -> str | None:
-        """Why the unit has to run its modules one after another; None if it need not."""
-        if not self.fused:
-            return 'fused=False'
-        return obstacle(self.ending(), self.relu, self.last_plugins())
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, 4 * planes, H / stride, W / stride)."""
@@ -55,7 +73,7 @@ class FusedBottleneck(Bottleneck):
         return finish_unit(u, x if self.downsample is None else self.downsample(x), self.ending())
 
 
-class GatedBasicBlock(BasicBlock):
+class GatedBasicBlock(FusedUnit, BasicBlock):
     """mmdet's BasicBlock (ResNet-18 and 34) with plugins, which mmdet's own one refuses.
 
     Its end runs fused where that gives what the modules give.
@@ -67,14 +85,9 @@ class GatedBasicBlock(BasicBlock):
             ``'after_conv1'`` or ``'after_conv2'``. Defaults to None.
         **kwargs: See mmdet's BasicBlock.
 
-    Attributes:
-        fused (bool): Whether fused execution is allowed.
-
     Raises:
         ValueError: If a plugin stands after a convolution that the unit does not have.
     """
-
-    fused = True
 
     def __init__(
         self,
@@ -102,19 +115,12 @@ class GatedBasicBlock(BasicBlock):
             self.plugin_names[plugin['position']].append(name)
 
     def ending(self) -> Ending:
-        """The last convolution, its normalisation, and what follows them, or the unit itself."""
-        plugins = self.last_plugins()
-        return Ending(self.conv2, self.norm2, getattr(self, plugins[0]) if plugins else self)
+        """The modules of the unit's end."""
+        return Ending(self.conv2, self.norm2, getattr(self, self.last_plugins()[0]))
 
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
         return self.plugin_names['after_conv2']
-
-    def why_not_fused(self) -> str | None:
-        """Why the unit has to run its modules one after another; None if it need not."""
-        if not self.fused:
-            return 'fused=False'
-        return obstacle(self.ending(), self.relu, self.last_plugins())
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, planes, H / stride, W / stride)."""

@@ -20,14 +20,17 @@ def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | No
     """``run(*inputs)``, run again in the backward pass instead of keeping its inner tensors.
 
     Args:
-        block (nn.Module): Whose parameters and batch normalisations ``run`` uses. The second run
-            leaves their running statistics alone. With a normalisation that may talk to other
-            processes nothing is run twice.
+        block (nn.Module): Whose layers ``run`` uses. The second run leaves their running statistics
+            alone. With hooks inside, or a normalisation that may talk to other processes, nothing
+            is run twice.
         run (Callable): Layers without randomness.
         *inputs (Tensor, optional): Arguments of ``run``.
 
     Returns:
         Tensor: What ``run`` returns.
+
+    Raises:
+        RuntimeError: In the backward pass, if parameters were changed in place before it.
     """
     parameters = list(block.parameters())
     tensors = (*inputs, *parameters)

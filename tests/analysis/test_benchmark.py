@@ -15,13 +15,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ge_det.analysis.contenders import Contender
-from ge_det.analysis.memory import kept_bytes
-from ge_det.analysis.speed import measure_group, run_benchmark
-from ge_det.analysis.speed_groups import Group, plan_groups, scaled_size
-from ge_det.analysis.speed_results import SpeedResults
-from ge_det.analysis.speed_settings import BenchmarkError, SpeedSettings
-from ge_det.analysis.timing import (
+from ge_det.analysis.speed.contenders import Contender
+from ge_det.analysis.speed.groups import Group, plan_groups, scaled_size
+from ge_det.analysis.speed.memory import kept_bytes
+from ge_det.analysis.speed.results import SpeedResults
+from ge_det.analysis.speed.run import measure_group, run_benchmark
+from ge_det.analysis.speed.settings import BenchmarkError, SpeedSettings
+from ge_det.analysis.speed.timing import (
     WARM_UP_ROUNDS,
     growth_exponent,
     ratios,

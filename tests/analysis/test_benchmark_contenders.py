@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from ge_det.analysis.backbone_contenders import backbone_contenders, pictures
-from ge_det.analysis.block_contenders import block_contenders, map_shape, stage_map
-from ge_det.analysis.contenders import Contender
-from ge_det.analysis.speed import measure_group
-from ge_det.analysis.speed_groups import Group, plan_groups
-from ge_det.analysis.speed_settings import BLOCKS, BenchmarkError, SpeedSettings
+from ge_det.analysis.speed.backbones import backbone_contenders, pictures
+from ge_det.analysis.speed.blocks import block_contenders, map_shape, stage_map
+from ge_det.analysis.speed.contenders import Contender
+from ge_det.analysis.speed.groups import Group, plan_groups
+from ge_det.analysis.speed.run import measure_group
+from ge_det.analysis.speed.settings import BLOCKS, BenchmarkError, SpeedSettings
 
 SMALL: dict[str, Any] = dict(size=(96, 64), base_channels=8, rounds=1)
 

@@ -12,8 +12,8 @@ from mmengine.analysis import FlopAnalyzer, parameter_count
 from torch import Tensor, nn
 
 import ge_det
-from ge_det.analysis.cost_comparison import PooledResNet
-from ge_det.analysis.flops import CONVENTIONS, Parameters, count_cost, find_gates
+from ge_det.analysis.cost.comparison import PooledResNet
+from ge_det.analysis.cost.count import CONVENTIONS, Parameters, count_cost, find_gates
 
 # Channels, hidden channels, groups; a map no stride divides, and its number of positions.
 C, HIDDEN, G = 32, 8, 4

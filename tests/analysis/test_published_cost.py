@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from ge_det.analysis import cost_table
-from ge_det.analysis.cost_comparison import Agreement, Comparison, compare, count_line
-from ge_det.analysis.published_cost import PUBLISHED, SE, SGE, SGE_DETECTION
+from ge_det.analysis.cost import table
+from ge_det.analysis.cost.comparison import Agreement, Comparison, compare, count_line
+from ge_det.analysis.cost.published import PUBLISHED, SE, SGE, SGE_DETECTION
 
 # Learned parameters of the plain networks, as counted in the authors' files.
 PLAIN = {50: 25_557_032, 101: 44_549_160}
@@ -81,9 +81,9 @@ def test_agreement_is_computed() -> None:
     right, off = compare([line, wrong])
     assert (str(right.flops), str(right.parameters)) == ('equal', 'equal')
     assert (str(off.flops), str(off.parameters)) == ('no, 4.122', 'no, 25.56')
-    table = cost_table.comparison_table([right, off])
-    assert table.startswith(f'published: {SGE.title}')
-    assert table.endswith('2 of 4 published figures are equal to the printed digits.')
+    text = table.comparison_table([right, off])
+    assert text.startswith(f'published: {SGE.title}')
+    assert text.endswith('2 of 4 published figures are equal to the printed digits.')
 
 
 def test_digits_decide() -> None:

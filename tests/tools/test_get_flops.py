@@ -16,10 +16,10 @@ from mmengine.analysis import get_model_complexity_info
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ge_det.analysis import cost_comparison, network_of_config
-from ge_det.analysis.flops import CONVENTIONS
-from ge_det.analysis.network_of_config import count_config, default_shape
-from ge_det.analysis.published_cost import PUBLISHED, SGE
+from ge_det.analysis.cost import comparison, config_network
+from ge_det.analysis.cost.config_network import count_config, default_shape
+from ge_det.analysis.cost.count import CONVENTIONS
+from ge_det.analysis.cost.published import PUBLISHED, SGE
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'get_flops.py'
@@ -126,7 +126,7 @@ def test_published_costs_are_compared(
     tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     lines = [line for line in PUBLISHED if line.source == SGE and line.depth == 50][:2]
-    monkeypatch.setattr(cost_comparison, 'compare', partial(cost_comparison.compare, lines))
+    monkeypatch.setattr(comparison, 'compare', partial(comparison.compare, lines))
     run(tool, '--published', '--json', tmp_path / 'published.json')
     out = capsys.readouterr().out
     assert out.startswith(f'published: {SGE.title}')
@@ -190,7 +190,7 @@ def test_an_interruption_takes_one_line(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(network_of_config, 'count_cost', interrupted)
+    monkeypatch.setattr(config_network, 'count_cost', interrupted)
     with pytest.raises(SystemExit) as stopped:
         run(tool, PLAIN, *SMALL)
     assert stopped.value.code == 130

@@ -6,9 +6,9 @@ from collections import Counter
 from itertools import groupby
 from typing import Any
 
-from .cost_comparison import Agreement, Comparison
-from .flops import Parameters
-from .network_of_config import CountedConfig
+from .comparison import Agreement, Comparison
+from .config_network import CountedConfig
+from .count import Parameters
 
 
 def cost_rows(counted: CountedConfig, trunk: str = 'mmengine') -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def cost_rows(counted: CountedConfig, trunk: str = 'mmengine') -> list[dict[str,
     Args:
         counted (CountedConfig): What was counted.
         trunk (str): Convention for what is outside the gates, see
-            :data:`~ge_det.analysis.flops.CONVENTIONS`. Gates are always counted in full.
+            :data:`~ge_det.analysis.cost.count.CONVENTIONS`. Gates are always counted in full.
 
     Returns:
         list[dict]: ``part``, ``kind`` (``'whole'``, ``'trunk'``, ``'gates'``, ``'stage'`` or

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .speed_report import BASES, TITLES, growth_points, main_rows
-from .speed_results import SpeedResults
+from .report import BASES, TITLES, growth_points, main_rows
+from .results import SpeedResults
 from .timing import growth_exponent
 
 _COLOURS = {

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from .backbone_contenders import backbone_contenders, pictures
-from .block_contenders import block_contenders, stage_map
+from .backbones import backbone_contenders, pictures
+from .blocks import block_contenders, stage_map
 from .contenders import Contender
-from .detector_contenders import detector_contenders, detector_inputs
+from .detectors import detector_contenders, detector_inputs
+from .groups import Group, plan_groups
 from .memory import free_bytes, is_out_of_memory, kept_bytes, peak_bytes
-from .speed_groups import Group, plan_groups
-from .speed_results import SpeedResults
-from .speed_settings import SMALLEST_SIDE, BenchmarkError, SpeedSettings
+from .results import SpeedResults
+from .settings import SMALLEST_SIDE, BenchmarkError, SpeedSettings
 from .timing import WARM_UP_ROUNDS, copy_bandwidth, ratios, time_interleaved
 
 Tick = Callable[[int], None]

@@ -8,13 +8,13 @@ import torch
 from mmdet.models.backbones import ResNet
 from torch import Tensor
 
+from ge_det.analysis.as_published import replace_blocks
 from ge_det.backbones import AttentionResNet
 from ge_det.user_config import attention_config, stage_channels
 
-from .as_published import replace_blocks
 from .contenders import Contender, load_shared, place, randomise
-from .peer_contenders import NEIGHBOUR, neighbour_backbone, peer_backbones
-from .speed_settings import SpeedSettings
+from .peers import NEIGHBOUR, neighbour_backbone, peer_backbones
+from .settings import SpeedSettings
 
 
 def pictures(settings: SpeedSettings, size: tuple[int, int]) -> Tensor:
@@ -52,7 +52,7 @@ def backbone_contenders(
 
     Args:
         settings (SpeedSettings): Of the run.
-        block (str): Name of a block, or :data:`~.peer_contenders.NEIGHBOUR`.
+        block (str): Name of a block, or :data:`~.peers.NEIGHBOUR`.
         only_ours (bool): Leave the rivals out.
         notes (list[str]): Rivals that could not take part are told here.
 

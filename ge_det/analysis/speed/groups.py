@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .peer_contenders import NEIGHBOUR
-from .speed_settings import SMALLEST_SIDE, SpeedSettings
+from .peers import NEIGHBOUR
+from .settings import SMALLEST_SIDE, SpeedSettings
 
 GROWTH_AREAS = (0.25, 0.5, 2.0)
 """Areas, as multiples of the asked one, that growth is measured at beside it."""
@@ -20,7 +20,7 @@ class Group:
     So memory holds few networks at a time, and the plain one is measured beside each block anew.
 
     Args:
-        block (str): Name of a block, or :data:`~.peer_contenders.NEIGHBOUR`.
+        block (str): Name of a block, or :data:`~.peers.NEIGHBOUR`.
         size (tuple[int, int]): Height and width of the picture.
         stage (int, optional): Stage whose map a block alone is measured on. Defaults to None.
         only_ours (bool): A further size, without rivals. Defaults to False.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ge_det.analysis.as_published import as_published
 from ge_det.backbones.attention_config import attention_class
 from ge_det.blocks import AttentionBlock
 from ge_det.user_config import attention_config, stage_channels
 
-from .as_published import as_published
 from .contenders import Contender, place, randomise
-from .peer_contenders import NEIGHBOUR, neighbour_block, peer_blocks
-from .speed_settings import SpeedSettings
+from .peers import NEIGHBOUR, neighbour_block, peer_blocks
+from .settings import SpeedSettings
 
 MAPS_READ_AND_WRITTEN = {False: 2, True: 5}
 """Whole maps that a gate must move at least, by whether it trains.
@@ -54,7 +54,7 @@ def block_contenders(
 
     Args:
         settings (SpeedSettings): Of the run.
-        block (str): Name of a block, or :data:`~.peer_contenders.NEIGHBOUR`.
+        block (str): Name of a block, or :data:`~.peers.NEIGHBOUR`.
         stage (int): Stage of the map, 0 for ``layer1``.
         only_ours (bool): Leave the rivals out.
         notes (list[str]): Rivals that could not take part are told here.

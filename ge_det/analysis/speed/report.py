@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from .block_contenders import MAPS_READ_AND_WRITTEN
-from .speed_results import SpeedResults
+from .blocks import MAPS_READ_AND_WRITTEN
+from .results import SpeedResults
 from .timing import growth_exponent
 
 TITLES = {

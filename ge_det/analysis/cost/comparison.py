@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ge_det.backbones import AttentionResNet
 from ge_det.user_config import attention_config
 
-from .flops import CONVENTIONS, NetworkCost, count_cost
-from .published_cost import PUBLISHED, Published
+from .count import CONVENTIONS, NetworkCost, count_cost
+from .published import PUBLISHED, Published
 
 CLASSES = 1000
 """Of ImageNet."""

@@ -19,11 +19,11 @@ import torch
 from mmengine.analysis import FlopAnalyzer
 from torch import Tensor, nn
 
+from ge_det.analysis.as_published import as_published
 from ge_det.backbones import AttentionResNet
 from ge_det.blocks import AttentionBlock
 
-from .as_published import as_published
-from .operation_rules import RULES
+from .rules import RULES
 
 MULTIPLY_ADDS = frozenset({'conv', 'linear', 'addmm', 'mm', 'bmm', 'matmul', 'einsum'})
 POOLING = frozenset({'max_pool2d', 'avg_pool2d', 'adaptive_avg_pool2d'})

@@ -16,7 +16,7 @@ from ge_det.mmdet_tools import ToolError, check_file
 from ge_det.peers import use_peers
 from ge_det.preflight import read_config
 
-from .flops import NetworkCost, count_cost
+from .count import NetworkCost, count_cost
 
 
 @dataclass(frozen=True)

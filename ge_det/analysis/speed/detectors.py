@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ge_det.user_config import stage_channels
 
-from .backbone_contenders import attention_options, trunk_options
+from .backbones import attention_options, trunk_options
 from .contenders import Contender, load_shared, place, randomise
-from .speed_settings import BenchmarkError, SpeedSettings
+from .settings import BenchmarkError, SpeedSettings
 
 BOXES = 8
 """True boxes a picture in training, about as many as in COCO."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .speed_settings import SpeedSettings
+from .settings import SpeedSettings
 
 
 @dataclass

@@ -13,7 +13,7 @@ from ge_det.peers import use_peers
 from ge_det.weights.sources import SOURCES
 
 from .contenders import Contender, load_shared, place, randomise
-from .speed_settings import SpeedSettings
+from .settings import SpeedSettings
 
 NEIGHBOUR = 'context-block'
 """Row of GCNet's context block, the attention that mmcv and mmdet have themselves."""

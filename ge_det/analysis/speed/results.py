@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .speed_settings import BenchmarkError, SpeedSettings, environment
+from .settings import BenchmarkError, SpeedSettings, environment
 
 
 class SpeedResults:
@@ -20,7 +20,7 @@ class SpeedResults:
         path (Path, optional): File to write. Defaults to None: nothing is written.
 
     Attributes:
-        groups (dict): What :func:`~.speed.measure_group` returned, by key.
+        groups (dict): What :func:`~.run.measure_group` returned, by key.
         bandwidth (float | None): Bytes a second of a copy.
     """
 

@@ -1,0 +1,1 @@
+"""Parameters and FLOPs, with those of the gates, beside the published ones."""

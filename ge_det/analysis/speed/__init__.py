@@ -1,0 +1,1 @@
+"""The speed benchmark: contenders, interleaved timing, memory, reports."""
