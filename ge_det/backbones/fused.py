@@ -167,16 +167,18 @@ def _batch_affine(norm: _BatchNorm, y: Tensor) -> tuple[Tensor, Tensor]:
     if count < 2:
         norm(y)  # It raises.
     mean, var = batch_statistics(y)
-    if norm.training and norm.track_running_stats:
+    if norm.track_running_stats:
         _update_running(norm, mean.detach(), var.detach() * (count / (count - 1)))
     return norm_affine(norm.weight.to(mean.dtype), norm.bias.to(mean.dtype), mean, var, norm.eps)
 
 
 @torch.no_grad()
 def _update_running(norm: _BatchNorm, mean: Tensor, unbiased_var: Tensor) -> None:
-    batches = cast(Tensor, norm.num_batches_tracked)
-    batches.add_(1)
-    factor = 1 / float(batches) if norm.momentum is None else norm.momentum
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    factor = norm.momentum
+    if factor is None:  # the cumulative average
+        factor = 1 / float(cast(Tensor, norm.num_batches_tracked))
     for running, value in ((norm.running_mean, mean), (norm.running_var, unbiased_var)):
         statistic = cast(Tensor, running)
         statistic.lerp_(value.to(statistic.dtype), factor)
