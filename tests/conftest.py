@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+from triton_interpreter import import_triton
+
+import_triton()  # before any test module imports triton, with which it would be the compiler
 
 
 @pytest.fixture(autouse=True)

@@ -32,9 +32,8 @@ class AttentionBlock(nn.Module, ABC):
         check_positive_int('in_channels', in_channels)
         self.in_channels = in_channels
 
-    @abstractmethod
     def coarse_gate(self, x: Tensor) -> Tensor:
-        """Gate values in (0, 1), at the resolution they have.
+        """Gate values in (0, 1), at the resolution they have. Or override :meth:`gate`.
 
         Args:
             x (Tensor): Features (N, C, H, W).
@@ -43,6 +42,7 @@ class AttentionBlock(nn.Module, ABC):
             Tensor: (N, G, h, w) of the dtype of ``x``, G a divisor of C: channel c reads gate
             channel c // (C/G), position (i, j) cell (floor(ih/H), floor(jw/W)).
         """
+        raise NotImplementedError(f'{type(self).__name__} has neither coarse_gate nor gate')
 
     @property
     def gathers_averages(self) -> bool:
@@ -90,6 +90,8 @@ class AttentionBlock(nn.Module, ABC):
             ValueError: If ``x`` is not a 4-D tensor with ``in_channels`` channels.
         """
         self.check_input(x)
+        if type(self).gate is not AttentionBlock.gate:  # a subclass that has its own
+            return x * self.gate(x)
         return apply_gate(x, self.coarse_gate(x))
 
     def check_input(self, x: Tensor) -> None:
