@@ -45,6 +45,9 @@ for _name, _variant in GE_VARIANTS.items():
             'extent': _extent,
         }
 
+BLOCKS = ('se', *(f'{ge}{e}' for ge in GE_VARIANTS for e in ('', '-e8')), 'sge', 'sp-se', 'rg-se')
+"""The blocks that ``configs/coco`` has, by their folders, in the order of tables."""
+
 DEPTHS = (18, 34, 50, 101, 152)
 
 _OPENMMLAB = 'https://download.openmmlab.com/mmclassification/v0'

@@ -85,7 +85,8 @@ def benchmark(args: argparse.Namespace) -> str:
     from ge_det.analysis.speed.report import format_report
     from ge_det.analysis.speed.results import SpeedResults
     from ge_det.analysis.speed.run import run_benchmark
-    from ge_det.analysis.speed.settings import BLOCKS, RIVALS, SpeedSettings, check_blocks
+    from ge_det.analysis.speed.settings import RIVALS, SpeedSettings, check_blocks
+    from ge_det.user_config import BLOCKS
 
     MMLogger.get_instance('benchmark').setLevel('WARNING')
     options: dict[str, Any] = {

@@ -43,10 +43,7 @@ def obstacle(ending: Ending, relu: nn.Module) -> str | None:
     if is_traced():
         return 'the network is being traced or exported'
     kind = type(gate)
-    if not isinstance(gate, AttentionBlock) or kind.__module__.split('.')[:2] != [
-        'ge_det',
-        'blocks',
-    ]:
+    if not isinstance(gate, AttentionBlock) or not kind.__module__.startswith('ge_det.blocks.'):
         return f'{kind.__name__} is not a block of ge_det'
     if _has_any_global_hook():
         return 'a global module hook is registered'

@@ -110,7 +110,7 @@ def _gate_before_expansion(
             g = (g * scale.view(1, -1, 1, 1)).flatten(1).unflatten(1, (gate.groups, -1))
             matrices = weight.unflatten(0, (gate.groups, -1))
             projection = torch.einsum('ngc,gcp->ngp', g, matrices)
-        return similarity_gate(u, projection, gate.weight, gate.bias).to(u.dtype)
+        return similarity_gate(u, projection, gate.weight, gate.bias)
     if not gate.gathers_averages:
         return None
     averages = cast(AveragedGate, gate).averages(u)
@@ -129,7 +129,7 @@ def _gate_after_expansion(
         g = _affine(squeeze(y), scale, shift)
         projection = g if scale is None else g * scale.view(1, -1, 1, 1)
         projection = projection.flatten(1).unflatten(1, (gate.groups, -1))
-        return similarity_gate(y, projection, gate.weight, gate.bias).to(y.dtype)
+        return similarity_gate(y, projection, gate.weight, gate.bias)
     if gate.gathers_averages:
         averages = [_affine(mean, scale, shift) for mean in cast(AveragedGate, gate).averages(y)]
         return cast(AveragedGate, gate).gate_from(averages).to(y.dtype)

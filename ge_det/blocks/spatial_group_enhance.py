@@ -54,7 +54,7 @@ class SpatialGroupEnhance(AttentionBlock):
 
     def coarse_gate(self, x: Tensor) -> Tensor:
         """Gate (N, G, H, W), one value per position and group of channels."""
-        return spatial_group_gate(x, self.weight, self.bias).to(x.dtype)
+        return spatial_group_gate(x, self.weight, self.bias)
 
     @torch.no_grad()
     def make_constant(self) -> Tensor:

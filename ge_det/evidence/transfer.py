@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ge_det.offline_import import build_from_config, read_images, write_checkpoint
-from ge_det.user_config import attention_config
+from ge_det.user_config import BLOCKS, attention_config
 from ge_det.weights.importing import import_pretrained
 
 from .demo import SHAPES, TRAIN_IMAGES, VAL_IMAGES
@@ -25,18 +25,6 @@ from .detection_metrics import detection_metrics
 from .experiment import Experiment
 from .side_by_side import run_side_by_side
 
-BLOCKS = (
-    'se',
-    'ge-theta-minus',
-    'ge-theta-minus-e8',
-    'ge-theta',
-    'ge-theta-e8',
-    'ge-theta-plus',
-    'ge-theta-plus-e8',
-    'sge',
-    'sp-se',
-    'rg-se',
-)
 Results = dict[str, dict[str, Any]]
 WAYS = ('kept', 'calibrated', 'changed')
 _CALIBRATION_IMAGES = 64

@@ -33,27 +33,24 @@ def window_mean(x: Tensor, extent: int) -> Tensor:
 
 def _forward(x: Tensor, extent: int) -> Tensor:
     # A window's mean is the mean of its rows' means: two reads of the map, not (2e - 1)^2 / e^2.
-    row_means = F.avg_pool2d(x.to(statistics_dtype(x)), **_across(extent))
-    return F.avg_pool2d(row_means, **_down(extent))
+    across, down = _windows(extent)
+    return F.avg_pool2d(F.avg_pool2d(x.to(statistics_dtype(x)), **across), **down)
 
 
-def _across(extent: int) -> dict[str, Any]:
-    window, padding = (1, 2 * extent - 1), (0, extent - 1)
-    return dict(kernel_size=window, stride=(1, extent), padding=padding, count_include_pad=False)
-
-
-def _down(extent: int) -> dict[str, Any]:
-    window, padding = (2 * extent - 1, 1), (extent - 1, 0)
-    return dict(kernel_size=window, stride=(extent, 1), padding=padding, count_include_pad=False)
+def _windows(extent: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """torch's names for the windows across the columns, and for those down the rows."""
+    pairs = dict(kernel_size=(1, 2 * extent - 1), stride=(1, extent), padding=(0, extent - 1))
+    turned = {name: pair[::-1] for name, pair in pairs.items()}
+    return dict(pairs, count_include_pad=False), dict(turned, count_include_pad=False)
 
 
 def _backward(grad: Tensor, size: tuple[int, int], extent: int, dtype: torch.dtype) -> Tensor:
     order = memory_format(grad)
     height, width = size
-    passes = ((height, grad.shape[3], _down(extent)), (height, width, _across(extent)))
-    for rows, columns, window in passes:
+    across, down = _windows(extent)
+    for columns, window in ((grad.shape[3], down), (width, across)):
         # Of the pooled map, torch's operator wants the size and the order only.
-        pooled = grad.new_empty(*grad.shape[:2], rows, columns).contiguous(memory_format=order)
+        pooled = grad.new_empty(*grad.shape[:2], height, columns).contiguous(memory_format=order)
         grad = torch.ops.aten.avg_pool2d_backward(
             grad.contiguous(memory_format=order),
             pooled,

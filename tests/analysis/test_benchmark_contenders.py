@@ -14,7 +14,8 @@ from ge_det.analysis.speed.blocks import block_contenders, map_shape, stage_map
 from ge_det.analysis.speed.contenders import Contender
 from ge_det.analysis.speed.groups import Group, plan_groups
 from ge_det.analysis.speed.run import measure_group
-from ge_det.analysis.speed.settings import BLOCKS, BenchmarkError, SpeedSettings
+from ge_det.analysis.speed.settings import BenchmarkError, SpeedSettings
+from ge_det.user_config import BLOCKS
 
 SMALL: dict[str, Any] = dict(size=(96, 64), base_channels=8, rounds=1)
 

@@ -11,6 +11,7 @@ from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
 from ge_det import AttentionResNet, SpatialGroupEnhance
+from ge_det.analysis.speed.memory import kept_bytes
 
 GATED = {name: dict(attention) for name, attention in ATTENTION.items() if attention}
 for attention in GATED.values():  # small enough for 32 channels
@@ -151,25 +152,13 @@ def test_keeps_hardly_more_for_the_backward_pass_than_a_plain_network(name):
     plain.train()  # it returns None
     attention = dict(GATED[name], groups=16) if name == 'sge' else GATED[name]
     network = AttentionResNet(attention=attention, freeze_gates=True, **kwargs).train()
-    share = kept_bytes(network, x) / kept_bytes(plain, x) - 1
+    kept = []
+    for each in (network, plain):
+        own = (*each.parameters(), *each.buffers())
+        kept.append(kept_bytes(lambda each=each: each(x), without=own)[0])
+    share = kept[0] / kept[1] - 1
     # The gate itself is kept: a quarter of the map with extent 2, one value a group with SGE.
     assert share <= {'sge': 0.035, 'ge-theta-e2': 0.08}.get(name, 0.025)
-
-
-def kept_bytes(network, x):
-    """Bytes of all storages kept for the backward pass, but for the network's own."""
-    own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
-    kept = {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        outputs = network(x)  # noqa: F841 - alive, so that no storage is used twice
-    return sum(kept.values())
 
 
 def first_unit(network):

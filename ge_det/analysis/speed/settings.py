@@ -17,20 +17,6 @@ from ge_det.user_config import ATTENTION, DEPTHS
 MODES = ('blocks', 'backbones', 'detectors')
 RIVALS = ('plugin', 'published', 'peers')
 
-BLOCKS = (
-    'se',
-    'ge-theta-minus',
-    'ge-theta-minus-e8',
-    'ge-theta',
-    'ge-theta-e8',
-    'ge-theta-plus',
-    'ge-theta-plus-e8',
-    'sge',
-    'sp-se',
-    'rg-se',
-)
-"""Measured when none are named: the folders of ``configs/coco``."""
-
 # The network halves the picture five times; below this the last map is a single position.
 SMALLEST_SIDE = 64
 
