@@ -35,16 +35,12 @@ def detection_metrics(
         have no object of that kind, where pycocotools says -1.
 
     Raises:
-        ValueError: If a class is not in the annotations.
+        ValueError: If a class or the image of a detection is not in the annotations.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress.
-        truth = COCO(str(annotations))
-        found = json.loads(Path(detections).read_text(encoding='utf-8'))
-        evaluation = COCOeval(truth, truth.loadRes(found) if found else COCO(), iou_type)
-        if not found:
-            evaluation.cocoDt.createIndex()
+    with silent():
+        evaluation = load_evaluation(annotations, detections, iou_type)
         if classes is not None:
-            evaluation.params.catIds = _category_ids(truth, list(classes))
+            evaluation.params.catIds = category_ids(evaluation.cocoGt, classes)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -52,9 +48,41 @@ def detection_metrics(
     return {name: float('nan') if value < 0 else value for name, value in stats.items()}
 
 
-def _category_ids(truth: COCO, classes: list[str]) -> list[int]:
+def silent() -> contextlib.AbstractContextManager[object]:
+    """Drop what is printed meanwhile: pycocotools tells its progress."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def load_evaluation(annotations: str | Path, detections: str | Path, iou_type: str) -> COCOeval:
+    """The evaluation of a file of detections, which may hold none, not yet run.
+
+    Raises:
+        ValueError: If the image of a detection is not in the annotations.
+    """
+    truth = COCO(str(annotations))
+    found = json.loads(Path(detections).read_text(encoding='utf-8'))
+    unknown = {detection['image_id'] for detection in found} - set(truth.imgs)
+    if unknown:
+        raise ValueError(
+            f'{detections} has detections in images that are not in {annotations}, such as '
+            f'{min(unknown)}: give the annotations it was tested on'
+        )
+    if found:
+        return COCOeval(truth, truth.loadRes(found), iou_type)
+    evaluation = COCOeval(truth, COCO(), iou_type)  # loadRes cannot read an empty list.
+    evaluation.cocoDt.createIndex()
+    return evaluation
+
+
+def category_ids(truth: COCO, classes: Iterable[str]) -> list[int]:
+    """Ids of classes in the annotations, in the order of their names given.
+
+    Raises:
+        ValueError: If a class is not in the annotations.
+    """
     ids = {category['name']: category['id'] for category in truth.cats.values()}
-    unknown = [name for name in classes if name not in ids]
+    names = list(classes)
+    unknown = [name for name in names if name not in ids]
     if unknown:
         raise ValueError(f'classes {unknown} are not among {sorted(ids)}')
-    return [ids[name] for name in classes]
+    return [ids[name] for name in names]

@@ -9,7 +9,6 @@ import hashlib
 import math
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from mmengine.config import Config
 
 from ge_det.mmdet_tools import find_script
 
+from .launch import Launch
 from .training_log import iterations_done
 
 
@@ -40,6 +40,8 @@ class Experiment:
         work_dir (Path): Checkpoints, logs and results.
         inputs (tuple[Path, ...]): Files that the result depends on beside the config.
         checkpoint (Path | None): Weights to test instead of those at the end of the training.
+        launch (Launch): How the tools are started. Defaults to one process.
+        trainer (tuple[str, ...]): What python runs to train. Defaults to mmdet's tool.
     """
 
     label: str
@@ -47,6 +49,8 @@ class Experiment:
     work_dir: Path
     inputs: tuple[Path, ...] = ()
     checkpoint: Path | None = None
+    launch: Launch = Launch()
+    trainer: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -56,7 +60,11 @@ class Experiment:
     @property
     def detections(self) -> Path:
         """COCO result file of the test."""
-        return self.work_dir / 'test.bbox.json'
+        return self.detections_of('bbox')
+
+    def detections_of(self, kind: str) -> Path:
+        """The same of a kind, ``'bbox'`` or ``'segm'``."""
+        return self.work_dir / f'test.{kind}.json'
 
     def final_checkpoint(self) -> Path:
         """Checkpoint of the last epoch, there or not."""
@@ -103,7 +111,10 @@ class Experiment:
 
     def keep_detections(self) -> None:
         """Accept what a finished test wrote; an interrupted one leaves only a part."""
-        self._unfinished_detections().rename(self.detections)
+        for kind in ('segm', 'bbox'):  # Boxes last: they tell that all is there.
+            unfinished = self._unfinished_detections(kind)
+            if unfinished.is_file():
+                unfinished.rename(self.detections_of(kind))
 
     def iterations_done(self) -> int:
         """Iterations reported so far."""
@@ -113,19 +124,30 @@ class Experiment:
         """Start or resume the training in the background."""
         # Not before there is something to resume: mmdet then forgets the config's load_from.
         resume = ['--resume'] if (self.work_dir / 'last_checkpoint').is_file() else []
-        return self._start('train', '--work-dir', str(self.work_dir), *resume, threads=threads)
+        return self._start(self.training_command(*resume), threads)
+
+    def training_command(self, *flags: str) -> list[str]:
+        """The command line of the training."""
+        trainer = self.trainer or (str(find_script('train')),)
+        return self.launch.command(
+            *trainer, str(self.config), '--work-dir', str(self.work_dir), *flags
+        )
 
     def start_test(self, threads: int) -> subprocess.Popen[bytes]:
         """Start the evaluation of the final checkpoint in the background."""
+        return self._start(self.test_command(), threads)
+
+    def test_command(self) -> list[str]:
+        """The command line of the test."""
         prefix = self._unfinished_detections().with_name('test-unfinished')
-        return self._start(
-            'test',
+        return self.launch.command(
+            str(find_script('test')),
+            str(self.config),
             str(self.checkpoint or self.final_checkpoint()),
             '--work-dir',
             str(self.work_dir),
             '--cfg-options',
             f'test_evaluator.outfile_prefix={prefix}',
-            threads=threads,
         )
 
     def failure(self) -> ExperimentError:
@@ -133,11 +155,13 @@ class Experiment:
         lines = self.log.read_text(errors='replace').strip().splitlines() or ['no output']
         return ExperimentError(f'{self.label}: {lines[-1]} (all of it: {self.log})')
 
-    def _unfinished_detections(self) -> Path:
-        return self.work_dir / 'test-unfinished.bbox.json'
+    def _unfinished_detections(self, kind: str = 'bbox') -> Path:
+        return self.work_dir / f'test-unfinished.{kind}.json'
 
-    def _start(self, tool: str, *arguments: str, threads: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(find_script(tool)), str(self.config), *arguments]
+    def _start(self, command: list[str], threads: int) -> subprocess.Popen[bytes]:
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
         with self.log.open('ab') as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            # Inheritable files stay open: a lock lives as long as the last process that holds it.
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, close_fds=False
+            )

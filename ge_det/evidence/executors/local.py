@@ -1,0 +1,68 @@
+"""Cells as processes of this machine, each on its own cores or its own GPU."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from ge_det.evidence.matrix.matrix import Cell
+from ge_det.evidence.matrix.run_cell import command
+from ge_det.evidence.matrix.workplace import Workplace
+
+
+class LocalExecutor:
+    """Runs so many cells at a time.
+
+    A training that Slurm or torchrun starts is such a process too: it waits for the other's end.
+
+    Args:
+        slots (int): How many at a time.
+        threads (int): Of each process. On a CPU each slot is pinned to as many cores of its own
+            while there are enough. Defaults to 1.
+        gpus (int): GPUs of this machine, one for each slot in turn. Defaults to 0.
+    """
+
+    def __init__(self, slots: int, threads: int = 1, gpus: int = 0) -> None:
+        self.slots = slots
+        self.threads = threads
+        self.gpus = gpus
+
+    def start(self, place: Workplace, cell: Cell, slot: int) -> LocalJob:
+        """Start a cell in a process of its own."""
+        environment = dict(os.environ)
+        if self.gpus:
+            environment['CUDA_VISIBLE_DEVICES'] = str(slot % self.gpus)
+        folder = place.folder(cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / 'cell.log').open('ab') as log:
+            process = subprocess.Popen(
+                command(place, cell, self.threads),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                # A group of its own, so that its training ends with it.
+                start_new_session=True,
+            )
+        cores = sorted(os.sched_getaffinity(0))
+        if not self.gpus and self.slots * self.threads <= len(cores):
+            own = cores[slot * self.threads : (slot + 1) * self.threads]
+            os.sched_setaffinity(process.pid, own)
+        return LocalJob(process)
+
+
+class LocalJob:
+    """A process that runs a cell."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def poll(self) -> int | None:
+        """Exit code, None while it runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """End it and its training, and wait until both are gone."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.wait()

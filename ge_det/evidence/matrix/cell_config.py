@@ -1,0 +1,121 @@
+"""The config of a cell: an ordinary one, a few lines on top of the one that the matrix names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ge_det.user_config import attention_config, stage_channels
+
+from .matrix import Cell
+from .yaml_file import MatrixError
+
+
+def write_cell_config(cell: Cell, folder: Path, start_from: Path | None = None) -> Path:
+    """Write the config of a cell.
+
+    Args:
+        cell (Cell): Which one.
+        folder (Path): Its work dir, made if it is not there.
+        start_from (Path, optional): Checkpoint of the classifier it needs.
+
+    Returns:
+        Path: The config, for mmdet's or mmpretrain's tools.
+
+    Raises:
+        MatrixError: If the config it derives from does not fit.
+    """
+    base = read_base(cell.config)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f'{cell.name}.py'
+    text = (
+        f'# Cell {cell.name} of a matrix, written by tools/reproduce.py.\n'
+        f'_base_ = {os.path.relpath(cell.config, folder)!r}\n'
+        + Config(cell_options(cell, base, start_from)).pretty_text
+    )
+    if not file.is_file() or file.read_text(encoding='utf-8') != text:
+        file.write_text(text, encoding='utf-8')
+    return file
+
+
+def read_base(file: Path) -> Config:
+    """Read the config that cells derive from.
+
+    Raises:
+        MatrixError: If it cannot be read, or its backbone is not ours.
+    """
+    try:
+        config = Config.fromfile(str(file))
+        kind = config.model.backbone.type
+        config.train_cfg.max_epochs
+    except Exception as error:  # A config is code and may fail in any way.
+        reason = ' '.join(str(error).split())
+        raise MatrixError(f'{file}: it must be a config with a model that trains by epochs '
+                          f'({reason})') from error
+    if not str(kind).endswith('AttentionResNet'):
+        raise MatrixError(f'{file}: its backbone is {kind}, but must be ge_det.AttentionResNet')
+    return config
+
+
+def cell_options(cell: Cell, base: Config, start_from: Path | None = None) -> dict[str, Any]:
+    """What the config of a cell changes in its base, as nested dicts.
+
+    Args:
+        cell (Cell): Which one.
+        base (Config): The config it derives from.
+        start_from (Path, optional): Checkpoint of the classifier it needs.
+    """
+    backbone: dict[str, Any] = {}
+    changes: dict[str, Any] = dict(model=dict(backbone=backbone))
+    channels = stage_channels(cell.key.depth, base.model.backbone.get('base_channels', 64))
+    if cell.arguments is not None and cell.key.attention != 'none':
+        attention = attention_config(cell.key.attention, channels[0]) or {}
+        backbone['attention'] = {**attention, **cell.arguments}
+    if base.model.backbone.depth != cell.key.depth:
+        backbone['depth'] = cell.key.depth
+        if not cell.is_classifier:
+            changes['model']['neck'] = dict(in_channels=channels)
+    if start_from is not None:
+        backbone['pretrained'] = dict(
+            source='ge_det',
+            checkpoint=str(start_from),
+            preserve_function=cell.start.preserve_function,
+        )
+    changes['randomness'] = dict(seed=cell.key.seed)
+    hooks = list(base.get('custom_hooks') or [])
+    changes['custom_hooks'] = [*hooks, dict(type='ge_det.PairedStart')]
+    merged = Config(changes)
+    merged.merge_from_dict(cell.options)
+    options: dict[str, Any] = merged.to_dict()
+    return options
+
+
+def cell_fingerprint(cell: Cell, config: Path, classifier: str = '') -> str:
+    """Hash of what decides a cell's result: its resolved config and how its data are drawn.
+
+    Args:
+        cell (Cell): Which one.
+        config (Path): Its config, as :func:`write_cell_config` wrote it.
+        classifier (str): Fingerprint of the classifier it starts from, instead of its place.
+    """
+    resolved = Config.fromfile(str(config)).to_dict()
+    if classifier:
+        resolved['model']['backbone']['pretrained']['checkpoint'] = classifier
+    parts: list[Any] = [resolved]
+    generator = cell.data.generator()
+    if generator is not None:
+        parts += [generator.VERSION, vars(generator), cell.data.train, cell.data.val]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def annotation_files(config: Path) -> dict[str, Path]:
+    """COCO files of a detector's config: ``'train'`` and ``'val'``."""
+    loaders = Config.fromfile(str(config))
+    sets = {split: loaders[f'{split}_dataloader'].dataset for split in ('train', 'val')}
+    return {split: Path(data.data_root) / data.ann_file for split, data in sets.items()}

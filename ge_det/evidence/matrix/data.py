@@ -1,0 +1,45 @@
+"""Have the data of a matrix ready: drawn where they can be, asked for where they cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ge_det.datasets import write_scene_folders
+
+from .cell_config import annotation_files
+from .matrix import Cell
+from .workplace import Workplace
+from .yaml_file import MatrixError
+
+
+def draw_data(place: Workplace) -> None:
+    """Draw the sets that are generated, and see that the others are there.
+
+    Raises:
+        MatrixError: If photos are missing; the message says what to get.
+    """
+    seen = set()
+    for cell in place.cells:
+        root = data_root(cell)
+        if root in seen:
+            continue
+        seen.add(root)
+        shapes = cell.data.generator()
+        if shapes is None:
+            config = place.experiment(cell).config
+            missing = [file for file in annotation_files(config).values() if not file.is_file()]
+            if missing:
+                about = ' '.join(cell.data.about.split())
+                raise MatrixError(f'{missing[0]}: not there. data {cell.data.name}: {about}')
+        elif cell.data.scenes:
+            write_scene_folders(shapes, root, cell.data.train, cell.data.val)
+        else:
+            shapes.write(root, cell.data.train, cell.data.val)
+
+
+def data_root(cell: Cell) -> Path:
+    """Folder of a cell's data, as its config says."""
+    loader = Config.fromfile(str(cell.config)).train_dataloader
+    return Path(loader.dataset.data_root)

@@ -1,0 +1,274 @@
+"""The file of a matrix: which configs, blocks, depths, data and seeds make its cells."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ge_det.datasets import ContextShapes
+from ge_det.user_config import ATTENTION
+
+from .result import CellKey
+from .yaml_file import MatrixError, check_keys, read_yaml, section
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set of a matrix; the configs say where it lies.
+
+    Args:
+        name (str): In the names of cells and configs.
+        draw (dict, optional): Arguments of ContextShapes, where the set is drawn; a set of photos
+            has none and must be there.
+        train (int): Pictures to draw for training.
+        val (int): Pictures to draw for validation.
+        scenes (bool): Drawn as folders of pictures for a classifier.
+        groups (dict): Names of classes that are also measured apart, by the name of the group.
+        about (str): For readers of the report, such as where to get it.
+    """
+
+    name: str
+    draw: Options | None = None
+    train: int = 0
+    val: int = 0
+    scenes: bool = False
+    groups: Mapping[str, list[str]] = field(default_factory=dict)
+    about: str = ''
+
+    def generator(self) -> ContextShapes | None:
+        """What draws the set, if anything does."""
+        if self.draw is None:
+            return None
+        try:
+            return ContextShapes(**self.draw)
+        except (TypeError, ValueError) as error:
+            raise MatrixError(f'data {self.name}: {error}') from error
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the weights of cells come from.
+
+    Args:
+        name (str): In the names of cells; empty for what the config says.
+        classifier (str): The classifier of the matrix whose backbone they import, if any.
+        attention (str): Block of that classifier. Defaults to '': that of the cell.
+        preserve_function (bool): Whether fresh gates keep what the import computes. Defaults to
+            True.
+    """
+
+    name: str = ''
+    classifier: str = ''
+    attention: str = ''
+    preserve_function: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment of a matrix.
+
+    Attributes:
+        key (CellKey): Which one.
+        config (Path): The config it derives from.
+        arguments (dict | None): Extra arguments of the block; None where the config has the block.
+        data (DataSet): What it learns.
+        options (dict): Further changes to the config, nested.
+        start (Start): Where its weights come from.
+        needs (CellKey | None): The classifier to train first.
+        is_classifier (bool): Whether mmpretrain trains it.
+    """
+
+    key: CellKey
+    config: Path
+    arguments: Options | None
+    data: DataSet
+    options: Options
+    start: Start = Start()
+    needs: CellKey | None = None
+    is_classifier: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the cell."""
+        return self.key.name
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a matrix file says; :meth:`read` checks it.
+
+    Attributes:
+        file (Path): The file.
+        title (str): Heading of the report.
+        about (str): What is asked, and how the data and the schedule were chosen.
+        detectors (dict): Config of each detector by its name, relative to the file. Places in
+            braces are filled in: ``{folder}`` (``baseline`` or the block), ``{block}`` (empty or
+            ``-se``), ``{depth}``, ``{data}``, ``{schedule}``. Where it has no ``{block}``, the
+            block is put into the config's backbone.
+        classifiers (dict): The same for classifiers that detectors start from; each is trained
+            once for a block, with the first seed.
+        data (dict): Data sets by name.
+        classifier_data (str): Name of the data set of the classifiers.
+        attention (dict): Extra arguments of each block by its name.
+        depths (list): Of the ResNets.
+        schedules (dict): Changes to the config by the name of a schedule.
+        starts (dict): Starts by name.
+        seeds (list): Of data order, augmentation and first weights.
+        resamples (int): Bootstrap resamples of the validation images that each cell measures.
+    """
+
+    file: Path
+    title: str
+    about: str
+    detectors: dict[str, str]
+    classifiers: dict[str, str]
+    data: dict[str, DataSet]
+    classifier_data: str
+    attention: dict[str, Options]
+    depths: list[int]
+    schedules: dict[str, Options]
+    starts: dict[str, Start]
+    seeds: list[int]
+    resamples: int
+
+    @property
+    def name(self) -> str:
+        """Name of the matrix: that of its file."""
+        return self.file.stem
+
+    @classmethod
+    def read(cls, file: str | Path) -> Matrix:
+        """Read and check a matrix file.
+
+        Raises:
+            MatrixError: If something in it cannot work; one line, with the entry's name.
+        """
+        file = Path(file)
+        content = read_yaml(file)
+        known = {entry.name for entry in dataclasses.fields(cls)} - {'file'}
+        check_keys(content, known, file.name)
+        for name in ('detectors', 'data', 'attention', 'seeds'):
+            if not content.get(name):
+                raise MatrixError(f'{file.name}: it needs {name}')
+        attention = section(content, 'attention', file)
+        unknown = [name for name in attention if name not in ATTENTION]
+        if unknown:
+            raise MatrixError(f'{file.name}: attention {unknown}: choose from {list(ATTENTION)}')
+        matrix = cls(
+            file=file,
+            title=str(content.get('title', file.stem)),
+            about=str(content.get('about', '')).strip(),
+            detectors=section(content, 'detectors', file),
+            classifiers=section(content, 'classifiers', file),
+            data={
+                name: _entry(DataSet, name, entry, f'{file.name}: data {name}')
+                for name, entry in section(content, 'data', file).items()
+            },
+            classifier_data=str(content.get('classifier_data', '')),
+            attention=attention,
+            depths=list(content.get('depths', [50])),
+            schedules=section(content, 'schedules', file) or {'': {}},
+            starts={
+                name: _entry(Start, name, entry, f'{file.name}: starts {name}')
+                for name, entry in section(content, 'starts', file).items()
+            }
+            or {'': Start()},
+            seeds=list(content['seeds']),
+            resamples=int(content.get('resamples', 200)),
+        )
+        matrix._check()
+        return matrix
+
+    def cells(self) -> list[Cell]:
+        """All cells, in the order to run them: seed by seed, a classifier before its first use."""
+        cells: dict[CellKey, Cell] = {}
+        for seed, data, detector, depth, schedule, start, attention in product(
+            self.seeds,
+            (d for d in self.data if d != self.classifier_data),
+            self.detectors,
+            self.depths,
+            self.schedules,
+            self.starts.values(),
+            self.attention,
+        ):
+            key = CellKey(data, detector, depth, schedule, start.name, attention, seed)
+            needs = self._classifier(start, depth, attention) if start.classifier else None
+            if needs:
+                cells.setdefault(needs.key, needs)
+            cells[key] = dataclasses.replace(
+                self._cell(key, self.detectors[detector]),
+                start=start,
+                needs=needs.key if needs else None,
+            )
+        return list(cells.values())
+
+    def _classifier(self, start: Start, depth: int, attention: str) -> Cell:
+        block = start.attention or attention
+        key = CellKey(
+            self.classifier_data, start.classifier, depth, '', '', block, self.seeds[0]
+        )
+        cell = self._cell(key, self.classifiers[start.classifier])
+        return dataclasses.replace(cell, is_classifier=True)
+
+    def _cell(self, key: CellKey, template: str) -> Cell:
+        block = '' if key.attention == 'none' else f'-{key.attention}'
+        places = dict(
+            folder=block[1:] or 'baseline',
+            block=block,
+            depth=key.depth,
+            data=key.data,
+            schedule=key.schedule,
+        )
+        try:
+            config = self.file.parent / template.format(**places)
+        except (KeyError, ValueError, IndexError) as error:
+            raise MatrixError(
+                f'{self.file.name}: {template!r} may hold {{{"}, {".join(places)}}} only ({error})'
+            ) from error
+        in_config = '{block}' in template or '{folder}' in template
+        return Cell(
+            key=key,
+            config=config,
+            arguments=None if in_config else self.attention.get(key.attention, {}),
+            data=self.data[key.data],
+            options=self.schedules.get(key.schedule, {}),
+        )
+
+    def _check(self) -> None:
+        for start in self.starts.values():
+            if start.classifier and start.classifier not in self.classifiers:
+                raise MatrixError(
+                    f'{self.file.name}: starts {start.name}: there is no classifier '
+                    f'{start.classifier!r} among {list(self.classifiers)}'
+                )
+        if self.classifiers and self.classifier_data not in self.data:
+            raise MatrixError(f'{self.file.name}: classifier_data must name one of {[*self.data]}')
+        for data in self.data.values():
+            data.generator()
+        for cell in self.cells():
+            if not cell.config.is_file():
+                raise MatrixError(f'{self.file.name}: {cell.config}: no such config file')
+
+
+def _entry(kind: Any, name: str, content: Any, where: str) -> Any:
+    content = content or {}
+    check_keys(content, {f.name for f in dataclasses.fields(kind)} - {'name'}, where)
+    return kind(name=name, **content)
+
+
+def find_cell(cells: Iterator[Cell] | list[Cell], name: str) -> Cell:
+    """The cell of a name.
+
+    Raises:
+        MatrixError: If there is none.
+    """
+    for cell in cells:
+        if cell.name == name:
+            return cell
+    raise MatrixError(f'{name}: no such cell; `tools/reproduce.py plan` lists them')

@@ -1,0 +1,165 @@
+"""What a finished run found: metrics by pycocotools, its curve, its cost and where it ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+
+import ge_det
+from ge_det.analysis.cost.config_network import count_config
+from ge_det.evidence.experiment import Experiment
+from ge_det.evidence.statistics.resampling import measure
+from ge_det.evidence.training_log import (
+    read_scalars,
+    training_records,
+    validation_records,
+)
+
+from .cell_config import annotation_files
+from .matrix import Cell
+from .result import CellResult
+from .workplace import Workplace
+
+_LIBRARIES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'pycocotools')
+#: Points that a curve keeps, at most.
+_POINTS = 40
+
+
+def measure_cell(
+    place: Workplace, cell: Cell, experiment: Experiment, test_seconds: float, threads: int
+) -> CellResult:
+    """Read, measure and collect all that reports need of a cell.
+
+    Args:
+        place (Workplace): Where it lies.
+        cell (Cell): Which one.
+        experiment (Experiment): Its run, trained and tested.
+        test_seconds (float): How long the test took; 0 if it was there already.
+        threads (int): Of each process.
+    """
+    records = read_scalars(experiment.work_dir)
+    training = training_records(records)
+    curve = {'loss': _thin([(r['step'], r['loss']) for r in training])}
+    if cell.is_classifier:
+        found = _accuracy(records)
+        curve['accuracy'] = [(r['step'], _share(r)) for r in records if 'accuracy/top1' in r]
+        images = dict(train=cell.data.train, val=cell.data.val)
+    else:
+        found = _detections(place, cell, experiment)
+        epochs = validation_records(records)
+        curve['bbox AP'] = [(r['step'], r['coco/bbox_mAP']) for r in epochs]
+        images = count_images(experiment.config)
+    iterations = max(record['step'] for record in training)
+    # Read from the log, which knows of all sessions of an interrupted training.
+    hours = mean(record['time'] for record in training) * iterations / 3600
+    MMLogger.get_instance('measure', log_level='ERROR')
+    cost = count_config(str(experiment.config)).cost
+    return CellResult(
+        key=cell.key,
+        fingerprint=place.fingerprint(cell),
+        config=os.path.relpath(cell.config),
+        commands=[_shown(c) for c in _commands(cell, experiment)],
+        **found,
+        curve=curve,
+        cost=dict(
+            parameters=cost.parameters[''].total / 1e6,
+            gflops=cost.flops() / 1e9,
+            gate_parameters=cost.gate_parameters().total / 1e6,
+            gate_gflops=cost.gate_flops() / 1e9,
+        ),
+        images=images,
+        iterations=iterations,
+        hours=dict(training=hours, test=test_seconds / 3600),
+        machine=_machine(threads),
+        versions=_versions(),
+    )
+
+
+def _detections(place: Workplace, cell: Cell, experiment: Experiment) -> dict[str, Any]:
+    truth = annotation_files(experiment.config)['val']
+    groups = {'all': None, **cell.data.groups}
+    kinds = [k for k in ('bbox', 'segm') if experiment.detections_of(k).is_file()]
+    measured = {
+        kind: measure(
+            truth, experiment.detections_of(kind), groups, kind, place.matrix.resamples
+        )
+        for kind in kinds
+    }
+    return dict(
+        metrics={kind: found.metrics for kind, found in measured.items()},
+        classes={kind: found.classes for kind, found in measured.items()},
+        resamples={kind: found.resamples for kind, found in measured.items()},
+    )
+
+
+def _share(record: dict[str, Any]) -> float:
+    return float(record['accuracy/top1']) / 100
+
+
+def _accuracy(records: list[dict[str, Any]]) -> dict[str, Any]:
+    last = [record for record in records if 'accuracy/top1' in record][-1]
+    return dict(metrics=dict(accuracy=dict(all=dict(top1=_share(last)))))
+
+
+def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Means over equal stretches of a long curve."""
+    width = -(-len(points) // _POINTS)
+    pieces = [points[i : i + width] for i in range(0, len(points), width)]
+    return [(piece[-1][0], mean(value for _, value in piece)) for piece in pieces]
+
+
+def count_images(config: Path) -> dict[str, int]:
+    """How many pictures a detector's config has: ``'train'`` and ``'val'``."""
+    files = annotation_files(config)
+    return {split: len(json.loads(f.read_text())['images']) for split, f in files.items()}
+
+
+def _commands(cell: Cell, experiment: Experiment) -> list[list[str]]:
+    commands = [experiment.training_command()]
+    return commands if cell.is_classifier else [*commands, experiment.test_command()]
+
+
+def _shown(command: list[str]) -> str:
+    """A command as one types it in the root of the project, wherever that is."""
+    words = ['python' if word == sys.executable else word for word in command]
+    tools = {'train.py': 'tools/train.py', 'test.py': 'tools/test.py'}
+    return ' '.join(tools.get(Path(word).name, word.replace(f'{Path.cwd()}/', '')) for word in words)
+
+
+def _machine(threads: int) -> dict[str, Any]:
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return dict(cpu=_processor(), cores=os.cpu_count(), threads=threads, gpu=gpu)
+
+
+def _processor() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+        return next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    versions = dict(python=platform.python_version(), ge_det=ge_det.__version__)
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    root = Path(ge_det.__file__).parents[1]
+    described = subprocess.run(
+        ['git', 'describe', '--always', '--dirty'], cwd=root, capture_output=True, text=True
+    )
+    if described.returncode == 0:
+        versions['commit'] = described.stdout.strip()
+    return versions

@@ -1,0 +1,153 @@
+"""The small JSON file that a finished cell leaves: all that reports are made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+#: Goes up when files written before can no longer be read.
+FORMAT = 1
+
+Metrics = dict[str, float]
+
+
+class CellKey(NamedTuple):
+    """Which cell of a matrix.
+
+    Attributes:
+        data (str): Name of the data set.
+        detector (str): Name of the detector, or of the classifier.
+        depth (int): Of the ResNet.
+        schedule (str): Name of the schedule.
+        start (str): Name of where the weights come from.
+        attention (str): Block, ``'none'`` for the baseline.
+        seed (int): Of data order, augmentation and initial weights.
+    """
+
+    data: str
+    detector: str
+    depth: int
+    schedule: str
+    start: str
+    attention: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the cell in files and tables, unique in its matrix."""
+        network = f'{self.detector}_r{self.depth}'
+        block = '' if self.attention == 'none' else f'-{self.attention}'
+        parts = [f'{network}{block}', self.data, self.schedule, self.start, f'seed{self.seed}']
+        return '_'.join(part for part in parts if part)
+
+    @property
+    def baseline(self) -> CellKey:
+        """The cell without attention that this one is paired with."""
+        return self._replace(attention='none')
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What one finished cell found.
+
+    All AP and accuracies are shares, 0 to 1; NaN where the data have no object of that kind.
+
+    Attributes:
+        key (CellKey): Which cell.
+        fingerprint (str): Hash of its resolved config and its data.
+        config (str): Its config, relative to the root of the project where it lies in there.
+        commands (list[str]): What was run.
+        metrics (dict): By kind of result (``'bbox'``, ``'segm'``), then group of classes (``'all'``
+            and those the matrix names), AP, AP50, AP75, APs, APm and APl. A classifier has
+            ``'accuracy'`` with the group ``'all'``, ``top1`` in it.
+        classes (dict): By kind of result, then class, AP and AP50.
+        resamples (dict): By kind of result, then group, then metric (AP, AP50): its values on
+            resamples of the validation images. The draws depend on the images and the number of
+            the resample alone, so those of two cells pair.
+        curve (dict): By name of a scalar (``'loss'``, ``'bbox AP'``), ``[step, value]`` pairs.
+        cost (dict): ``parameters`` in millions and ``gflops`` (multiply-adds) of the network.
+        images (dict): ``train`` and ``val``, how many.
+        iterations (int): Of the training.
+        hours (dict): ``training`` and ``test``, wall clock.
+        machine (dict): ``cpu``, ``cores``, ``threads`` used, ``gpu`` (None without).
+        versions (dict): Of Python, the libraries, and the commit of the project.
+    """
+
+    key: CellKey
+    fingerprint: str
+    config: str
+    commands: list[str]
+    metrics: dict[str, dict[str, Metrics]]
+    classes: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    resamples: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
+    curve: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+    iterations: int = 0
+    hours: dict[str, float] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the cell."""
+        return self.key.name
+
+    def write(self, file: Path) -> None:
+        """Write the JSON file, whole or not at all."""
+        content = dict(format=FORMAT, **dataclasses.asdict(self))
+        content['key'] = self.key._asdict()
+        text = json.dumps(_without_nan(content), separators=(',', ':'))
+        part = file.with_name(file.name + '.part')
+        part.write_text(text + '\n', encoding='utf-8')
+        part.replace(file)
+
+    @classmethod
+    def read(cls, file: Path) -> CellResult:
+        """Read the JSON file of a cell.
+
+        Raises:
+            ValueError: If it is no result of a cell, or of another format.
+        """
+        try:
+            content = json.loads(file.read_text(encoding='utf-8'))
+            version = content.pop('format')
+            if version == FORMAT:
+                return cls(**{**_with_nan(content), 'key': CellKey(**content['key'])})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f'{file}: not the result of a cell ({error}); remove it') from error
+        raise ValueError(f'{file}: format {version}, but this version reads {FORMAT}; run it again')
+
+
+def read_results(folder: Path) -> Iterator[CellResult]:
+    """Results of all cells in a folder, in the order of their names."""
+    for file in sorted(folder.glob('*.json')):
+        yield CellResult.read(file)
+
+
+def _without_nan(value: Any) -> Any:
+    """None for NaN, which JSON does not have; floats to five digits, finer than any noise."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f'{value:.5g}')
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+_MAY_BE_NAN = ('metrics', 'classes', 'resamples')
+
+
+def _with_nan(content: dict[str, Any]) -> dict[str, Any]:
+    def restore(value: Any) -> Any:
+        if value is None:
+            return math.nan
+        if isinstance(value, dict):
+            return {key: restore(item) for key, item in value.items()}
+        return [restore(item) for item in value] if isinstance(value, list) else value
+
+    return {key: restore(v) if key in _MAY_BE_NAN else v for key, v in content.items()}

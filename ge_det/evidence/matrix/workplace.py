@@ -1,0 +1,168 @@
+"""Where the cells of a matrix lie, what state each is in, and the lock of the one that runs it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ge_det.evidence.experiment import Experiment
+from ge_det.evidence.launch import Launch
+
+from .cell_config import annotation_files, cell_fingerprint, write_cell_config
+from .matrix import Cell, Matrix
+from .result import CellKey, CellResult
+
+#: State of a cell, in the order of its life.
+STATES = ('waiting', 'running', 'interrupted', 'failed', 'done')
+
+
+class BusyError(RuntimeError):
+    """The cell is run by another process at the moment."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A matrix, and the folders that its cells use.
+
+    Attributes:
+        matrix (Matrix): What is run.
+        work_dir (Path): Runs go to ``work_dir / NAME OF THE CELL``, relative to the project.
+        landed (Path | None): Folder of results that are kept with the project; a cell whose result
+            is there, with the same fingerprint, is done.
+        launch (Launch): How the trainings are started.
+    """
+
+    matrix: Matrix
+    work_dir: Path
+    landed: Path | None = None
+    launch: Launch = Launch()
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """All cells in the order to run them."""
+        return self.matrix.cells()
+
+    @cached_property
+    def _by_key(self) -> dict[CellKey, Cell]:
+        return {cell.key: cell for cell in self.cells}
+
+    def folder(self, cell: Cell) -> Path:
+        """Work dir of a cell."""
+        return self.work_dir / cell.name
+
+    def experiment(self, cell: Cell, with_inputs: bool = False) -> Experiment:
+        """The config and work dir of a cell, for the tools; writes the config.
+
+        Args:
+            cell (Cell): Which one.
+            with_inputs (bool): Name the annotations and weights that the run hangs on, which must
+                be there then. Defaults to False.
+        """
+        needed = self._by_key[cell.needs] if cell.needs else None
+        start = self.experiment(needed).final_checkpoint() if needed else None
+        config = write_cell_config(cell, self.folder(cell), start)
+        inputs = [start] if start else []
+        if not cell.is_classifier:
+            inputs += annotation_files(config).values()
+        return Experiment(
+            label=cell.name,
+            config=config,
+            work_dir=self.folder(cell),
+            inputs=tuple(inputs) if with_inputs else (),
+            launch=self.launch,
+            trainer=('-m', 'ge_det.classifier_training') if cell.is_classifier else (),
+        )
+
+    def fingerprint(self, cell: Cell) -> str:
+        """Hash of what decides a cell's result."""
+        upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
+        return cell_fingerprint(cell, self.experiment(cell).config, upstream)
+
+    def result_file(self, cell: Cell) -> Path:
+        """Where a finished run of a cell leaves its result."""
+        return self.folder(cell) / 'result.json'
+
+    def failure_file(self, cell: Cell) -> Path:
+        """Where a failed run leaves its last line."""
+        return self.folder(cell) / 'failure.txt'
+
+    def result(self, cell: Cell) -> CellResult | None:
+        """Result of a cell, from its run or landed; None while there is none that fits."""
+        files = [self.result_file(cell)]
+        if self.landed is not None:
+            files.append(self.landed / f'{cell.name}.json')
+        for file in files:
+            if file.is_file():
+                result = CellResult.read(file)
+                if result.fingerprint == self.fingerprint(cell):
+                    return result
+        return None
+
+    def results(self) -> list[CellResult]:
+        """Results of the cells that are done, in the order of cells."""
+        found = (self.result(cell) for cell in self.cells)
+        return [result for result in found if result is not None]
+
+    def state(self, cell: Cell) -> str:
+        """One of :data:`STATES`."""
+        if self.result(cell) is not None:
+            return 'done'
+        folder = self.folder(cell)
+        if is_locked(folder):
+            return 'running'
+        if self.failure_file(cell).is_file():
+            return 'failed'
+        return 'interrupted' if (folder / 'last_checkpoint').is_file() else 'waiting'
+
+    def is_ready(self, cell: Cell) -> bool:
+        """Whether the weights that a cell starts from are there."""
+        return cell.needs is None or self.experiment(self._by_key[cell.needs]).is_trained()
+
+    def unfinished(self) -> list[Cell]:
+        """Cells to run, and the classifiers whose weights they lack."""
+        cells = [cell for cell in self.cells if self.result(cell) is None]
+        wanted = {cell.key for cell in cells}
+        missing = {c.needs for c in cells if c.needs and not self.is_ready(c)}
+        return [cell for cell in self.cells if cell.key in wanted | missing]
+
+
+def last_lines(file: Path, count: int = 1) -> Sequence[str]:
+    """The last lines of a log that say something."""
+    if not file.is_file():
+        return []
+    return [line for line in file.read_text(errors='replace').splitlines() if line.strip()][-count:]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a work dir, in this process and in those it starts.
+
+    The lock is gone when the last of them is, however it ends.
+
+    Raises:
+        BusyError: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / 'lock').open('a') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(f'{folder}: another process runs this cell') from error
+        os.set_inheritable(file.fileno(), True)
+        yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the lock of a work dir."""
+    if not (folder / 'lock').is_file():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except BusyError:
+        return True

@@ -1,0 +1,1 @@
+"""What the results of cells say: gains over the paired baseline, their intervals, the noise."""

@@ -1,0 +1,165 @@
+"""COCO metrics of groups and classes, and the same on resamples of the validation images.
+
+Detections are matched to objects once; pycocotools then accumulates the matches of any choice of
+images, so a resample costs a small part of an evaluation.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools.cocoeval import COCOeval
+
+from ..detection_metrics import METRICS, category_ids, load_evaluation, silent
+
+RESAMPLED = ('AP', 'AP50')
+"""Metrics kept of classes and resamples."""
+
+# By metric, where it does not average over all: threshold of the IoU, range of areas.
+_THRESHOLDS = {'AP50': 0.5, 'AP75': 0.75}
+_AREAS = {'APs': 'small', 'APm': 'medium', 'APl': 'large'}
+
+
+@dataclass
+class Measured:
+    """Metrics of one file of detections, shares of 0 to 1; NaN without an object of that kind.
+
+    Attributes:
+        metrics (dict): By group, AP, AP50, AP75, APs, APm and APl.
+        classes (dict): By class, AP and AP50.
+        resamples (dict): By group, then AP and AP50: a value for each resample. They tend to
+            lie above the metric, in the demo by as much as they spread, while differences of two
+            cells hardly do: they are for differences only.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    classes: dict[str, dict[str, float]]
+    resamples: dict[str, dict[str, list[float]]]
+
+
+def measure(
+    annotations: str | Path,
+    detections: str | Path,
+    groups: Mapping[str, Sequence[str] | None],
+    iou_type: str = 'bbox',
+    resamples: int = 200,
+) -> Measured:
+    """Metrics of all groups, classes and resamples with one evaluation.
+
+    Args:
+        annotations (str | Path): COCO annotation file.
+        detections (str | Path): COCO result file.
+        groups (Mapping): Name of a group to the names of its classes; None are all.
+        iou_type (str): ``'bbox'`` or ``'segm'``. Defaults to ``'bbox'``.
+        resamples (int): How many times as many images as there are get drawn. Defaults to 200.
+
+    Returns:
+        Measured: What ``detection_metrics`` finds for each group, and more.
+
+    Raises:
+        ValueError: If there are no images, a group is empty, or a class or the image of a
+            detection is not in the annotations.
+    """
+    with silent():
+        evaluation = load_evaluation(annotations, detections, iou_type)
+        if not evaluation.cocoGt.imgs:
+            raise ValueError(f'{annotations} has no images: give those of a validation set')
+        places = {name: _places(evaluation, name, classes) for name, classes in groups.items()}
+        evaluation.evaluate()
+        evaluation.accumulate()
+        return Measured(
+            metrics={group: _averages(evaluation, at, METRICS) for group, at in places.items()},
+            classes={
+                evaluation.cocoGt.cats[key]['name']: _averages(evaluation, [place], RESAMPLED)
+                for place, key in enumerate(evaluation.params.catIds)
+            },
+            resamples=_resample(evaluation, places, resamples),
+        )
+
+
+def draw_images(resample: int, images: int) -> np.ndarray:
+    """Images of a resample, drawn with replacement.
+
+    They depend on the two numbers alone, so that the resamples of two cells pair. NumPy promises
+    the stream of ``RandomState`` for all its versions; it makes no such promise for ``Generator``.
+
+    Args:
+        resample (int): Number of the resample, from 0.
+        images (int): How many there are, and how many to draw.
+
+    Returns:
+        np.ndarray: Their places in the sorted list of ids, of shape ``(images,)``.
+    """
+    return np.random.RandomState([resample, images]).randint(images, size=images, dtype=np.int64)
+
+
+def _places(evaluation: COCOeval, group: str, classes: Sequence[str] | None) -> list[int]:
+    """Places of classes among all of an evaluation, in the order of ids that pycocotools uses."""
+    every = sorted(evaluation.params.catIds)
+    chosen = every if classes is None else category_ids(evaluation.cocoGt, classes)
+    if not chosen:
+        raise ValueError(f'group {group!r} has no classes: name some, or give None for all')
+    return [every.index(key) for key in sorted(set(chosen))]
+
+
+def _averages(
+    evaluation: COCOeval, places: Sequence[int], names: Mapping[str, int] | Sequence[str]
+) -> dict[str, float]:
+    return {name: _average(evaluation, places, name) for name in names}
+
+
+def _average(evaluation: COCOeval, places: Sequence[int], name: str) -> float:
+    """A metric over some classes, as ``COCOeval.summarize`` has it over all."""
+    params = evaluation.params
+    area = params.areaRngLbl.index(_AREAS.get(name, 'all'))
+    # [thresholds, recalls, classes], at the greatest number of detections.
+    precision = evaluation.eval['precision'][:, :, places, area, -1]
+    if name in _THRESHOLDS:
+        precision = precision[np.isclose(params.iouThrs, _THRESHOLDS[name])]
+    known = precision[precision > -1]  # -1: no object of the class.
+    return float(known.mean()) if known.size else float('nan')
+
+
+def _resample(
+    evaluation: COCOeval, places: Mapping[str, Sequence[int]], resamples: int
+) -> dict[str, dict[str, list[float]]]:
+    values: dict[str, dict[str, list[float]]] = {
+        group: {name: [] for name in RESAMPLED} for group in places
+    }
+    matches = _matches(evaluation)
+    images = matches.shape[1]
+    redone = _without_images(evaluation)
+    for resample in range(resamples):
+        # As after evaluate() on new images that are copies of those drawn.
+        redone.evalImgs = matches[:, draw_images(resample, images)].ravel().tolist()
+        redone.accumulate()
+        for group, at in places.items():
+            for name in RESAMPLED:
+                values[group][name].append(_average(redone, at, name))
+    return values
+
+
+def _matches(evaluation: COCOeval) -> np.ndarray:
+    """What pycocotools found by class and image, for objects of all sizes."""
+    params = evaluation.params
+    shape = (len(params.catIds), len(params.areaRng), len(params.imgIds))
+    found = np.empty(len(evaluation.evalImgs), dtype=object)
+    found[:] = evaluation.evalImgs
+    return found.reshape(shape)[:, params.areaRngLbl.index('all')]
+
+
+def _without_images(evaluation: COCOeval) -> Any:
+    """An evaluation to be given the matches of as many images, of all sizes only."""
+    params = copy.deepcopy(evaluation.params)
+    area = params.areaRngLbl.index('all')
+    params.areaRng, params.areaRngLbl = [params.areaRng[area]], ['all']
+    params.maxDets = params.maxDets[-1:]
+    params.imgIds = list(range(len(params.imgIds)))
+    copied = COCOeval(iouType=params.iouType)
+    copied.params = copied._paramsEval = params
+    return copied
