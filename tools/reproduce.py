@@ -19,4 +19,4 @@ if __name__ == '__main__':
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
     from ge_det.evidence.command import main
 
-    sys.exit(main())
+    sys.exit(main(__doc__))

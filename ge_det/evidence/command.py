@@ -4,26 +4,191 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
+import torch
 from mmengine.logging import MMLogger
 
-from .executors import LocalExecutor, run_cells
+from .executors import Executor, LocalExecutor, Outcome, run_cells, total_iterations
 from .launch import Launch
 from .matrix.data import draw_data
 from .matrix.matrix import Matrix
-from .matrix.workplace import STATES, Workplace
+from .matrix.price import format_prices, known_seconds, measure_steps, price
+from .matrix.workplace import STATES, Workplace, last_lines
+from .matrix.yaml_file import MatrixError
+from .report import write_report
+from .training_log import iterations_done
 
-def main() -> int:
-    p=argparse.ArgumentParser()
-    p.add_argument('verb'); p.add_argument('matrix',type=Path); p.add_argument('--jobs',type=int,default=os.cpu_count()); p.add_argument('--threads',type=int,default=1)
-    a=p.parse_args()
-    m=Matrix.read(a.matrix)
-    place=Workplace(m, Path('work_dirs/evidence')/m.name)
-    if a.verb=='run':
-        draw_data(place)
-        print(run_cells(place, LocalExecutor(a.jobs,a.threads)))
-    else:
-        for c in place.cells: print(place.state(c), c.name)
+EXECUTORS = ('local', 'ray', 'slurm')
+
+
+def main(description: str = '') -> int:
+    """Run a command of ``tools/reproduce.py``; returns the exit code."""
+    args = _parser(description).parse_args()
+    MMLogger.get_instance('reproduce', log_level='ERROR')
+    # Ended by a scheduler, it ends its cells as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code: int = args.command(_workplace(args), args)
+    except (ValueError, OSError) as error:
+        print(f'reproduce: {" ".join(str(error).split())}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nreproduce: interrupted; run it again and it goes on', file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar='plan|run|status|report')
+    for name, command, text in (
+        ('plan', _plan, 'list the cells, and what those that are left will take'),
+        ('run', _run, 'run what is left'),
+        ('status', _status, 'how far each cell is, and why failed ones failed'),
+        ('report', _report, 'collect the results and write tables, pictures and pages'),
+    ):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument('matrix', type=Path, help='YAML file, such as those in configs/evidence')
+        sub.add_argument('--cells', default='*', metavar='PATTERN', help="such as '*-sge_*seed0'")
+        sub.add_argument(
+            '--work-dir', type=Path, help='of all cells; default: work_dirs/evidence/MATRIX'
+        )
+        sub.add_argument(
+            '--out', type=Path, help='results and report; default: docs/evidence/MATRIX'
+        )
+        if name in ('plan', 'run'):
+            _add_executor(sub)
+        if name == 'plan':
+            sub.add_argument(
+                '--measure', type=int, metavar='STEPS', help='time so many training steps of each'
+            )
+        if name == 'run':
+            sub.add_argument('--dry-run', action='store_true', help='the same as plan')
+    return parser
+
+
+def _add_executor(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument('--executor', choices=EXECUTORS, default='local')
+    sub.add_argument(
+        '--jobs', type=int, help='cells at a time; default: one a GPU, without any one a core'
+    )
+    sub.add_argument('--threads', type=int, default=1, help='of each process on a CPU')
+    sub.add_argument('--gpus-per-cell', type=int, help='of one training; default: 1 where any is')
+    sub.add_argument('--partition', help='of Slurm')
+    sub.add_argument('--srun-args', default='', help="such as '--time=8:00:00 --qos=high'")
+    sub.add_argument('--address', help='of a Ray cluster; default: one on this machine')
+
+
+def _workplace(args: argparse.Namespace) -> Workplace:
+    matrix = Matrix.read(args.matrix)
+    work_dir = args.work_dir or Path('work_dirs/evidence') / matrix.name
+    out = args.out or Path('docs/evidence') / matrix.name
+    launch = Launch()
+    if getattr(args, 'executor', '') == 'slurm':
+        if not args.partition:
+            raise MatrixError('--executor slurm needs --partition')
+        extra = shlex.split(args.srun_args)
+        launch = Launch.slurm(args.partition, args.gpus_per_cell or 8, extra=extra)
+    elif (getattr(args, 'gpus_per_cell', None) or 1) > 1:
+        launch = Launch.gpus(args.gpus_per_cell)
+    place = Workplace(matrix, work_dir, landed=out / 'cells', launch=launch, only=args.cells)
+    if not place.cells:
+        names = ', '.join(cell.name for cell in matrix.cells()[:3])
+        raise MatrixError(f'--cells {args.cells!r} matches none of {names}, ...')
+    return place
+
+
+def _executor(args: argparse.Namespace) -> Executor:
+    gpus = 0 if args.executor == 'slurm' else torch.cuda.device_count()
+    per_cell = args.gpus_per_cell or min(gpus, 1)
+    slots = args.jobs or (gpus // per_cell if gpus else max(1, _cores() // args.threads))
+    if slots < 1 or args.threads < 1:
+        raise MatrixError('--jobs, --threads and --gpus-per-cell must leave room for a cell')
+    if args.executor == 'ray':
+        from .executors.ray_cluster import RayExecutor
+
+        return RayExecutor(slots, args.threads, per_cell, args.address)
+    return LocalExecutor(slots, args.threads, gpus, per_cell)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _plan(place: Workplace, args: argparse.Namespace) -> int:
+    if getattr(args, 'measure', None):
+        measure_steps(place, args.measure)
+    for cell in place.cells:
+        print(f'{place.state(cell):12}{cell.name}')
+    processes = args.gpus_per_cell or (8 if args.executor == 'slurm' else 1)
+    print(f'\n{format_prices(price(place, known_seconds(place), processes))}')
+    return 0
+
+
+def _run(place: Workplace, args: argparse.Namespace) -> int:
+    if args.dry_run:
+        return _plan(place, args)
+    draw_data(place)
+    executor = _executor(args)
+    try:
+        outcome = run_cells(place, executor)
+    finally:
+        executor.close()
+    _tell(outcome)
+    return 1 if outcome.failed or outcome.blocked else 0
+
+
+def _tell(outcome: Outcome) -> None:
+    print(f'{len(outcome.done)} cells run to their end')
+    for name, line in outcome.failed.items():
+        print(f'failed: {line if name in line else f"{name}: {line}"}')
+    for cell in outcome.blocked:
+        print(f'not run: {cell.name}, since the classifier it starts from failed')
+    for cell in outcome.busy:
+        print(f'not run: {cell.name}, since another process runs it')
+    if outcome.failed or outcome.blocked or outcome.busy:
+        print('run it again to try these again')
+
+
+def _status(place: Workplace, args: argparse.Namespace) -> int:
+    states = {cell.name: place.state(cell) for cell in place.cells}
+    for cell in place.cells:
+        state, more = states[cell.name], ''
+        if state in ('running', 'interrupted'):
+            share = iterations_done(place.folder(cell)) / max(1, total_iterations(place, cell))
+            more = f'{share:.0%}'
+        elif state == 'failed':
+            more = ' '.join(last_lines(place.failure_file(cell)))
+        print(f'{state:12}{cell.name}  {more}'.rstrip())
+    counts = Counter(states.values())
+    print(', '.join(f'{counts[state]} {state}' for state in STATES if counts[state]))
+    return 0
+
+
+def _report(place: Workplace, args: argparse.Namespace) -> int:
+    results = place.results()
+    if not results:
+        raise MatrixError('no cell is done yet; `tools/reproduce.py run` runs them')
+    assert place.landed is not None
+    place.landed.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        result.write(place.landed / f'{result.name}.json')
+    files = write_report(
+        results,
+        place.landed.parent,
+        title=place.matrix.title,
+        about=place.matrix.about,
+        planned=[cell.key for cell in place.cells],
+    )
+    print(f'{len(results)} of {len(place.cells)} cells')
+    for file in files:
+        print(file)
     return 0

@@ -34,7 +34,9 @@ class Launch:
         return cls((sys.executable, *torchrun), ('--launcher', 'pytorch'))
 
     @classmethod
-    def slurm(cls, partition: str, gpus: int, per_node: int = 8, extra: Sequence[str] = ()) -> Launch:
+    def slurm(
+        cls, partition: str, gpus: int, per_node: int = 8, extra: Sequence[str] = ()
+    ) -> Launch:
         """As a job step of Slurm, which this process waits for.
 
         Args:

@@ -20,19 +20,23 @@ class LocalExecutor:
         slots (int): How many at a time.
         threads (int): Of each process. On a CPU each slot is pinned to as many cores of its own
             while there are enough. Defaults to 1.
-        gpus (int): GPUs of this machine, one for each slot in turn. Defaults to 0.
+        gpus (int): GPUs of this machine. Defaults to 0.
+        gpus_per_cell (int): How many of them each slot has to itself. Defaults to 1.
     """
 
-    def __init__(self, slots: int, threads: int = 1, gpus: int = 0) -> None:
+    def __init__(self, slots: int, threads: int = 1, gpus: int = 0, gpus_per_cell: int = 1) -> None:
         self.slots = slots
         self.threads = threads
         self.gpus = gpus
+        self.gpus_per_cell = gpus_per_cell
 
     def start(self, place: Workplace, cell: Cell, slot: int) -> LocalJob:
         """Start a cell in a process of its own."""
         environment = dict(os.environ)
         if self.gpus:
-            environment['CUDA_VISIBLE_DEVICES'] = str(slot % self.gpus)
+            first = slot * self.gpus_per_cell
+            own = [str(i % self.gpus) for i in range(first, first + self.gpus_per_cell)]
+            environment['CUDA_VISIBLE_DEVICES'] = ','.join(own)
         folder = place.folder(cell)
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / 'cell.log').open('ab') as log:
@@ -46,9 +50,12 @@ class LocalExecutor:
             )
         cores = sorted(os.sched_getaffinity(0))
         if not self.gpus and self.slots * self.threads <= len(cores):
-            own = cores[slot * self.threads : (slot + 1) * self.threads]
-            os.sched_setaffinity(process.pid, own)
+            pinned = cores[slot * self.threads : (slot + 1) * self.threads]
+            os.sched_setaffinity(process.pid, pinned)
         return LocalJob(process)
+
+    def close(self) -> None:
+        """Nothing is held between cells."""
 
 
 class LocalJob:

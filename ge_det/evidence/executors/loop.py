@@ -34,6 +34,9 @@ class Executor(Protocol):
     def start(self, place: Workplace, cell: Cell, slot: int) -> Job:
         """Start a cell in one of its slots."""
 
+    def close(self) -> None:
+        """Give back what it holds."""
+
 
 @dataclass
 class Outcome:

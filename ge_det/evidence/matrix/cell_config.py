@@ -51,12 +51,12 @@ def read_base(file: Path) -> Config:
     """
     try:
         config = Config.fromfile(str(file))
-        kind = config.model.backbone.type
-        config.train_cfg.max_epochs
+        kind, _ = config.model.backbone.type, config.train_cfg.max_epochs
     except Exception as error:  # A config is code and may fail in any way.
         reason = ' '.join(str(error).split())
-        raise MatrixError(f'{file}: it must be a config with a model that trains by epochs '
-                          f'({reason})') from error
+        raise MatrixError(
+            f'{file}: it must be a config with a model that trains by epochs ({reason})'
+        ) from error
     if not str(kind).endswith('AttentionResNet'):
         raise MatrixError(f'{file}: its backbone is {kind}, but must be ge_det.AttentionResNet')
     return config

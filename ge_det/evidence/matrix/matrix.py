@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.datasets import ContextShapes
-from ge_det.user_config import ATTENTION
+from ge_det.user_config import ATTENTION, DEPTHS
 
 from .result import CellKey
 from .yaml_file import MatrixError, check_keys, read_yaml, section
@@ -172,15 +172,15 @@ class Matrix:
             },
             classifier_data=str(content.get('classifier_data', '')),
             attention=attention,
-            depths=list(content.get('depths', [50])),
+            depths=content.get('depths', [50]),
             schedules=section(content, 'schedules', file) or {'': {}},
             starts={
                 name: _entry(Start, name, entry, f'{file.name}: starts {name}')
                 for name, entry in section(content, 'starts', file).items()
             }
             or {'': Start()},
-            seeds=list(content['seeds']),
-            resamples=int(content.get('resamples', 200)),
+            seeds=content['seeds'],
+            resamples=content.get('resamples', 200),
         )
         matrix._check()
         return matrix
@@ -210,9 +210,7 @@ class Matrix:
 
     def _classifier(self, start: Start, depth: int, attention: str) -> Cell:
         block = start.attention or attention
-        key = CellKey(
-            self.classifier_data, start.classifier, depth, '', '', block, self.seeds[0]
-        )
+        key = CellKey(self.classifier_data, start.classifier, depth, '', '', block, self.seeds[0])
         cell = self._cell(key, self.classifiers[start.classifier])
         return dataclasses.replace(cell, is_classifier=True)
 
@@ -241,6 +239,14 @@ class Matrix:
         )
 
     def _check(self) -> None:
+        lists = dict(seeds=self.seeds, depths=self.depths, resamples=[self.resamples])
+        for name, numbers in lists.items():
+            is_list = isinstance(numbers, list)
+            if not is_list or not all(type(n) is int and n >= 0 for n in numbers):
+                raise MatrixError(f'{self.file.name}: {name}: {numbers} must be whole numbers')
+        unknown = [depth for depth in self.depths if depth not in DEPTHS]
+        if unknown:
+            raise MatrixError(f'{self.file.name}: depths {unknown}: choose from {DEPTHS}')
         for start in self.starts.values():
             if start.classifier and start.classifier not in self.classifiers:
                 raise MatrixError(

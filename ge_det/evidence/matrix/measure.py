@@ -90,9 +90,7 @@ def _detections(place: Workplace, cell: Cell, experiment: Experiment) -> dict[st
     groups = {'all': None, **cell.data.groups}
     kinds = [k for k in ('bbox', 'segm') if experiment.detections_of(k).is_file()]
     measured = {
-        kind: measure(
-            truth, experiment.detections_of(kind), groups, kind, place.matrix.resamples
-        )
+        kind: measure(truth, experiment.detections_of(kind), groups, kind, place.matrix.resamples)
         for kind in kinds
     }
     return dict(
@@ -133,7 +131,9 @@ def _shown(command: list[str]) -> str:
     """A command as one types it in the root of the project, wherever that is."""
     words = ['python' if word == sys.executable else word for word in command]
     tools = {'train.py': 'tools/train.py', 'test.py': 'tools/test.py'}
-    return ' '.join(tools.get(Path(word).name, word.replace(f'{Path.cwd()}/', '')) for word in words)
+    return ' '.join(
+        tools.get(Path(word).name, word.replace(f'{Path.cwd()}/', '')) for word in words
+    )
 
 
 def _machine(threads: int) -> dict[str, Any]:

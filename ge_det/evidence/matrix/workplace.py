@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
@@ -35,21 +36,31 @@ class Workplace:
         landed (Path | None): Folder of results that are kept with the project; a cell whose result
             is there, with the same fingerprint, is done.
         launch (Launch): How the trainings are started.
+        only (str): Pattern of the names of the cells that are looked at; the classifiers that they
+            start from always are.
     """
 
     matrix: Matrix
     work_dir: Path
     landed: Path | None = None
     launch: Launch = Launch()
+    only: str = '*'
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """All cells in the order to run them."""
-        return self.matrix.cells()
+        """Cells in the order to run them."""
+        every = self.matrix.cells()
+        chosen = [cell for cell in every if fnmatch(cell.name, self.only)]
+        keys = {key for cell in chosen for key in (cell.key, cell.needs)}
+        return [cell for cell in every if cell.key in keys]
 
     @cached_property
     def _by_key(self) -> dict[CellKey, Cell]:
         return {cell.key: cell for cell in self.cells}
+
+    @cached_property
+    def _fingerprints(self) -> dict[CellKey, str]:
+        return {}
 
     def folder(self, cell: Cell) -> Path:
         """Work dir of a cell."""
@@ -80,8 +91,11 @@ class Workplace:
 
     def fingerprint(self, cell: Cell) -> str:
         """Hash of what decides a cell's result."""
-        upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
-        return cell_fingerprint(cell, self.experiment(cell).config, upstream)
+        known = self._fingerprints
+        if cell.key not in known:  # Reading a config takes a while.
+            upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
+            known[cell.key] = cell_fingerprint(cell, self.experiment(cell).config, upstream)
+        return known[cell.key]
 
     def result_file(self, cell: Cell) -> Path:
         """Where a finished run of a cell leaves its result."""

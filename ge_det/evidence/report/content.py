@@ -1,0 +1,112 @@
+"""The report, piece by piece: what both its Markdown and its page say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..matrix.result import CellKey, CellResult
+from .cell_tables import cells_table, noise_table
+from .comparison import ComparedCells, compare, primary
+from .document import Bullets, Heading, Paragraph, Picture, Piece
+from .figures import width
+from .origin import commands, origin
+from .published import TOLERANCE
+from .published_tables import gains_of_others, sources
+from .tables import class_table, cost_table, gains_table, overview_table, parts_table
+
+_READING = (
+    'AP and accuracy are in percent, gains in percent points. A gain is the mean over seeds of a '
+    'block less the baseline of the same seed; a seed that one side lacks does not count.',
+    'Brackets hold 95 % intervals from a bootstrap over seeds and, where cells keep resamples, '
+    'over validation images. They are widened for few seeds, yet a spread guessed from two or '
+    'three seeds is a rough guess. With one seed they cover the images alone and are too narrow.',
+    'The noise of a mean gain is what seeds alone do to the mean of as many differences of two '
+    'baselines, at 95 %. Paired cells share the order of the data, so the noise of a gain is at '
+    'most that, roughly; it too is estimated from few seeds.',
+    'A gain is clear of the noise if its interval leaves out 0 and it is larger than that noise. '
+    'With many blocks some gain will be by chance: nothing is corrected for the number of blocks.',
+    'Every block that was run is shown, with a gain or without.',
+)
+
+
+def report_pieces(
+    results: Sequence[CellResult],
+    title: str,
+    about: str,
+    planned: Sequence[CellKey],
+    pictures: Sequence[Picture],
+    cells_folder: str,
+) -> list[Piece]:
+    """The whole report.
+
+    Args:
+        results (Sequence[CellResult]): Finished cells.
+        title (str): Of the report.
+        about (str): What the matrix is for, in paragraphs; may be empty.
+        planned (Sequence[CellKey]): All cells of the matrix; none if that is not known.
+        pictures (Sequence[Picture]): Those that were drawn.
+        cells_folder (str): Where the JSON files of cells are, relative to the report.
+    """
+    comparisons = compare(results)
+    pieces: list[Piece] = [Heading(title, 1)]
+    pieces += [Paragraph(' '.join(text.split())) for text in about.split('\n\n') if text.strip()]
+    pieces += origin(results, planned)
+    pieces += [Heading('How to read this'), Bullets(_READING)]
+    if not comparisons:
+        return [*pieces, Paragraph('No cell has finished yet.')]
+    pieces += [Heading('All comparisons'), overview_table(comparisons), *pictures]
+    for comparison in comparisons:
+        pieces += _section(comparison)
+    pieces += [Heading('Noise floor'), noise_table(comparisons)]
+    pieces += _published(comparisons)
+    pieces += [Heading('Cells'), cells_table(results, cells_folder), *commands(results)]
+    return pieces
+
+
+def _section(comparison: ComparedCells) -> list[Piece]:
+    pieces: list[Piece] = [Heading(comparison.setting.title)]
+    for kind in comparison.kinds:
+        pieces += [gains_table(comparison, kind), *_methods(comparison, kind)]
+        if kind != 'accuracy':
+            pieces.append(parts_table(comparison, kind))
+        if comparison.classes(kind):
+            pieces.append(class_table(comparison, kind))
+    if any(result.cost for result in comparison.results):
+        pieces.append(cost_table(comparison))
+    return pieces
+
+
+def _methods(comparison: ComparedCells, kind: str) -> list[Piece]:
+    """What the intervals of the table above are over."""
+    by_method: dict[str, list[str]] = {}
+    for block, gain in comparison.gains(primary(kind)).items():
+        by_method.setdefault(gain.method, []).append(block)
+    none = by_method.pop('none', [])
+    told = [f'over {method} for {", ".join(blocks)}' for method, blocks in by_method.items()]
+    told += [f'none for {", ".join(none)}, of one seed and without resamples'] if none else []
+    unpaired = [b for b in comparison.attentions if b not in comparison.gains(primary(kind))]
+    texts = [f'Intervals: {"; ".join(told)}.'] if told else []
+    if unpaired:
+        texts.append(f'No seed has both the baseline and {", ".join(unpaired)}: no gain.')
+    return [Paragraph(' '.join(texts))] if texts else []
+
+
+def _published(comparisons: Sequence[ComparedCells]) -> list[Piece]:
+    shown = any(
+        gains_of_others(comparison, block, primary(kind))
+        for comparison in comparisons
+        for kind in comparison.kinds
+        for block in comparison.attentions
+    )
+    if not shown:
+        return []
+    text = (
+        'Gains that others published are of COCO, full width and their own schedules, of one run '
+        'as a rule; beside other data they only say what was hoped for. On COCO ours is said to '
+        f'be within a published gain if they differ by {width(TOLERANCE)} AP at most: two '
+        'trainings of one COCO config are reported to end less than 0.3 AP apart (mmdetection '
+        'issues 3496 and 3624), and two gains differ by the square root of 2 times as much. Of '
+        'several sources the verdict takes the first. Their numbers are:'
+    )
+    numbered = [f'[{number}] {source}' for number, source in enumerate(sources(), start=1)]
+    return [Heading('Published figures'), Paragraph(text), Bullets(numbered)]

@@ -1,0 +1,64 @@
+"""Published figures beside ours: columns of a table, and the list of their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..statistics.comparison import Metric
+from .comparison import BASELINE, ComparedCells
+from .figures import NOTHING, percent, points
+from .published import Published, find_published, published_gains, read_published, verdict
+
+
+def sources() -> list[str]:
+    """Sources of all published figures; tables name them by their places here, from 1."""
+    return list(dict.fromkeys(published.source for published in read_published()))
+
+
+def gains_of_others(comparison: ComparedCells, block: str, metric: Metric) -> list[Published]:
+    """Published gains of a block in the detector of a comparison, the nearest setting first."""
+    return _look_up(published_gains, comparison, block, metric)
+
+
+def published_columns(comparison: ComparedCells, metric: Metric) -> dict[str, list[str]]:
+    """Columns to append to a table of the baseline and the blocks.
+
+    Args:
+        comparison (ComparedCells): Its blocks are the rows, after the baseline.
+        metric (Metric): Of the table.
+
+    Returns:
+        dict[str, list[str]]: Column by heading. None where nothing was published; no verdicts
+        where the data are not COCO.
+    """
+    plain = _look_up(find_published, comparison, BASELINE, metric)
+    others = [gains_of_others(comparison, block, metric) for block in comparison.attentions]
+    if not any(others):
+        return {}
+    told = [[_tell(p, percent(p.value)) for p in plain]]
+    told += [[_tell(p, points(p.gain)) for p in found] for found in others]
+    columns = {'published on COCO': ['; '.join(row) or NOTHING for row in told]}
+    if comparison.setting.is_coco:
+        gains = comparison.gains(metric)
+        verdicts = [
+            verdict(gains[block].gain, found[0]) if block in gains and found else ''
+            for block, found in zip(comparison.attentions, others, strict=True)
+        ]
+        columns['ours against the first'] = [NOTHING, *(text or NOTHING for text in verdicts)]
+    return columns
+
+
+def _look_up(
+    find: Callable[..., list[Published]], comparison: ComparedCells, block: str, metric: Metric
+) -> list[Published]:
+    if metric.group != 'all':
+        return []
+    setting = comparison.setting
+    wanted = (block, setting.depth, setting.detector, metric.name, metric.kind, setting.schedule)
+    return find(*wanted)
+
+
+def _tell(published: Published, figure: str) -> str:
+    doubt = ', uncertain' if published.confidence == 'uncertain' else ''
+    place = sources().index(published.source) + 1
+    return f'{figure} ({published.schedule}, {published.data}{doubt}) [{place}]'

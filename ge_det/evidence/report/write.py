@@ -1,0 +1,75 @@
+"""Write a report: Markdown, a page, pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..matrix.result import CellKey, CellResult
+from .comparison import compare
+from .content import report_pieces
+from .curve_plots import draw_curves
+from .document import Picture
+from .html import to_html
+from .markdown import to_markdown
+from .plots import draw_cost, draw_gains
+
+_PICTURES = {
+    'gains.png': (
+        draw_gains,
+        'Gain over the baseline: means with 95 % intervals, single seeds as small dots, the noise '
+        'of a mean gain in grey; a hollow mark is the gain that others published on COCO.',
+    ),
+    'cost.png': (draw_cost, 'Gain against the multiply-adds that a block adds to the network.'),
+    'curves.png': (
+        draw_curves,
+        'Training: thin lines are seeds, bold ones their mean; losses are averaged over stretches.',
+    ),
+}
+
+
+def write_report(
+    results: Iterable[CellResult],
+    out_dir: str | Path,
+    title: str,
+    about: str = '',
+    cells_dir: str | Path | None = None,
+    planned: Sequence[CellKey] = (),
+) -> list[Path]:
+    """Write ``report.md``, ``report.html`` and their pictures.
+
+    The same results give the same text, whatever was in the folder before.
+
+    Args:
+        results (Iterable[CellResult]): Finished cells; the report keeps their order.
+        out_dir (str | Path): Folder to write to, made if need be.
+        title (str): Of the report.
+        about (str): What the matrix is for; empty lines part paragraphs. Defaults to nothing.
+        cells_dir (str | Path, optional): Folder of the JSON files of the cells, which the table of
+            cells leads to. Defaults to None: ``out_dir / 'cells'``.
+        planned (Sequence[CellKey]): All cells of the matrix, to tell which are missing. Defaults
+            to none.
+
+    Returns:
+        list[Path]: The files written; a picture that would be empty is left out.
+
+    Raises:
+        ValueError: If a cell appears twice.
+    """
+    results = list(results)
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    folder = os.path.relpath(cells_dir, out) if cells_dir is not None else 'cells'
+    comparisons = compare(results)
+    pictures = []
+    for name, (draw, caption) in _PICTURES.items():
+        if draw(comparisons, out / name):
+            pictures.append(Picture(name, caption))
+        else:
+            (out / name).unlink(missing_ok=True)  # Of an earlier report, no longer of this one.
+    pieces = report_pieces(results, title, about, planned, pictures, Path(folder).as_posix())
+    page, text = out / 'report.html', out / 'report.md'
+    text.write_text(to_markdown(pieces), encoding='utf-8')
+    page.write_text(to_html(pieces, title, out), encoding='utf-8')
+    return [text, page, *(out / picture.file for picture in pictures)]

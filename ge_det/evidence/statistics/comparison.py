@@ -1,0 +1,66 @@
+"""What to compare: a number of a result, and cells whatever their seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..matrix.result import CellKey, CellResult, Metrics
+
+CLASS = 'class:'
+"""What begins the group of a metric of one class."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a result.
+
+    Attributes:
+        kind (str): ``'bbox'``, ``'segm'`` or ``'accuracy'``.
+        group (str): Group of classes; ``'class:buoy'`` is the class ``buoy``.
+        name (str): ``'AP'`` and so on; a class has AP and AP50.
+    """
+
+    kind: str
+    group: str
+    name: str
+
+    def is_in(self, result: CellResult) -> bool:
+        """Whether it was measured, be it NaN."""
+        return self.name in self._values(result)
+
+    def value(self, result: CellResult) -> float:
+        """The number in a result; NaN without objects, and where it was not measured."""
+        return self._values(result).get(self.name, math.nan)
+
+    def resamples(self, result: CellResult) -> Sequence[float]:
+        """The number on resamples of the images; empty where the result keeps none."""
+        return result.resamples.get(self.kind, {}).get(self.group, {}).get(self.name, [])
+
+    def _values(self, result: CellResult) -> Metrics:
+        if self.group.startswith(CLASS):
+            return result.classes.get(self.kind, {}).get(self.group.removeprefix(CLASS), {})
+        return result.metrics.get(self.kind, {}).get(self.group, {})
+
+
+class Comparison(NamedTuple):
+    """Which cells of a matrix, whatever their seed; the fields are those of ``CellKey``."""
+
+    data: str
+    detector: str
+    depth: int
+    schedule: str
+    start: str
+    attention: str
+
+    @classmethod
+    def of(cls, key: CellKey) -> Comparison:
+        """What a cell belongs to."""
+        return cls(*(getattr(key, field) for field in cls._fields))
+
+    @property
+    def baseline(self) -> Comparison:
+        """The same without attention."""
+        return self._replace(attention='none')

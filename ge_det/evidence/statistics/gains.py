@@ -1,0 +1,213 @@
+"""Gains of attention over the baseline with the same seed, and what seeds alone can do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ..matrix.result import CellKey, CellResult
+from .comparison import CLASS, Comparison, Metric
+from .interval import paired_interval
+
+__all__ = [
+    'CLASS',
+    'Comparison',
+    'Gain',
+    'Metric',
+    'Noise',
+    'is_beyond_noise',
+    'noise_floor',
+    'paired_gains',
+]
+
+# Half of a 95 % interval in standard deviations.
+_TWO_SIDED = 1.96
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How far baselines differ that only the seed tells apart.
+
+    Attributes:
+        seeds (tuple[int, ...]): Of the baselines, sorted.
+        differences (tuple[float, ...]): Of each two of them, the higher seed less the lower.
+        deviation (float): Standard deviation of one difference; NaN with one seed.
+    """
+
+    seeds: tuple[int, ...]
+    differences: tuple[float, ...]
+    deviation: float
+
+    def half_width(self, pairs: int) -> float:
+        """Half of the 95 % interval that the mean of so many differences has by chance."""
+        return _TWO_SIDED * self.deviation / math.sqrt(pairs)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What attention adds to the baseline with the same seed; NaN where there are no objects.
+
+    Attributes:
+        key (Comparison): Which cells.
+        metric (Metric): Which number of them.
+        baseline (float): Mean over the paired seeds without attention.
+        value (float): Mean over the paired seeds with attention.
+        gain (float): Mean of the differences.
+        low (float): Low end of the 95 % interval of the gain, see ``paired_interval``; NaN with
+            one seed without resamples.
+        high (float): High end.
+        seeds (tuple[int, ...]): Those of both sides, sorted.
+        wins (int): In how many of them attention is ahead.
+        differences (tuple[float, ...]): By seed, with attention less without.
+        noise (float): Half-width that a gain over as many pairs has by chance, see
+            ``noise_floor``; NaN with one baseline.
+        method (str): What the interval draws: ``'seeds and images'``, ``'seeds'``, ``'images'`` or
+            ``'none'``.
+    """
+
+    key: Comparison
+    metric: Metric
+    baseline: float
+    value: float
+    gain: float
+    low: float
+    high: float
+    seeds: tuple[int, ...]
+    wins: int
+    differences: tuple[float, ...]
+    noise: float
+    method: str
+
+
+def paired_gains(results: Iterable[CellResult], metric: Metric) -> list[Gain]:
+    """Gain of each attention over its baseline.
+
+    Args:
+        results (Iterable[CellResult]): Cells of any matrix.
+        metric (Metric): What to compare; cells without it are left out, and so are seeds of which
+            one side is missing.
+
+    Returns:
+        list[Gain]: In the order in which the comparisons first appear among the results.
+
+    Raises:
+        ValueError: If a cell appears twice.
+    """
+    cells = _by_key(results, metric)
+    floors = noise_floor(cells.values(), metric)
+    pairs: dict[Comparison, dict[int, tuple[CellResult, CellResult]]] = {}
+    for key, cell in cells.items():
+        baseline = cells.get(key.baseline)
+        if key.attention != 'none' and baseline is not None:
+            pairs.setdefault(Comparison.of(key), {})[key.seed] = (baseline, cell)
+    return [
+        _gain(key, metric, by_seed, floors[key.baseline].half_width(len(by_seed)))
+        for key, by_seed in pairs.items()
+    ]
+
+
+def noise_floor(results: Iterable[CellResult], metric: Metric) -> dict[Comparison, Noise]:
+    """How far two baselines differ by their seeds alone.
+
+    Baselines with two seeds share neither the order of the data nor the initial weights, while
+    paired cells share both as far as their networks agree. The noise of a paired gain is therefore
+    at most this, roughly.
+
+    Args:
+        results (Iterable[CellResult]): Cells of any matrix.
+        metric (Metric): What to compare.
+
+    Returns:
+        dict[Comparison, Noise]: By comparison without attention.
+
+    Raises:
+        ValueError: If a cell appears twice.
+    """
+    values: dict[Comparison, dict[int, float]] = {}
+    for key, cell in _by_key(results, metric).items():
+        if key.attention == 'none':
+            values.setdefault(Comparison.of(key), {})[key.seed] = metric.value(cell)
+    return {key: _noise(by_seed) for key, by_seed in values.items()}
+
+
+def is_beyond_noise(gain: Gain) -> bool:
+    """Whether the interval leaves out 0 and the gain is more than seeds alone do; not with NaN."""
+    return (gain.low > 0 or gain.high < 0) and abs(gain.gain) > gain.noise
+
+
+def _by_key(results: Iterable[CellResult], metric: Metric) -> dict[CellKey, CellResult]:
+    """Cells that have a metric, in their order."""
+    cells: dict[CellKey, CellResult] = {}
+    for cell in results:
+        if cell.key in cells:
+            raise ValueError(f'cell {cell.name} appears twice: give the result of each cell once')
+        if metric.is_in(cell):
+            cells[cell.key] = cell
+    return cells
+
+
+def _noise(by_seed: Mapping[int, float]) -> Noise:
+    seeds = tuple(sorted(by_seed))
+    values = [by_seed[seed] for seed in seeds]
+    deviation = math.sqrt(2) * float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    differences = tuple(second - first for first, second in combinations(values, 2))
+    return Noise(seeds, differences, deviation)
+
+
+def _gain(
+    key: Comparison,
+    metric: Metric,
+    by_seed: Mapping[int, tuple[CellResult, CellResult]],
+    noise: float,
+) -> Gain:
+    seeds = tuple(sorted(by_seed))
+    pairs = [by_seed[seed] for seed in seeds]
+    # [seeds, without and with attention]
+    values = np.array([[metric.value(cell) for cell in pair] for pair in pairs])
+    differences = values[:, 1] - values[:, 0]
+    resampled = _resampled(pairs, metric, differences)
+    low, high = paired_interval(differences, resampled)
+    drawn = [*(['seeds'] * (len(seeds) > 1)), *(['images'] * (resampled.shape[1] > 0))]
+    baseline, value = values.mean(axis=0)
+    return Gain(
+        key=key,
+        metric=metric,
+        baseline=float(baseline),
+        value=float(value),
+        gain=float(differences.mean()),
+        low=low,
+        high=high,
+        seeds=seeds,
+        wins=int((differences > 0).sum()),
+        differences=tuple(differences.tolist()),
+        noise=noise,
+        method='none' if math.isnan(low) else ' and '.join(drawn),
+    )
+
+
+def _resampled(
+    pairs: Sequence[tuple[CellResult, CellResult]], metric: Metric, differences: np.ndarray
+) -> np.ndarray:
+    """Differences by seed and resample; those of a seed are all the same if it keeps none."""
+    by_seed = list(_resampled_differences(pairs, metric))
+    count = min((len(values) for values in by_seed if len(values)), default=0)
+    rows = [
+        values[:count] if len(values) else np.full(count, difference)
+        for values, difference in zip(by_seed, differences, strict=True)
+    ]
+    resampled = np.array(rows)
+    # Resamples without any object of the classes.
+    return resampled[:, ~np.isnan(resampled).any(axis=0)]
+
+
+def _resampled_differences(
+    pairs: Sequence[tuple[CellResult, CellResult]], metric: Metric
+) -> Iterator[np.ndarray]:
+    for baseline, cell in pairs:
+        without, with_attention = metric.resamples(baseline), metric.resamples(cell)
+        count = min(len(without), len(with_attention))
+        yield np.array(with_attention[:count]) - np.array(without[:count])

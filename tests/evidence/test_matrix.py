@@ -1,0 +1,153 @@
+"""The file of a matrix: its cells, their order, and what is refused."""
+
+import pytest
+from matrix_case import CONFIGS, write_matrix
+from mmengine.config import Config
+
+from ge_det.evidence.matrix.cell_config import cell_fingerprint, read_base, write_cell_config
+from ge_det.evidence.matrix.matrix import Matrix, find_cell
+from ge_det.evidence.matrix.workplace import Workplace
+from ge_det.evidence.matrix.yaml_file import MatrixError
+
+SCENES = dict(scenes=True, draw=dict(objects=[1, 1], seed=1), train=20, val=20)
+CLASSIFIER = dict(narrow=str(CONFIGS / 'resnet50-narrow_context-scenes.py'))
+
+
+def names(file):
+    return [cell.name for cell in Matrix.read(file).cells()]
+
+
+def test_cells_come_seed_by_seed(tmp_path):
+    file = write_matrix(tmp_path, seeds=[3, 1], depths=[50, 18], schedules={})
+    assert names(file) == [
+        'faster-rcnn_r50_context-shapes_seed3',
+        'faster-rcnn_r50-se_context-shapes_seed3',
+        'faster-rcnn_r18_context-shapes_seed3',
+        'faster-rcnn_r18-se_context-shapes_seed3',
+        'faster-rcnn_r50_context-shapes_seed1',
+        'faster-rcnn_r50-se_context-shapes_seed1',
+        'faster-rcnn_r18_context-shapes_seed1',
+        'faster-rcnn_r18-se_context-shapes_seed1',
+    ]
+
+
+def test_a_cell_is_a_short_config_of_its_own(tmp_path):
+    file = write_matrix(tmp_path, attention=dict(none={}, sge=dict(groups=16)), depths=[18])
+    plain, sge = Matrix.read(file).cells()
+    config = Config.fromfile(str(write_cell_config(sge, tmp_path / 'a')))
+    base = Config.fromfile(str(sge.config))
+    assert config.model.backbone.attention == dict(type='ge_det.SpatialGroupEnhance', groups=16)
+    assert config.model.backbone.depth == 18
+    assert config.model.neck.in_channels == [16, 32, 64, 128]
+    assert config.train_cfg.max_epochs == 2
+    assert config.train_cfg.val_interval == base.train_cfg.val_interval
+    assert config.randomness.seed == 0
+    assert config.custom_hooks[-1].type == 'ge_det.PairedStart'
+    assert len((tmp_path / 'a' / f'{sge.name}.py').read_text().splitlines()) < 20
+    other = Config.fromfile(str(write_cell_config(plain, tmp_path / 'b')))
+    assert 'attention' not in other.model.backbone
+
+
+def test_a_block_may_stand_in_the_config_itself(tmp_path):
+    coco = CONFIGS.parent / 'coco'
+    template = f'{coco}/{{folder}}/faster-rcnn_r{{depth}}{{block}}_fpn_2x_coco.py'
+    file = write_matrix(tmp_path, detectors={'faster-rcnn': template}, schedules={})
+    plain, se = Matrix.read(file).cells()
+    assert plain.config == coco / 'baseline/faster-rcnn_r50_fpn_2x_coco.py'
+    assert se.config == coco / 'se/faster-rcnn_r50-se_fpn_2x_coco.py'
+    config = Config.fromfile(str(write_cell_config(se, tmp_path / 'se')))
+    assert 'se-resnet50' in config.model.backbone.pretrained.checkpoint
+
+
+def test_classifiers_come_before_what_starts_from_them(tmp_path):
+    starts = dict(
+        own=dict(classifier='narrow'),
+        plain=dict(classifier='narrow', attention='none', preserve_function=False),
+    )
+    data = {**Matrix.read(write_matrix(tmp_path)).data}
+    data = {name: dict(draw=entry.draw, train=8, val=4) for name, entry in data.items()}
+    file = write_matrix(
+        tmp_path,
+        data={**data, 'context-scenes': SCENES},
+        classifiers=CLASSIFIER,
+        classifier_data='context-scenes',
+        starts=starts,
+        seeds=[0, 1],
+        schedules={},
+    )
+    matrix = Matrix.read(file)
+    cells = matrix.cells()
+    assert [cell.name for cell in cells[:4]] == [
+        'narrow_r50_context-scenes_seed0',
+        'faster-rcnn_r50_context-shapes_own_seed0',
+        'narrow_r50-se_context-scenes_seed0',
+        'faster-rcnn_r50-se_context-shapes_own_seed0',
+    ]
+    assert len(cells) == 2 + 2 * 2 * 2
+    place = Workplace(matrix, tmp_path / 'runs')
+    cell = find_cell(cells, 'faster-rcnn_r50-se_context-shapes_plain_seed1')
+    assert cell.needs == cells[0].key
+    pretrained = Config.fromfile(str(place.experiment(cell).config)).model.backbone.pretrained
+    assert pretrained.preserve_function is False
+    assert 'narrow_r50_context-scenes_seed0/epoch_' in pretrained.checkpoint
+    assert [c.name for c in Workplace(matrix, tmp_path, only='*-se_*own_seed1').cells] == [
+        'narrow_r50-se_context-scenes_seed0',
+        'faster-rcnn_r50-se_context-shapes_own_seed1',
+    ]
+
+
+def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
+    (tmp_path / 'changed').mkdir()
+    first = Matrix.read(write_matrix(tmp_path)).cells()
+    second = Matrix.read(write_matrix(tmp_path / 'changed', seeds=[1])).cells()
+    found = [
+        cell_fingerprint(cell, write_cell_config(cell, tmp_path / place / cell.name))
+        for cell, place in [(first[0], 'a'), (first[0], 'b'), (first[1], 'a'), (second[0], 'a')]
+    ]
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (dict(attention=['none', 'cbam']), r"attention \['cbam'\]: choose from \['none', 'se'"),
+        (dict(attention=[]), 'it needs attention'),
+        (dict(seed=[0]), r"unknown \['seed'\]"),
+        (dict(detectors={'a': 'no_{data}.py'}), 'no_context-shapes.py: no such config file'),
+        (dict(detectors={'a': '{where}.py'}), 'may hold'),
+        (dict(starts={'own': dict(classifier='wide')}), "no classifier 'wide'"),
+        (dict(data={'a': dict(draw=dict(cue_mark=1))}), 'data a: .*cue_mark'),
+        (dict(data={'a': dict(drawn={})}), r"data a: unknown \['drawn'\]"),
+        (dict(seeds='0'), 'seeds'),
+        (dict(seeds=[0.5]), 'seeds'),
+        (dict(depths=[49]), 'depths'),
+        (dict(resamples=-1), 'resamples'),
+    ],
+)
+def test_a_file_that_cannot_work_is_refused(tmp_path, changes, said):
+    file = write_matrix(tmp_path, **changes)
+    with pytest.raises(MatrixError, match=said):
+        Matrix.read(file)
+
+
+def test_no_file_and_no_yaml(tmp_path):
+    with pytest.raises(MatrixError, match='check the path'):
+        Matrix.read(tmp_path / 'none.yaml')
+    (tmp_path / 'a.yaml').write_text('a: [')
+    with pytest.raises(MatrixError, match='not YAML'):
+        Matrix.read(tmp_path / 'a.yaml')
+    (tmp_path / 'a.yaml').write_text('- a')
+    with pytest.raises(MatrixError, match='a matrix is a mapping'):
+        Matrix.read(tmp_path / 'a.yaml')
+
+
+def test_a_config_of_another_backbone_is_refused(tmp_path):
+    (tmp_path / 'a.py').write_text(
+        "model = dict(backbone=dict(type='ResNet', depth=50))\ntrain_cfg = dict(max_epochs=1)\n"
+    )
+    with pytest.raises(MatrixError, match='its backbone is ResNet'):
+        read_base(tmp_path / 'a.py')
+    (tmp_path / 'a.py').write_text('model = dict(\n')
+    with pytest.raises(MatrixError, match='must be a config with a model'):
+        read_base(tmp_path / 'a.py')

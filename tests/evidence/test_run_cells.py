@@ -1,0 +1,179 @@
+"""`tools/reproduce.py run`: a kill loses nothing, a failed cell does not stop the others."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from matrix_case import write_matrix
+
+from ge_det.evidence.executors import LocalExecutor, run_cells
+from ge_det.evidence.matrix.matrix import Matrix
+from ge_det.evidence.matrix.result import CellResult
+from ge_det.evidence.matrix.workplace import Workplace, is_locked, locked
+
+TOOL = Path(__file__).parents[2] / 'tools/reproduce.py'
+PLAIN, SE = 'faster-rcnn_r50_context-shapes_short_seed0', 'faster-rcnn_r50-se_context-shapes_short_seed0'
+
+
+def reproduce(folder, *arguments):
+    command = [sys.executable, str(TOOL), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+
+
+def processes_in(folder):
+    """Ids of all processes that work in a folder, whoever started them."""
+    found = []
+    for entry in Path('/proc').iterdir():
+        try:
+            if entry.name.isdigit() and (entry / 'cwd').resolve() == folder.resolve():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def weights(folder):
+    return torch.load(folder / 'epoch_2.pth', weights_only=False)['state_dict']
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A matrix that was killed with all its processes, and run again to the end."""
+    folder = tmp_path_factory.mktemp('killed')
+    write_matrix(folder)
+    run = [sys.executable, str(TOOL), 'run', 'small.yaml', '--jobs', '1']
+    with (folder / 'first.log').open('w') as log:
+        first = subprocess.Popen(run, cwd=folder, stdout=log, stderr=log)
+        cell = folder / 'work_dirs/evidence/small' / PLAIN
+        deadline = time.monotonic() + 300
+        while not (cell / 'last_checkpoint').is_file():
+            assert first.poll() is None, (folder / 'first.log').read_text()[-3000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        status = reproduce(folder, 'status', 'small.yaml').stdout
+        for process in processes_in(folder):
+            os.kill(process, signal.SIGKILL)
+        first.wait()
+    killed_at = (cell / 'last_checkpoint').read_text()
+    interrupted = reproduce(folder, 'status', 'small.yaml').stdout
+    second = reproduce(folder, 'run', 'small.yaml')
+    assert second.returncode == 0, second.stdout + second.stderr
+    return dict(
+        folder=folder,
+        cells=folder / 'work_dirs/evidence/small',
+        killed_at=killed_at,
+        while_running=status,
+        interrupted=interrupted,
+        second=second.stdout,
+    )
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished, tmp_path):
+    assert f'running     {PLAIN}' in finished['while_running']
+    assert f'interrupted {PLAIN}' in finished['interrupted']
+    assert 'epoch_1' in finished['killed_at']
+    assert '2 cells run to their end' in finished['second']
+    assert (finished['cells'] / PLAIN / 'result.json').is_file()
+    log = (finished['cells'] / PLAIN / 'console.log').read_text()
+    assert 'resumed epoch: 1' in log
+
+    write_matrix(tmp_path, attention=['none'])
+    assert reproduce(tmp_path, 'run', 'small.yaml').returncode == 0
+    whole = weights(tmp_path / 'work_dirs/evidence/small' / PLAIN)
+    resumed = weights(finished['cells'] / PLAIN)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_what_is_done_is_not_run_again(finished):
+    before = {file: file.stat().st_mtime_ns for file in finished['cells'].glob('*/*.pth')}
+    assert len(before) == 2
+    again = reproduce(finished['folder'], 'run', 'small.yaml')
+    assert again.returncode == 0 and '0 cells run' in again.stdout
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert '2 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
+
+
+def test_a_report_needs_the_landed_results_only(finished, tmp_path):
+    report = reproduce(finished['folder'], 'report', 'small.yaml')
+    assert report.returncode == 0, report.stderr
+    out = finished['folder'] / 'docs/evidence/small'
+    assert {'report.md', 'report.html', 'gains.png', 'cells'} <= {f.name for f in out.iterdir()}
+    results = {f.stem: CellResult.read(f) for f in (out / 'cells').glob('*.json')}
+    assert set(results) == {PLAIN, SE}
+    assert results[SE].cost['gate_parameters'] > 0 == results[PLAIN].cost['gate_parameters']
+    assert results[SE].iterations == 4 and len(results[SE].resamples['bbox']['all']['AP']) == 5
+    assert results[SE].commands[0].startswith('python tools/train.py work_dirs/evidence/small')
+    # On a fresh machine, the results that lie with the project stand for their runs.
+    (tmp_path / 'docs').symlink_to(finished['folder'] / 'docs')
+    write_matrix(tmp_path)
+    assert '2 done' in reproduce(tmp_path, 'status', 'small.yaml').stdout
+    assert '0 cells run' in reproduce(tmp_path, 'run', 'small.yaml').stdout
+    # Another schedule has results of its own.
+    changed = {'train_cfg.max_epochs': 3}
+    write_matrix(tmp_path, schedules={'short': changed})
+    assert '2 waiting' in reproduce(tmp_path, 'status', 'small.yaml').stdout
+
+
+def test_a_failed_cell_is_named_and_the_rest_runs(tmp_path):
+    bad = {'model.backbone.attention': dict(type='ge_det.SqueezeExcite', ratio=0)}
+    good = {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 9}
+    write_matrix(tmp_path, attention=['none'], schedules=dict(bad=bad, good=good))
+    done = reproduce(tmp_path, 'run', 'small.yaml', '--jobs', '2')
+    assert done.returncode == 1
+    assert '1 cells run to their end' in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith('failed: ')]
+    assert 'context-shapes_bad_seed0' in line and 'ratio' in line
+    status = reproduce(tmp_path, 'status', 'small.yaml').stdout
+    assert 'failed' in status and 'ratio' in status and '1 done' in status
+
+
+def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = Workplace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
+    folder = place.folder(place.cells[0])
+    with locked(folder):
+        assert is_locked(folder)
+        assert place.state(place.cells[0]) == 'running'
+        outcome = run_cells(place, LocalExecutor(1))
+    assert [cell.name for cell in outcome.busy] == [PLAIN] and not outcome.failed
+    assert not is_locked(folder)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['run', 'none.yaml'], 'none.yaml: no matrix file that can be read; check the path'),
+        (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches none of"),
+        (['run', 'small.yaml', '--executor', 'slurm'], '--executor slurm needs --partition'),
+        (['run', 'small.yaml', '--jobs', '-1'], '--jobs, --threads and --gpus-per-cell must'),
+        (['report', 'small.yaml'], 'no cell is done yet'),
+    ],
+)
+def test_errors_are_one_line(tmp_path, arguments, said):
+    write_matrix(tmp_path)
+    done = reproduce(tmp_path, *arguments)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.startswith('reproduce: ')]
+    assert len(lines) == 1 and said in lines[0]
+
+
+def test_photos_that_are_not_there_are_asked_for(tmp_path):
+    write_matrix(tmp_path, data={'context-shapes': dict(about='draw them first')})
+    done = reproduce(tmp_path, 'run', 'small.yaml')
+    assert done.returncode == 2
+    assert 'not there. data context-shapes: draw them first' in done.stderr
+
+
+def test_results_survive_writing_and_reading(tmp_path):
+    (tmp_path / 'a.json').write_text('{"format": 0, "key": {}}')
+    with pytest.raises(ValueError, match='format 0'):
+        CellResult.read(tmp_path / 'a.json')
+    (tmp_path / 'a.json').write_text(json.dumps(dict(a=1)))
+    with pytest.raises(ValueError, match='not the result of a cell'):
+        CellResult.read(tmp_path / 'a.json')
