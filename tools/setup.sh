@@ -164,7 +164,7 @@ drop_half_installed() {
 
 install_all() {
   step 'packages: ge_det and all it needs (mmdet, mmengine, ...)' \
-    "$py" -m pip install --no-build-isolation -e '.[openmmlab,dev]'
+    "$py" -m pip install --no-build-isolation -e '.[openmmlab,cluster,dev]'
   "$py" -c 'import cv2' 2>>"$log" ||
     step 'opencv: the headless build, as the other wants libraries of a desktop' swap_opencv
 }

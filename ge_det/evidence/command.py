@@ -17,7 +17,8 @@ from .executors import Executor, LocalExecutor, Outcome, run_cells, total_iterat
 from .launch import Launch
 from .matrix.data import draw_data
 from .matrix.matrix import Matrix
-from .matrix.price import format_prices, known_seconds, measure_steps, price
+from .matrix.price_table import price_report
+from .matrix.step_times import measure_steps
 from .matrix.workplace import STATES, Workplace, last_lines
 from .matrix.yaml_file import MatrixError
 from .report import write_report
@@ -125,11 +126,10 @@ def _cores() -> int:
 
 def _plan(place: Workplace, args: argparse.Namespace) -> int:
     if getattr(args, 'measure', None):
-        measure_steps(place, args.measure)
+        measure_steps(place, args.measure, args.threads)
     for cell in place.cells:
         print(f'{place.state(cell):12}{cell.name}')
-    processes = args.gpus_per_cell or (8 if args.executor == 'slurm' else 1)
-    print(f'\n{format_prices(price(place, known_seconds(place), processes))}')
+    print(f'\n{price_report(place, place.launch.processes)}')
     return 0
 
 
@@ -173,6 +173,14 @@ def _status(place: Workplace, args: argparse.Namespace) -> int:
     return 0
 
 
+def _how(matrix: Matrix) -> str:
+    file = os.path.relpath(matrix.file)
+    return (
+        f'Run by `python tools/reproduce.py run {file}`, which also carries it on; this report is '
+        f'by `python tools/reproduce.py report {file}`.'
+    )
+
+
 def _report(place: Workplace, args: argparse.Namespace) -> int:
     results = place.results()
     if not results:
@@ -181,11 +189,15 @@ def _report(place: Workplace, args: argparse.Namespace) -> int:
     place.landed.mkdir(parents=True, exist_ok=True)
     for result in results:
         result.write(place.landed / f'{result.name}.json')
+    names = {result.name for result in results}
+    for file in sorted(place.landed.glob('*.json')):
+        if file.stem not in names and args.cells == '*':
+            print(f'{file}: of another config or matrix, left out; remove it', file=sys.stderr)
     files = write_report(
         results,
         place.landed.parent,
         title=place.matrix.title,
-        about=place.matrix.about,
+        about=f'{place.matrix.about}\n\n{_how(place.matrix)}',
         planned=[cell.key for cell in place.cells],
     )
     print(f'{len(results)} of {len(place.cells)} cells')

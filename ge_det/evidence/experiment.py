@@ -129,6 +129,8 @@ class Experiment:
     def training_command(self, *flags: str) -> list[str]:
         """The command line of the training."""
         trainer = self.trainer or (str(find_script('train')),)
+        if self.launch.after:  # More processes see more pictures an iteration.
+            flags = (*flags, '--auto-scale-lr')
         return self.launch.command(
             *trainer, str(self.config), '--work-dir', str(self.work_dir), *flags
         )

@@ -63,6 +63,7 @@ def test_classifiers_come_before_what_starts_from_them(tmp_path):
     starts = dict(
         own=dict(classifier='narrow'),
         plain=dict(classifier='narrow', attention='none', preserve_function=False),
+        own_se=dict(classifier='narrow', blocks=['se']),
     )
     data = {**Matrix.read(write_matrix(tmp_path)).data}
     data = {name: dict(draw=entry.draw, train=8, val=4) for name, entry in data.items()}
@@ -83,7 +84,7 @@ def test_classifiers_come_before_what_starts_from_them(tmp_path):
         'narrow_r50-se_context-scenes_seed0',
         'faster-rcnn_r50-se_context-shapes_own_seed0',
     ]
-    assert len(cells) == 2 + 2 * 2 * 2
+    assert len(cells) == 2 + 2 * 2 * 2 + 2
     place = Workplace(matrix, tmp_path / 'runs')
     cell = find_cell(cells, 'faster-rcnn_r50-se_context-shapes_plain_seed1')
     assert cell.needs == cells[0].key
@@ -117,6 +118,7 @@ def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
         (dict(detectors={'a': 'no_{data}.py'}), 'no_context-shapes.py: no such config file'),
         (dict(detectors={'a': '{where}.py'}), 'may hold'),
         (dict(starts={'own': dict(classifier='wide')}), "no classifier 'wide'"),
+        (dict(starts={'own': dict(blocks=['sge'])}), r"blocks \['sge'\] are not among"),
         (dict(data={'a': dict(draw=dict(cue_mark=1))}), 'data a: .*cue_mark'),
         (dict(data={'a': dict(drawn={})}), r"data a: unknown \['drawn'\]"),
         (dict(seeds='0'), 'seeds'),
@@ -134,12 +136,23 @@ def test_a_file_that_cannot_work_is_refused(tmp_path, changes, said):
 def test_no_file_and_no_yaml(tmp_path):
     with pytest.raises(MatrixError, match='check the path'):
         Matrix.read(tmp_path / 'none.yaml')
-    (tmp_path / 'a.yaml').write_text('a: [')
-    with pytest.raises(MatrixError, match='not YAML'):
-        Matrix.read(tmp_path / 'a.yaml')
-    (tmp_path / 'a.yaml').write_text('- a')
-    with pytest.raises(MatrixError, match='a matrix is a mapping'):
-        Matrix.read(tmp_path / 'a.yaml')
+    for text in ('a: [', '- a', '5'):
+        (tmp_path / 'a.yaml').write_text(text)
+        with pytest.raises(MatrixError, match='a.yaml: it cannot be read as a mapping in YAML'):
+            Matrix.read(tmp_path / 'a.yaml')
+    (tmp_path / 'a.py').write_text('')
+    with pytest.raises(MatrixError, match='a matrix is a YAML file'):
+        Matrix.read(tmp_path / 'a.py')
+
+
+def test_a_matrix_builds_on_another(tmp_path):
+    write_matrix(tmp_path)
+    (tmp_path / 'more.yaml').write_text(
+        '_base_: ./small.yaml\nattention: {_delete_: true, none: , sge: {groups: 16}}\nseeds: [4]\n'
+    )
+    plain, sge = Matrix.read(tmp_path / 'more.yaml').cells()
+    assert sge.arguments == dict(groups=16)
+    assert plain.name == 'faster-rcnn_r50_context-shapes_short_seed4'
 
 
 def test_a_config_of_another_backbone_is_refused(tmp_path):

@@ -18,7 +18,10 @@ from ge_det.evidence.matrix.result import CellResult
 from ge_det.evidence.matrix.workplace import Workplace, is_locked, locked
 
 TOOL = Path(__file__).parents[2] / 'tools/reproduce.py'
-PLAIN, SE = 'faster-rcnn_r50_context-shapes_short_seed0', 'faster-rcnn_r50-se_context-shapes_short_seed0'
+PLAIN, SE = (
+    'faster-rcnn_r50_context-shapes_short_seed0',
+    'faster-rcnn_r50-se_context-shapes_short_seed0',
+)
 
 
 def reproduce(folder, *arguments):
@@ -148,7 +151,7 @@ def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (['run', 'none.yaml'], 'none.yaml: no matrix file that can be read; check the path'),
+        (['run', 'none.yaml'], 'none.yaml: no such matrix file; check the path'),
         (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches none of"),
         (['run', 'small.yaml', '--executor', 'slurm'], '--executor slurm needs --partition'),
         (['run', 'small.yaml', '--jobs', '-1'], '--jobs, --threads and --gpus-per-cell must'),

@@ -73,10 +73,7 @@ def detector_contenders(settings: SpeedSettings, block: str, only_ours: bool) ->
     """
     model = _read_model(settings)
     plain = _build(model, dict(type='ResNet'))
-    for name, child in plain.named_children():
-        if name != 'backbone' and hasattr(child, 'init_weights'):
-            child.init_weights()
-    randomise(plain.backbone)
+    give_weights(plain)
     ours = _build(model, _ours(settings, block, fused=True))
     randomise(ours.backbone, seed=1)
     load_shared(ours, plain.state_dict())
@@ -88,12 +85,20 @@ def detector_contenders(settings: SpeedSettings, block: str, only_ours: bool) ->
     for network in networks.values():
         place(network, settings)
     return [
-        Contender(name, network, _Pass(network, settings.train), settings)
+        Contender(name, network, DetectorPass(network, settings.train), settings)
         for name, network in networks.items()
     ]
 
 
-class _Pass:
+def give_weights(network: Any) -> None:
+    """First weights of mmdet in neck and heads, random ones in the backbone; nothing is loaded."""
+    for name, child in network.named_children():
+        if name != 'backbone' and hasattr(child, 'init_weights'):
+            child.init_weights()
+    randomise(network.backbone)
+
+
+class DetectorPass:
     """One call of a detector: the sum of its losses, or nothing after its predictions."""
 
     def __init__(self, model: Any, train: bool) -> None:
@@ -101,6 +106,7 @@ class _Pass:
         self.train = train
 
     def __call__(self, data: dict[str, Any]) -> list[Tensor]:
+        """Run it on what :func:`detector_inputs` returned."""
         if not self.train:
             self.model(**data, mode='predict')
             return []

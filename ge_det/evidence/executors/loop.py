@@ -87,11 +87,11 @@ def run_cells(
                     _note(place, cell, code, outcome)
             free = [slot for slot in range(executor.slots) if slot not in running]
             for slot in free:
-                cell = next((c for c in waiting if place.is_ready(c)), None)
-                if cell is None:
+                ready = [cell for cell in waiting if place.is_ready(cell)]
+                if not ready:
                     break
-                waiting.remove(cell)
-                running[slot] = cell, executor.start(place, cell, slot)
+                waiting.remove(ready[0])
+                running[slot] = ready[0], executor.start(place, ready[0], slot)
             if not running:
                 outcome.blocked += waiting
                 break

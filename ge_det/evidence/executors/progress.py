@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def total_iterations(place: Workplace, cell: Cell) -> int:
     """Iterations of the whole training of a cell; 0 while its pictures are not there to count."""
     experiment = place.experiment(cell)
     images = cell.data.train or _train_images(experiment)
-    return experiment.total_iterations(images)
+    return experiment.total_iterations(math.ceil(images / place.launch.processes))
 
 
 @lru_cache

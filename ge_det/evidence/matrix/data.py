@@ -9,7 +9,6 @@ from mmengine.config import Config
 from ge_det.datasets import write_scene_folders
 
 from .cell_config import annotation_files
-from .matrix import Cell
 from .workplace import Workplace
 from .yaml_file import MatrixError
 
@@ -22,13 +21,13 @@ def draw_data(place: Workplace) -> None:
     """
     seen = set()
     for cell in place.cells:
-        root = data_root(cell)
+        config = place.experiment(cell).config
+        root = Path(Config.fromfile(str(config)).train_dataloader.dataset.data_root)
         if root in seen:
             continue
         seen.add(root)
         shapes = cell.data.generator()
         if shapes is None:
-            config = place.experiment(cell).config
             missing = [file for file in annotation_files(config).values() if not file.is_file()]
             if missing:
                 about = ' '.join(cell.data.about.split())
@@ -37,9 +36,3 @@ def draw_data(place: Workplace) -> None:
             write_scene_folders(shapes, root, cell.data.train, cell.data.val)
         else:
             shapes.write(root, cell.data.train, cell.data.val)
-
-
-def data_root(cell: Cell) -> Path:
-    """Folder of a cell's data, as its config says."""
-    loader = Config.fromfile(str(cell.config)).train_dataloader
-    return Path(loader.dataset.data_root)

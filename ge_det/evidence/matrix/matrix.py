@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -61,12 +61,15 @@ class Start:
         attention (str): Block of that classifier. Defaults to '': that of the cell.
         preserve_function (bool): Whether fresh gates keep what the import computes. Defaults to
             True.
+        blocks (list[str]): The blocks that it is run with, ``'none'`` among them. Defaults to none
+            in particular: all of the matrix.
     """
 
     name: str = ''
     classifier: str = ''
     attention: str = ''
     preserve_function: bool = True
+    blocks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,8 @@ class Matrix:
             self.starts.values(),
             self.attention,
         ):
+            if start.blocks and attention not in start.blocks:
+                continue
             key = CellKey(data, detector, depth, schedule, start.name, attention, seed)
             needs = self._classifier(start, depth, attention) if start.classifier else None
             if needs:
@@ -248,6 +253,12 @@ class Matrix:
         if unknown:
             raise MatrixError(f'{self.file.name}: depths {unknown}: choose from {DEPTHS}')
         for start in self.starts.values():
+            unknown_blocks = [block for block in start.blocks if block not in self.attention]
+            if unknown_blocks:
+                raise MatrixError(
+                    f'{self.file.name}: starts {start.name}: blocks {unknown_blocks} are not among '
+                    f'{list(self.attention)}'
+                )
             if start.classifier and start.classifier not in self.classifiers:
                 raise MatrixError(
                     f'{self.file.name}: starts {start.name}: there is no classifier '
@@ -268,7 +279,7 @@ def _entry(kind: Any, name: str, content: Any, where: str) -> Any:
     return kind(name=name, **content)
 
 
-def find_cell(cells: Iterator[Cell] | list[Cell], name: str) -> Cell:
+def find_cell(cells: Iterable[Cell], name: str) -> Cell:
     """The cell of a name.
 
     Raises:

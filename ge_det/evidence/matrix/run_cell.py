@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ge_det.evidence.experiment import Experiment, ExperimentError
 from ge_det.evidence.launch import Launch
@@ -83,6 +84,11 @@ def command(place: Workplace, cell: Cell, threads: int) -> list[str]:
     ]
 
 
+def _launch(text: str) -> dict[str, Any]:
+    entries = json.loads(text)
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+
+
 def main() -> int:
     """Run the cell of this command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -90,11 +96,11 @@ def main() -> int:
     parser.add_argument('cell')
     parser.add_argument('--work-dir', type=Path, required=True, help='of all cells')
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--launch', type=json.loads, default={}, help='a Launch as JSON')
+    parser.add_argument('--launch', type=_launch, default={}, help='a Launch as JSON')
     args = parser.parse_args()
     # Ended from outside, it ends its training too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    launch = Launch(**{name: tuple(words) for name, words in args.launch.items()})
+    launch = Launch(**args.launch)
     place = Workplace(Matrix.read(args.matrix), args.work_dir, launch=launch)
     try:
         run_cell(place, find_cell(place.cells, args.cell), args.threads)

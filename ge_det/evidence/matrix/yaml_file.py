@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import yaml
+from mmengine.config import Config
 
 
 class MatrixError(ValueError):
@@ -14,19 +14,20 @@ class MatrixError(ValueError):
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """The mapping in a YAML file; as in any MMEngine config, ``_base_`` names one to build on.
 
     Raises:
         MatrixError: If the file is missing or holds something else.
     """
+    if not file.is_file():
+        raise MatrixError(f'{file}: no such matrix file; check the path')
+    if file.suffix not in ('.yaml', '.yml'):
+        raise MatrixError(f'{file}: a matrix is a YAML file, see configs/evidence')
     try:
-        content = yaml.safe_load(file.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MatrixError(f'{file}: no matrix file that can be read; check the path') from error
-    except yaml.YAMLError as error:
-        raise MatrixError(f'{file}: not YAML: {" ".join(str(error).split())}') from error
-    if not isinstance(content, dict):
-        raise MatrixError(f'{file}: a matrix is a mapping with detectors, attention and so on')
+        content: dict[str, Any] = Config.fromfile(str(file)).to_dict()
+    except Exception as error:  # YAML's own, and whatever MMEngine makes of other content.
+        reason = ' '.join(str(error).split())
+        raise MatrixError(f'{file}: it cannot be read as a mapping in YAML ({reason})') from error
     return content
 
 
