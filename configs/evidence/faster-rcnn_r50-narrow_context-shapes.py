@@ -1,13 +1,14 @@
 # Faster R-CNN with a ResNet-50 a quarter as wide, from scratch on ContextShapes, sized so that one
 # CPU core trains it in eight minutes: the demo's detector, half as wide outside the backbone,
-# with fewer proposals. Every object of the set fits a square, hence one anchor a place.
+# with fewer proposals. Every object of the set fits a square, hence one anchor a place. Without
+# normalisation in the neck the box head may not get off the ground from scratch.
 _base_ = '../demo/faster-rcnn_r50-narrow_fpn_context-shapes.py'
 
 data_root = 'work_dirs/evidence/data/context-shapes/'
 max_epochs = 16
 
 model = dict(
-    neck=dict(out_channels=32, num_outs=4),
+    neck=dict(out_channels=32, num_outs=4, norm_cfg=dict(type='BN', requires_grad=True)),
     rpn_head=dict(
         in_channels=32,
         feat_channels=32,
@@ -35,6 +36,7 @@ val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = val_evaluator
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=40),
     dict(
