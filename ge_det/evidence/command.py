@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
-from .executors import Executor, LocalExecutor, Outcome, run_cells, total_iterations
+from .executors import Executor, LocalExecutor, Outcome, run_cells
 from .launch import Launch
 from .matrix.data import draw_data
 from .matrix.matrix import Matrix
@@ -129,7 +129,7 @@ def _plan(place: Workplace, args: argparse.Namespace) -> int:
         measure_steps(place, args.measure, args.threads)
     for cell in place.cells:
         print(f'{place.state(cell):12}{cell.name}')
-    print(f'\n{price_report(place, place.launch.processes)}')
+    print(f'\n{price_report(place)}')
     return 0
 
 
@@ -163,7 +163,7 @@ def _status(place: Workplace, args: argparse.Namespace) -> int:
     for cell in place.cells:
         state, more = states[cell.name], ''
         if state in ('running', 'interrupted'):
-            share = iterations_done(place.folder(cell)) / max(1, total_iterations(place, cell))
+            share = iterations_done(place.folder(cell)) / (place.total_iterations(cell) or 1)
             more = f'{share:.0%}'
         elif state == 'failed':
             more = ' '.join(last_lines(place.failure_file(cell)))
@@ -186,7 +186,6 @@ def _report(place: Workplace, args: argparse.Namespace) -> int:
     if not results:
         raise MatrixError('no cell is done yet; `tools/reproduce.py run` runs them')
     assert place.landed is not None
-    place.landed.mkdir(parents=True, exist_ok=True)
     for result in results:
         result.write(place.landed / f'{result.name}.json')
     names = {result.name for result in results}

@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
+from ge_det.evidence.launch import Launch
 from ge_det.evidence.matrix import step_times
 from ge_det.evidence.matrix.matrix import Matrix, find_cell
 from ge_det.evidence.matrix.price import FINISHED, STEPS, network_name, price
@@ -67,7 +68,8 @@ def finish(place: Workplace, name: str, hours: float, iterations: int) -> None:
 
 @pytest.mark.parametrize(('processes', 'iterations'), [(1, 9), (2, 6), (3, 3), (40, 3)])
 def test_iterations_by_hand(place, processes, iterations):
-    prices = price(place, {}, processes)
+    place = replace(place, launch=Launch(processes=processes))
+    prices = price(place, {})
     assert [p.cell for p in prices] == place.cells
     assert [p.iterations for p in prices] == [iterations] * 4
     assert all(p.hours is None for p in prices)
@@ -113,11 +115,6 @@ def test_pictures_are_counted_where_the_file_does_not_tell(tmp_path):
         images = [dict(id=index) for index in range(count)]
         (root / f'annotations/{split}.json').write_text(json.dumps(dict(images=images)))
     assert [p.iterations for p in price(place, {})] == [15] * 4  # 3 x ceil(33 / 8)
-
-
-def test_processes_must_be_a_count(place):
-    with pytest.raises(ValueError, match='processes 0 must be 1 or more'):
-        price(place, {}, 0)
 
 
 def test_networks_differ_in_all_but_seed_and_start(place):

@@ -2,6 +2,5 @@
 
 from .local import LocalExecutor
 from .loop import Executor, Outcome, run_cells
-from .progress import total_iterations
 
-__all__ = ['Executor', 'LocalExecutor', 'Outcome', 'run_cells', 'total_iterations']
+__all__ = ['Executor', 'LocalExecutor', 'Outcome', 'run_cells']

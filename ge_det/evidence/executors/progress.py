@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ge_det.evidence.experiment import Experiment
 from ge_det.evidence.matrix.matrix import Cell
-from ge_det.evidence.matrix.measure import count_images
 from ge_det.evidence.matrix.workplace import Workplace
 from ge_det.evidence.training_log import iterations_done
 
@@ -34,6 +30,7 @@ class Progress:
         self._slots = slots
         self._begin = time.monotonic()
         self._before = sum(iterations_done(place.folder(cell)) for cell in cells)
+        self._totals: dict[str, int] = {}
 
     def line(self, running: Sequence[Cell], outcome: Outcome) -> str:
         """One line about all cells, the running ones and the time left."""
@@ -67,19 +64,7 @@ class Progress:
         return (total - done) * (time.monotonic() - self._begin) / gained
 
     def _total(self, cell: Cell) -> int:
-        return max(1, total_iterations(self._place, cell))
-
-
-def total_iterations(place: Workplace, cell: Cell) -> int:
-    """Iterations of the whole training of a cell; 0 while its pictures are not there to count."""
-    experiment = place.experiment(cell)
-    images = cell.data.train or _train_images(experiment)
-    return experiment.total_iterations(math.ceil(images / place.launch.processes))
-
-
-@lru_cache
-def _train_images(experiment: Experiment) -> int:
-    try:
-        return count_images(experiment.config)['train']
-    except OSError:
-        return 0
+        total = self._totals.get(cell.name)
+        if not total:
+            total = self._totals[cell.name] = self._place.total_iterations(cell) or 1
+        return total

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmengine.config import Config
-
 from ge_det.datasets import write_scene_folders
 
 from .cell_config import annotation_files
@@ -21,8 +19,8 @@ def draw_data(place: Workplace) -> None:
     """
     seen = set()
     for cell in place.cells:
-        config = place.experiment(cell).config
-        root = Path(Config.fromfile(str(config)).train_dataloader.dataset.data_root)
+        config = place.config(cell)
+        root = Path(config.train_dataloader.dataset.data_root)
         if root in seen:
             continue
         seen.add(root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -25,7 +24,7 @@ from ge_det.evidence.training_log import (
     validation_records,
 )
 
-from .cell_config import annotation_files
+from .cell_config import annotation_files, count_images
 from .matrix import Cell
 from .result import CellResult
 from .workplace import Workplace
@@ -58,7 +57,7 @@ def measure_cell(
         found = _detections(place, cell, experiment)
         epochs = validation_records(records)
         curve['bbox AP'] = [(r['step'], r['coco/bbox_mAP']) for r in epochs]
-        images = count_images(experiment.config)
+        images = count_images(place.config(cell))
     iterations = max(record['step'] for record in training)
     # Read from the log, which knows of all sessions of an interrupted training.
     hours = mean(record['time'] for record in training) * iterations / 3600
@@ -86,7 +85,7 @@ def measure_cell(
 
 
 def _detections(place: Workplace, cell: Cell, experiment: Experiment) -> dict[str, Any]:
-    truth = annotation_files(experiment.config)['val']
+    truth = annotation_files(place.config(cell))['val']
     groups = {'all': None, **cell.data.groups}
     kinds = [k for k in ('bbox', 'segm') if experiment.detections_of(k).is_file()]
     measured = {
@@ -114,12 +113,6 @@ def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
     width = -(-len(points) // _POINTS)
     pieces = [points[i : i + width] for i in range(0, len(points), width)]
     return [(piece[-1][0], mean(value for _, value in piece)) for piece in pieces]
-
-
-def count_images(config: Path) -> dict[str, int]:
-    """How many pictures a detector's config has: ``'train'`` and ``'val'``."""
-    files = annotation_files(config)
-    return {split: len(json.loads(f.read_text())['images']) for split, f in files.items()}
 
 
 def _commands(cell: Cell, experiment: Experiment) -> list[list[str]]:

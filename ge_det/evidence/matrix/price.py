@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from statistics import median
 from ge_det.evidence.training_log import iterations_done
 
 from .matrix import Cell
-from .measure import count_images
 from .result import CellKey, CellResult
 from .workplace import Workplace
 
@@ -55,24 +53,17 @@ def network_name(key: CellKey) -> str:
     return key._replace(start='', seed=0).name.removesuffix('_seed0')
 
 
-def price(place: Workplace, seconds: Mapping[str, float], processes: int = 1) -> list[Price]:
+def price(place: Workplace, seconds: Mapping[str, float]) -> list[Price]:
     """Price the cells that are left.
 
     Args:
         place (Workplace): The matrix and its folders.
         seconds (Mapping[str, float]): Measured seconds of an iteration by :func:`network_name`,
             used where no cell of the network is finished.
-        processes (int): Of each training, such as the GPUs that torchrun or Slurm gives it; each
-            has a batch of its own. Defaults to 1.
 
     Returns:
         list[Price]: In the order to run them.
-
-    Raises:
-        ValueError: If ``processes`` is below 1.
     """
-    if processes < 1:
-        raise ValueError(f'processes {processes} must be 1 or more')
     finished: dict[str, list[CellResult]] = defaultdict(list)
     for result in place.results():
         finished[network_name(result.key)].append(result)
@@ -81,7 +72,7 @@ def price(place: Workplace, seconds: Mapping[str, float], processes: int = 1) ->
     for cell in place.unfinished():
         network = network_name(cell.key)
         if network not in totals:
-            totals[network] = _total_iterations(place, cell, processes)
+            totals[network] = place.total_iterations(cell)
         iterations = totals[network]
         if iterations is not None:
             iterations = max(0, iterations - iterations_done(place.folder(cell)))
@@ -94,18 +85,6 @@ def price(place: Workplace, seconds: Mapping[str, float], processes: int = 1) ->
         else:
             prices.append(Price(cell, iterations))
     return prices
-
-
-def _total_iterations(place: Workplace, cell: Cell, processes: int) -> int | None:
-    experiment = place.experiment(cell)
-    images = cell.data.train
-    if not images:
-        try:
-            images = count_images(experiment.config)['train']
-        except OSError:
-            return None
-    # Each process has an equal share of the pictures.
-    return experiment.total_iterations(math.ceil(images / processes))
 
 
 def _seconds(results: Iterable[CellResult]) -> float:

@@ -14,16 +14,16 @@ _HEADER = ('network', 'cells', 'iterations', 's/iteration', 'from', 'hours')
 _UNKNOWN = 'unknown'
 
 
-def price_report(place: Workplace, processes: int = 1) -> str:
+def price_report(place: Workplace) -> str:
     """Price what is left of a matrix, by its finished cells and the steps measured for it.
 
     Args:
         place (Workplace): The matrix and its folders.
-        processes (int): Of each training, as in :func:`~.price.price`. Defaults to 1.
     """
     times = StepTimes.of(place)
     measure = f'python tools/reproduce.py plan {place.matrix.file} --measure 20'
-    return format_prices(price(place, times.seconds, processes), times.machine, processes, measure)
+    prices = price(place, times.seconds)
+    return format_prices(prices, times.machine, place.launch.processes, measure)
 
 
 def format_prices(

@@ -99,10 +99,11 @@ class CellResult:
         return self.key.name
 
     def write(self, file: Path) -> None:
-        """Write the JSON file, whole or not at all."""
+        """Write the JSON file, whole or not at all; its folder is made if need be."""
         content = dict(format=FORMAT, **dataclasses.asdict(self))
         content['key'] = self.key._asdict()
         text = json.dumps(_without_nan(content), separators=(',', ':'))
+        file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(file.name + '.part')
         part.write_text(text + '\n', encoding='utf-8')
         part.replace(file)

@@ -97,8 +97,8 @@ def measure_steps(place: Workplace, steps: int, threads: int = 1) -> dict[str, f
             todo.setdefault(network, cell)
     torch.set_num_threads(threads)
     for index, (network, cell) in enumerate(todo.items()):
-        config = place.experiment(cell).config
-        settings = _settings(config, steps, threads)
+        config = place.config(cell)
+        settings = _settings(config, cell.config, steps, threads)
         _check_machine(times, dict(environment(settings), threads=threads))
         try:
             seconds = _time_steps(config, settings)
@@ -123,8 +123,7 @@ def _check_machine(times: StepTimes, machine: dict[str, Any]) -> None:
     times.machine = machine
 
 
-def _settings(file: Path, steps: int, threads: int) -> SpeedSettings:
-    config = Config.fromfile(str(file))
+def _settings(config: Config, file: Path, steps: int, threads: int) -> SpeedSettings:
     size = default_shape(config)
     if size is None:
         raise BenchmarkError(f'{file}: its test pipeline says no image size; add a Resize')
@@ -141,11 +140,10 @@ def _settings(file: Path, steps: int, threads: int) -> SpeedSettings:
     )
 
 
-def _time_steps(file: Path, settings: SpeedSettings) -> float:
+def _time_steps(config: Config, settings: SpeedSettings) -> float:
     gc.collect()  # The network before.
     if settings.device != 'cpu':
         torch.cuda.empty_cache()
-    config = Config.fromfile(str(file))
     model = _build(config, settings)
     optimiser = build_optim_wrapper(model, config.optim_wrapper)
     for group in optimiser.optimizer.param_groups:

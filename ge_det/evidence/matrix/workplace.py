@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,18 @@ from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
+from mmengine.config import Config
+
 from ge_det.evidence.experiment import Experiment
 from ge_det.evidence.launch import Launch
 
-from .cell_config import annotation_files, cell_fingerprint, write_cell_config
+from .cell_config import (
+    annotation_files,
+    cell_fingerprint,
+    count_images,
+    resolve_config,
+    write_cell_config,
+)
 from .matrix import Cell, Matrix
 from .result import CellKey, CellResult
 
@@ -59,7 +68,7 @@ class Workplace:
         return {cell.key: cell for cell in self.cells}
 
     @cached_property
-    def _fingerprints(self) -> dict[CellKey, str]:
+    def _configs(self) -> dict[CellKey, Config]:
         return {}
 
     def folder(self, cell: Cell) -> Path:
@@ -74,28 +83,48 @@ class Workplace:
             with_inputs (bool): Name the annotations and weights that the run hangs on, which must
                 be there then. Defaults to False.
         """
-        needed = self._by_key[cell.needs] if cell.needs else None
-        start = self.experiment(needed).final_checkpoint() if needed else None
-        config = write_cell_config(cell, self.folder(cell), start)
+        start = self._start(cell)
         inputs = [start] if start else []
         if not cell.is_classifier:
-            inputs += annotation_files(config).values()
+            inputs += annotation_files(self.config(cell)).values()
         return Experiment(
             label=cell.name,
-            config=config,
+            config=write_cell_config(cell, self.folder(cell), start),
             work_dir=self.folder(cell),
             inputs=tuple(inputs) if with_inputs else (),
             launch=self.launch,
             trainer=('-m', 'ge_det.classifier_training') if cell.is_classifier else (),
         )
 
+    def config(self, cell: Cell) -> Config:
+        """Resolved config of a cell; not to be changed."""
+        if cell.key not in self._configs:
+            self._configs[cell.key] = resolve_config(cell, self._start(cell))
+        return self._configs[cell.key]
+
+    def _start(self, cell: Cell) -> Path | None:
+        """Checkpoint of the classifier that a cell needs."""
+        if cell.needs is None:
+            return None
+        needed = self._by_key[cell.needs]
+        return self.folder(needed) / f'epoch_{self.config(needed).train_cfg.max_epochs}.pth'
+
     def fingerprint(self, cell: Cell) -> str:
         """Hash of what decides a cell's result."""
-        known = self._fingerprints
-        if cell.key not in known:  # Reading a config takes a while.
-            upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
-            known[cell.key] = cell_fingerprint(cell, self.experiment(cell).config, upstream)
-        return known[cell.key]
+        upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
+        return cell_fingerprint(cell, self.config(cell), upstream)
+
+    def total_iterations(self, cell: Cell) -> int | None:
+        """Iterations of the whole training; None while its pictures are not there to count."""
+        config = self.config(cell)
+        try:
+            images = cell.data.train or count_images(config)['train']
+        except OSError:
+            return None
+        # Each process has an equal share of the pictures.
+        share = math.ceil(images / self.launch.processes)
+        batches = math.ceil(share / config.train_dataloader.batch_size)
+        return int(config.train_cfg.max_epochs * batches)
 
     def result_file(self, cell: Cell) -> Path:
         """Where a finished run of a cell leaves its result."""
