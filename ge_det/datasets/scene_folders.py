@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.datasets.argument_checks import check_whole
-from ge_det.datasets.coco_writer import (
-    _is_part,
-    _is_whole_png,
-    _manifest,
-    _read_json,
-    _shown,
-    _to_json,
-    _write,
-    _write_image,
-)
 from ge_det.datasets.context_shapes import ContextShapes, Picture
 from ge_det.datasets.scene_classes import CLASSES, SCENES, class_name
+from ge_det.datasets.set_files import (
+    differences,
+    is_part,
+    is_whole_png,
+    make_manifest,
+    read_json,
+    to_json,
+    with_progress,
+    write_image,
+    write_whole,
+)
 from ge_det.datasets.shapes import SHAPES
 
 #: Tells which set a folder holds or is to hold; with the number of pictures once it holds them.
@@ -80,13 +81,13 @@ def write_scene_folders(
     for split, count in counts.items():
         check_whole(split, count, 1)
     folder = Path(out_dir)
-    manifest = _manifest(shapes, counts)
+    manifest = make_manifest(shapes, counts)
     expected = _claim(folder, manifest)
     if expected is None or expected != _count_pictures(folder, counts):
         written = {
             split: _write_split(shapes, folder / split, counts[split], progress) for split in counts
         }
-        _write(folder / MARKER, _to_json({**manifest, 'pictures': written}))
+        write_whole(folder / MARKER, to_json({**manifest, 'pictures': written}))
     return {split: folder / split for split in counts}
 
 
@@ -98,21 +99,20 @@ def _claim(folder: Path, manifest: dict[str, Any]) -> _Counts | None:
     """
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f'{folder} is not a folder; give another one')
-    found = _read_json(folder / MARKER)
+    found = read_json(folder / MARKER)
     if found is None:
-        if folder.exists() and any(not _is_part(entry) for entry in folder.iterdir()):
+        if folder.exists() and any(not is_part(entry) for entry in folder.iterdir()):
             raise FileExistsError(
                 f'{folder} holds files that are not of write_scene_folders; give another folder'
             )
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / MARKER, _to_json(manifest))
+        write_whole(folder / MARKER, to_json(manifest))
         return None
     pictures: _Counts | None = found.pop('pictures', None)
     if found != manifest:
-        names = [name for name in {**found, **manifest} if found.get(name) != manifest.get(name)]
-        differs = ', '.join(f'{name} {found.get(name)}, not {manifest.get(name)}' for name in names)
         raise FileExistsError(
-            f'{folder} holds another set ({differs}); delete it or give another folder'
+            f'{folder} holds another set ({differences(found, manifest)}); '
+            'delete it or give another folder'
         )
     return pictures
 
@@ -121,7 +121,7 @@ def _count_pictures(folder: Path, splits: dict[str, int]) -> _Counts:
     """How many whole pictures the folder holds."""
     return {
         split: {
-            name: sum(map(_is_whole_png, (folder / split / name).glob('*.png')))
+            name: sum(map(is_whole_png, (folder / split / name).glob('*.png')))
             for name in SCENE_SHAPE_CLASSES
         }
         for split in splits
@@ -134,9 +134,9 @@ def _write_split(shapes: ContextShapes, folder: Path, count: int, progress: bool
     for name in SCENE_SHAPE_CLASSES:
         (folder / name).mkdir(parents=True, exist_ok=True)
     written = dict.fromkeys(SCENE_SHAPE_CLASSES, 0)
-    for index in _shown(range(count), folder.name, progress):
+    for index in with_progress(range(count), folder.name, progress):
         picture = shapes.draw(folder.name, index)
         name = scene_shape_class(picture)
-        _write_image(folder / name / f'{index:06d}.png', picture.image)
+        write_image(folder / name / f'{index:06d}.png', picture.image)
         written[name] += 1
     return written

@@ -173,33 +173,41 @@ def _status(place: Workplace, args: argparse.Namespace) -> int:
     return 0
 
 
-def _how(matrix: Matrix) -> str:
-    file = os.path.relpath(matrix.file)
-    return (
-        f'Run by `python tools/reproduce.py run {file}`, which also carries it on; this report is '
-        f'by `python tools/reproduce.py report {file}`.'
-    )
-
-
 def _report(place: Workplace, args: argparse.Namespace) -> int:
     results = place.results()
-    if not results:
+    if not results or place.landed is None:
         raise MatrixError('no cell is done yet; `tools/reproduce.py run` runs them')
-    assert place.landed is not None
     for result in results:
         result.write(place.landed / f'{result.name}.json')
     names = {result.name for result in results}
     for file in sorted(place.landed.glob('*.json')):
         if file.stem not in names and args.cells == '*':
             print(f'{file}: of another config or matrix, left out; remove it', file=sys.stderr)
-    files = write_report(
-        results,
-        place.landed.parent,
-        title=place.matrix.title,
-        about=f'{place.matrix.about}\n\n{_how(place.matrix)}',
+    print(f'{len(results)} of {len(place.cells)} cells')
+    for written in write_report_of(place, place.landed.parent):
+        print(written)
+    return 0
+
+
+def write_report_of(place: Workplace, out_dir: Path) -> list[Path]:
+    """Write the report of the cells that are done.
+
+    Args:
+        place (Workplace): The matrix and its folders.
+        out_dir (Path): Folder to write to; the results are taken to lie in its ``cells``.
+
+    Returns:
+        list[Path]: The files written.
+    """
+    matrix, file = place.matrix, os.path.relpath(place.matrix.file)
+    how = (
+        f'Run by `python tools/reproduce.py run {file}`, which also carries it on; this report is '
+        f'by `python tools/reproduce.py report {file}`.'
+    )
+    return write_report(
+        place.results(),
+        out_dir,
+        title=matrix.title,
+        about=f'{matrix.about}\n\n{how}',
         planned=[cell.key for cell in place.cells],
     )
-    print(f'{len(results)} of {len(place.cells)} cells')
-    for file in files:
-        print(file)
-    return 0

@@ -197,8 +197,8 @@ def test_steps_of_a_real_detector_are_measured_once(tmp_path, monkeypatch, capsy
 
 
 def test_a_network_that_does_not_fit_is_left_out(place, monkeypatch, capsys):
-    def time_steps(file, settings):
-        if '-se' in file.name:
+    def time_steps(config, settings):
+        if 'attention' in config.model.backbone:
             raise MemoryError
         return 0.25
 

@@ -1,5 +1,7 @@
 """`tools/reproduce.py run`: a kill loses nothing, a failed cell does not stop the others."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -7,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 from matrix_case import write_matrix
 
+from ge_det.evidence.command import main
 from ge_det.evidence.executors import LocalExecutor, run_cells
 from ge_det.evidence.matrix.matrix import Matrix
 from ge_det.evidence.matrix.result import CellResult
@@ -24,9 +28,27 @@ PLAIN, SE = (
 )
 
 
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def reproduce(folder, *arguments):
-    command = [sys.executable, str(TOOL), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    """The command, in this process: its imports take longer than most of what it does."""
+    before, argv = os.getcwd(), sys.argv
+    handler = signal.getsignal(signal.SIGTERM)
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        os.chdir(folder)
+        sys.argv = [str(TOOL), *arguments]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main()
+    finally:
+        os.chdir(before)
+        sys.argv = argv
+        signal.signal(signal.SIGTERM, handler)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def send(what, folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import sys
@@ -144,7 +145,7 @@ def _time_steps(config: Config, settings: SpeedSettings) -> float:
     gc.collect()  # The network before.
     if settings.device != 'cpu':
         torch.cuda.empty_cache()
-    model = _build(config, settings)
+    model = _build(copy.deepcopy(config), settings)
     optimiser = build_optim_wrapper(model, config.optim_wrapper)
     for group in optimiser.optimizer.param_groups:
         group['lr'] = 0.0  # The same work, and no step can spoil the next one.
