@@ -8,12 +8,12 @@ import shlex
 import signal
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from mmengine.logging import MMLogger
 
-from .executors import Executor, LocalExecutor, Outcome, run_cells
+from .executors import Executor, LocalExecutor, Outcome, run_cells, visible_gpus
 from .launch import Launch
 from .matrix.data import draw_data
 from .matrix.matrix import Matrix
@@ -58,7 +58,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
         sub.add_argument('matrix', type=Path, help='YAML file, such as those in configs/evidence')
-        sub.add_argument('--cells', default='*', metavar='PATTERN', help="such as '*-sge_*seed0'")
+        if name != 'report':  # Which has all that there is.
+            sub.add_argument('--cells', metavar='PATTERN', help="such as '*-sge_*seed0'")
         sub.add_argument(
             '--work-dir', type=Path, help='of all cells; default: work_dirs/evidence/MATRIX'
         )
@@ -82,7 +83,6 @@ def _add_executor(sub: argparse.ArgumentParser) -> None:
         '--jobs', type=int, help='cells at a time; default: one a GPU, without any one a core'
     )
     sub.add_argument('--threads', type=int, default=1, help='of each process on a CPU')
-    sub.add_argument('--gpus-per-cell', type=int, help='of one training; default: 1 where any is')
     sub.add_argument('--partition', help='of Slurm')
     sub.add_argument('--srun-args', default='', help="such as '--time=8:00:00 --qos=high'")
     sub.add_argument('--address', help='of a Ray cluster; default: one on this machine')
@@ -92,32 +92,47 @@ def _workplace(args: argparse.Namespace) -> Workplace:
     matrix = Matrix.read(args.matrix)
     work_dir = args.work_dir or Path('work_dirs/evidence') / matrix.name
     out = args.out or Path('docs/evidence') / matrix.name
-    launch = Launch()
+    launch = Launch() if matrix.processes == 1 else Launch.gpus(matrix.processes)
     if getattr(args, 'executor', '') == 'slurm':
         if not args.partition:
             raise MatrixError('--executor slurm needs --partition')
         extra = shlex.split(args.srun_args)
-        launch = Launch.slurm(args.partition, args.gpus_per_cell or 8, extra=extra)
-    elif (getattr(args, 'gpus_per_cell', None) or 1) > 1:
-        launch = Launch.gpus(args.gpus_per_cell)
-    place = Workplace(matrix, work_dir, landed=out / 'cells', launch=launch, only=args.cells)
+        launch = Launch.slurm(args.partition, matrix.processes, extra=extra)
+    only = getattr(args, 'cells', None) or '*'
+    place = Workplace(matrix, work_dir, landed=out / 'cells', launch=launch, only=only)
     if not place.cells:
         names = ', '.join(cell.name for cell in matrix.cells()[:3])
-        raise MatrixError(f'--cells {args.cells!r} matches none of {names}, ...')
+        raise MatrixError(f'--cells {only!r} matches none of {names}, ...')
     return place
 
 
-def _executor(args: argparse.Namespace) -> Executor:
-    gpus = 0 if args.executor == 'slurm' else torch.cuda.device_count()
-    per_cell = args.gpus_per_cell or min(gpus, 1)
-    slots = args.jobs or (gpus // per_cell if gpus else max(1, _cores() // args.threads))
-    if slots < 1 or args.threads < 1:
-        raise MatrixError('--jobs, --threads and --gpus-per-cell must leave room for a cell')
+def _executor(place: Workplace, args: argparse.Namespace) -> Executor:
+    processes = place.matrix.processes
+    gpus = visible_gpus()
+    if args.threads < 1 or (args.jobs or 1) < 1:
+        raise MatrixError('--jobs and --threads must be 1 or more')
+    if args.executor == 'slurm':  # Each is a job step of its own; the cluster has the GPUs.
+        return LocalExecutor(args.jobs or 1, args.threads)
     if args.executor == 'ray':
         from .executors.ray_cluster import RayExecutor
 
-        return RayExecutor(slots, args.threads, per_cell, args.address)
-    return LocalExecutor(slots, args.threads, gpus, per_cell)
+        if args.address and not args.jobs:
+            raise MatrixError('--executor ray --address needs --jobs, the cells at a time')
+        per_cell = processes if gpus or processes > 1 else 0
+        return RayExecutor(args.jobs or _room(gpus, args), args.threads, per_cell, args.address)
+    if processes > max(1, len(gpus)):
+        raise MatrixError(
+            f'{place.matrix.file}: one training takes {processes} GPUs (processes), and '
+            f'{len(gpus)} are here; change it or take --executor slurm'
+        )
+    slots = args.jobs or _room(gpus, args, processes)
+    if gpus and slots * processes > len(gpus):
+        raise MatrixError(f'--jobs {slots}: {len(gpus)} GPUs are here, {processes} for each cell')
+    return LocalExecutor(slots, args.threads, gpus, processes)
+
+
+def _room(gpus: Sequence[str], args: argparse.Namespace, processes: int = 1) -> int:
+    return len(gpus) // processes if gpus else max(1, _cores() // args.threads)
 
 
 def _cores() -> int:
@@ -137,7 +152,7 @@ def _run(place: Workplace, args: argparse.Namespace) -> int:
     if args.dry_run:
         return _plan(place, args)
     draw_data(place)
-    executor = _executor(args)
+    executor = _executor(place, args)
     try:
         outcome = run_cells(place, executor)
     finally:
@@ -151,7 +166,7 @@ def _tell(outcome: Outcome) -> None:
     for name, line in outcome.failed.items():
         print(f'failed: {line if name in line else f"{name}: {line}"}')
     for cell in outcome.blocked:
-        print(f'not run: {cell.name}, since the classifier it starts from failed')
+        print(f'not run: {cell.name}, since the classifier it starts from is not trained')
     for cell in outcome.busy:
         print(f'not run: {cell.name}, since another process runs it')
     if outcome.failed or outcome.blocked or outcome.busy:
@@ -181,7 +196,7 @@ def _report(place: Workplace, args: argparse.Namespace) -> int:
         result.write(place.landed / f'{result.name}.json')
     names = {result.name for result in results}
     for file in sorted(place.landed.glob('*.json')):
-        if file.stem not in names and args.cells == '*':
+        if file.stem not in names:
             print(f'{file}: of another config or matrix, left out; remove it', file=sys.stderr)
     print(f'{len(results)} of {len(place.cells)} cells')
     for written in write_report_of(place, place.landed.parent):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import subprocess
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +44,8 @@ class Experiment:
         checkpoint (Path | None): Weights to test instead of those at the end of the training.
         launch (Launch): How the tools are started. Defaults to one process.
         trainer (tuple[str, ...]): What python runs to train. Defaults to mmdet's tool.
+        scale_rate (bool): Have the rate follow the number of pictures an iteration, as the config's
+            ``auto_scale_lr`` says. Defaults to False.
     """
 
     label: str
@@ -51,6 +55,7 @@ class Experiment:
     checkpoint: Path | None = None
     launch: Launch = Launch()
     trainer: tuple[str, ...] = ()
+    scale_rate: bool = False
 
     @property
     def log(self) -> Path:
@@ -86,7 +91,7 @@ class Experiment:
         """
         self.work_dir.mkdir(parents=True, exist_ok=True)
         note, own = self.work_dir / 'fingerprint', self.fingerprint()
-        if note.exists() and note.read_text().strip() != own:
+        if note.exists() and note.read_text().strip() not in ('', own):  # '' by a kill.
             raise ExperimentError(
                 f'{self.work_dir} holds a run of another {self.config.name} or other data; '
                 'move or delete that folder to run this one'
@@ -123,16 +128,19 @@ class Experiment:
     def start_training(self, threads: int) -> subprocess.Popen[bytes]:
         """Start or resume the training in the background."""
         # Not before there is something to resume: mmdet then forgets the config's load_from.
-        resume = ['--resume'] if (self.work_dir / 'last_checkpoint').is_file() else []
+        resume = ['--resume'] if mend_last_checkpoint(self.work_dir) else []
         return self._start(self.training_command(*resume), threads)
 
     def training_command(self, *flags: str) -> list[str]:
         """The command line of the training."""
         trainer = self.trainer or (str(find_script('train')),)
-        if self.launch.after:  # More processes see more pictures an iteration.
+        if self.scale_rate:
             flags = (*flags, '--auto-scale-lr')
+        # MMEngine removes the oldest checkpoint before it writes a new one: with a single one, a
+        # kill in between loses all. Not the config's business, and last, for it takes many values.
+        keep = ('--cfg-options', 'default_hooks.checkpoint.max_keep_ckpts=2')
         return self.launch.command(
-            *trainer, str(self.config), '--work-dir', str(self.work_dir), *flags
+            *trainer, str(self.config), '--work-dir', str(self.work_dir), *flags, *keep
         )
 
     def start_test(self, threads: int) -> subprocess.Popen[bytes]:
@@ -153,9 +161,11 @@ class Experiment:
         )
 
     def failure(self) -> ExperimentError:
-        """What went wrong, by the last line of the log."""
+        """What went wrong, by the last line of the log that names an error, else the last."""
         lines = self.log.read_text(errors='replace').strip().splitlines() or ['no output']
-        return ExperimentError(f'{self.label}: {lines[-1]} (all of it: {self.log})')
+        # Launchers end with lines of their own.
+        errors = [line for line in lines[-200:] if re.match(r'[\w.]*(Error|Exception)\b', line)]
+        return ExperimentError(f'{self.label}: {(errors or lines)[-1]} (all of it: {self.log})')
 
     def _unfinished_detections(self, kind: str = 'bbox') -> Path:
         return self.work_dir / f'test-unfinished.{kind}.json'
@@ -167,3 +177,31 @@ class Experiment:
             return subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, close_fds=False
             )
+
+
+def mend_last_checkpoint(work_dir: Path) -> bool:
+    """Have MMEngine's note name the newest checkpoint that is whole.
+
+    A kill may leave the note empty, or naming a file that was never finished.
+
+    Args:
+        work_dir (Path): Of a training.
+
+    Returns:
+        bool: Whether there is a checkpoint; without one, the note is removed.
+    """
+    note = work_dir / 'last_checkpoint'
+    if note.is_file() and _is_whole(Path(note.read_text().strip() or work_dir)):
+        return True
+    # torch.save writes a zip file, whose directory comes last.
+    whole = [file for file in work_dir.glob('epoch_*.pth') if _is_whole(file)]
+    if not whole:
+        note.unlink(missing_ok=True)
+        return False
+    newest = max(whole, key=lambda file: int(file.stem.removeprefix('epoch_')))
+    note.write_text(str(newest))
+    return True
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    return checkpoint.is_file() and zipfile.is_zipfile(checkpoint)

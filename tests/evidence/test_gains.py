@@ -17,6 +17,9 @@ from ge_det.evidence.statistics.gains import (
 from ge_det.evidence.statistics.interval import paired_interval
 
 AP = Metric('bbox', 'all', 'AP')
+#: Student's t of 2 degrees of freedom at 97.5 %, from a printed table.
+T2 = 4.3027
+
 KEY = CellKey('buoys', 'faster-rcnn', 50, '1x', 'coco', 'none', 0)
 
 
@@ -57,8 +60,8 @@ def test_seeds_are_paired():
     assert se.gain == pytest.approx(-0.01)
     assert math.isnan(se.low) and math.isnan(se.high)
     # Three baselines of standard deviation 0.03, by two pairs and by one.
-    assert sge.noise == pytest.approx(1.96 * 0.03)
-    assert se.noise == pytest.approx(1.96 * 0.03 * math.sqrt(2))
+    assert sge.noise == pytest.approx(T2 * 0.03, rel=1e-4)
+    assert se.noise == pytest.approx(T2 * 0.03 * math.sqrt(2), rel=1e-4)
 
 
 def test_classes_and_unknown_metrics():
@@ -136,7 +139,7 @@ def test_noise_of_baselines():
     assert noise.seeds == (1, 4, 7)
     assert noise.differences == pytest.approx((0.03, 0.06, 0.03))
     assert noise.deviation == pytest.approx(0.03 * math.sqrt(2))
-    assert noise.half_width(2) == pytest.approx(1.96 * 0.03)
+    assert noise.half_width(2) == pytest.approx(T2 * 0.03, rel=1e-4)
     alone = floors[Comparison.of(KEY._replace(data='cars'))]
     assert (alone.seeds, alone.differences) == ((1,), ())
     assert math.isnan(alone.half_width(1))

@@ -15,7 +15,8 @@ LANDED = sorted(folder.parent for folder in (ROOT / 'docs/evidence').glob('*/cel
 
 
 def place_of(folder):
-    matrix = Matrix.read(Path('configs/evidence') / f'{folder.name}.yaml')
+    files = [*Path('configs/evidence').glob('*.yaml'), *Path('configs/coco').glob('*.yaml')]
+    (matrix,) = (m for m in map(Matrix.read, files) if m.name == folder.name)
     return Workplace(matrix, Path('work_dirs/nowhere'), landed=folder / 'cells')
 
 

@@ -1,8 +1,11 @@
-"""Command lines of trainings on one process, several GPUs, and Slurm."""
+"""Command lines of trainings, what they resume from, and how they fail."""
 
 import sys
 
-from ge_det.evidence.experiment import Experiment
+import pytest
+import torch
+
+from ge_det.evidence.experiment import Experiment, mend_last_checkpoint
 from ge_det.evidence.launch import Launch
 
 
@@ -28,7 +31,48 @@ def test_slurm_takes_whole_nodes_and_its_own_options():
     assert '--gres=gpu:2' in Launch.slurm('fast', 2).before
 
 
-def test_the_rate_follows_the_number_of_processes(tmp_path):
-    experiment = Experiment('a', tmp_path / 'a.py', tmp_path, launch=Launch.gpus(2))
-    assert experiment.training_command('--resume')[-2:] == ['--resume', '--auto-scale-lr']
+def test_the_rate_follows_the_number_of_pictures(tmp_path):
+    command = Experiment('a', tmp_path / 'a.py', tmp_path, scale_rate=True).training_command
+    assert '--auto-scale-lr' in command('--resume')
     assert '--auto-scale-lr' not in Experiment('a', tmp_path, tmp_path).training_command()
+    # Takes many values, so nothing may come after it.
+    assert command('--resume')[-2] == '--cfg-options'
+    assert command()[-1] == 'default_hooks.checkpoint.max_keep_ckpts=2'
+
+
+def save(work_dir, epoch):
+    torch.save(dict(a=1), work_dir / f'epoch_{epoch}.pth')
+
+
+@pytest.mark.parametrize('note', ['', 'epoch_3.pth', 'gone.pth'])
+def test_a_note_that_a_kill_spoilt_is_mended(tmp_path, note):
+    save(tmp_path, 2)
+    save(tmp_path, 10)
+    whole = (tmp_path / 'epoch_2.pth').read_bytes()
+    (tmp_path / 'epoch_3.pth').write_bytes(whole[: len(whole) // 2])
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / note) if note else '')
+    assert mend_last_checkpoint(tmp_path)
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_10.pth')
+
+
+def test_a_note_that_is_right_stays(tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    assert mend_last_checkpoint(tmp_path)
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_1.pth')
+
+
+def test_without_a_whole_checkpoint_the_training_begins_anew(tmp_path):
+    (tmp_path / 'epoch_1.pth').write_bytes(b'PK')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    assert not mend_last_checkpoint(tmp_path)
+    assert not (tmp_path / 'last_checkpoint').exists()
+
+
+def test_a_failure_is_told_by_its_error_not_by_what_launchers_add(tmp_path):
+    experiment = Experiment('cell', tmp_path / 'a.py', tmp_path)
+    experiment.log.write_text('Traceback\nValueError: no such thing\n=====\nexited with 1\n')
+    assert str(experiment.failure()).startswith('cell: ValueError: no such thing')
+    experiment.log.write_text('the last word\n')
+    assert str(experiment.failure()).startswith('cell: the last word')

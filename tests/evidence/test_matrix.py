@@ -53,6 +53,25 @@ def test_a_cell_is_a_short_config_of_its_own(tmp_path):
     assert 'attention' not in other.model.backbone
 
 
+def test_a_schedule_changes_the_config_but_not_what_the_name_of_a_cell_says(tmp_path):
+    schedule = {
+        'param_scheduler.1.T_max': 3,
+        'train_dataloader.batch_size': 2,
+        'randomness.seed': 9,
+        'custom_hooks': [dict(type='EMAHook')],
+        'model.backbone.attention': dict(type='ge_det.GatherExcite'),
+    }
+    plain, se = Matrix.read(write_matrix(tmp_path, schedules=dict(s=schedule), seeds=[5])).cells()
+    config = Config.fromfile(str(write_cell_config(se, tmp_path / 'se')))
+    assert config.to_dict() == resolve_config(se).to_dict()
+    assert [hook.type for hook in config.custom_hooks] == ['EMAHook', 'ge_det.PairedStart']
+    assert config.randomness.seed == 5
+    assert config.model.backbone.attention.type == 'ge_det.SqueezeExcite'
+    assert [s.type for s in config.param_scheduler] == ['LinearLR', 'CosineAnnealingLR']
+    assert (config.param_scheduler[1].T_max, config.param_scheduler[1].end) == (3, 16)
+    assert config.train_dataloader.batch_size == 2
+
+
 def test_a_block_may_stand_in_the_config_itself(tmp_path):
     coco = CONFIGS.parent / 'coco'
     template = f'{coco}/{{folder}}/faster-rcnn_r{{depth}}{{block}}_fpn_2x_coco.py'
@@ -68,7 +87,7 @@ def test_classifiers_come_before_what_starts_from_them(tmp_path):
     starts = dict(
         own=dict(classifier='narrow'),
         plain=dict(classifier='narrow', attention='none', preserve_function=False),
-        own_se=dict(classifier='narrow', blocks=['se']),
+        less=dict(classifier='narrow', blocks=['none']),
     )
     data = {**Matrix.read(write_matrix(tmp_path)).data}
     data = {name: dict(draw=entry.draw, train=8, val=4) for name, entry in data.items()}
@@ -123,9 +142,11 @@ def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
         (dict(detectors={'a': 'no_{data}.py'}), 'no_context-shapes.py: no such config file'),
         (dict(detectors={'a': '{where}.py'}), 'may hold'),
         (dict(starts={'own': dict(classifier='wide')}), "no classifier 'wide'"),
-        (dict(starts={'own': dict(blocks=['sge'])}), r"blocks \['sge'\] are not among"),
+        (dict(starts={'own': dict(blocks=['none', 'sge'])}), r"blocks \['sge'\] are not among"),
         (dict(data={'a': dict(draw=dict(cue_mark=1))}), 'data a: .*cue_mark'),
         (dict(data={'a': dict(drawn={})}), r"data a: unknown \['drawn'\]"),
+        (dict(attention=['se', 'sge']), 'attention: add none'),
+        (dict(processes=0), 'processes'),
         (dict(seeds='0'), 'seeds'),
         (dict(seeds=[0.5]), 'seeds'),
         (dict(depths=[49]), 'depths'),

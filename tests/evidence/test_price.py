@@ -10,7 +10,6 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from ge_det.evidence.launch import Launch
 from ge_det.evidence.matrix import step_times
 from ge_det.evidence.matrix.matrix import Matrix, find_cell
 from ge_det.evidence.matrix.price import FINISHED, STEPS, network_name, price
@@ -26,8 +25,11 @@ model = dict(backbone=dict(type='ge_det.AttentionResNet', depth=50))
 train_cfg = dict(max_epochs=12)
 train_dataloader = dict(
     batch_size=8, dataset=dict(data_root='data/', ann_file='annotations/train.json'))
-val_dataloader = dict(dataset=dict(data_root='data/', ann_file='annotations/val.json'))
-test_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scale=(128, 128))]))
+test_dataloader = dict(
+    dataset=dict(
+        data_root='data/',
+        ann_file='annotations/val.json',
+        pipeline=[dict(type='Resize', scale=(128, 128))]))
 """
 # Batches of 8: an epoch of 20 pictures is 3 iterations, all of it 9.
 MATRIX = """
@@ -68,7 +70,7 @@ def finish(place: Workplace, name: str, hours: float, iterations: int) -> None:
 
 @pytest.mark.parametrize(('processes', 'iterations'), [(1, 9), (2, 6), (3, 3), (40, 3)])
 def test_iterations_by_hand(place, processes, iterations):
-    place = replace(place, launch=Launch(processes=processes))
+    place = replace(place, matrix=replace(place.matrix, processes=processes))
     prices = price(place, {})
     assert [p.cell for p in prices] == place.cells
     assert [p.iterations for p in prices] == [iterations] * 4
@@ -166,9 +168,8 @@ def test_finished_cells_are_told_with_their_machine(place):
 
 def test_steps_of_a_real_detector_are_measured_once(tmp_path, monkeypatch, capsys):
     MMLogger.get_instance('test', log_level='ERROR')
-    place = workplace(
-        tmp_path, MATRIX.replace('[none, se]', '[se]').replace('config.py', str(CONFIG))
-    )
+    place = workplace(tmp_path, MATRIX.replace('config.py', str(CONFIG)))
+    place = replace(place, only='*-se_*')
     threads = torch.get_num_threads()
     try:
         seconds = measure_steps(place, steps=1)

@@ -106,8 +106,8 @@ def test_gains_by_hand():
     assert rows['se']['AP'] == '33.0'
     assert rows['se']['gain [95 % interval]'].startswith('+2.0 [')
     assert rows['se']['seeds with a gain'] == '2/3'
-    # Differences of baselines: 1, 1 and 2 points; sqrt(2) * 1 point, 1.96 of it over sqrt(3).
-    assert rows['se']['noise of a mean gain, ±'] == '1.6'
+    # Differences of baselines: 1, 1 and 2 points; sqrt(2) * 1 point, 4.30 of it over sqrt(3).
+    assert rows['se']['noise of a mean gain, ±'] == '3.5'
     assert rows['se']['clear of noise'] == 'no'
 
 
@@ -133,6 +133,31 @@ def test_published_figures_stand_beside_ours_and_are_judged_on_coco_alone():
     assert 'ours against the first' not in columns('coco_scenes', 0.012)
     for gain, verdict in ((0.014, 'within'), (0.002, 'below'), (0.03, 'above')):
         assert columns('coco', gain)['ours against the first'] == verdict
+
+
+def test_a_verdict_needs_the_same_schedule():
+    def columns(epochs):
+        results = [
+            cell(key(block, schedule='', data='coco2017'), ap, epochs=epochs)
+            for block, ap in (('none', 0.3), ('se', 0.324))
+        ]
+        return rows_of(gains_table(compare(results)[0], 'bbox'))['se']
+
+    # SE, R-50, Faster R-CNN: +2.4 by its authors with 2x, +1.3 by others with 1x.
+    assert columns(24)['published on COCO'].startswith('+2.4')
+    assert columns(24)['ours against the first'] == 'within'
+    assert columns(12)['published on COCO'].startswith('+1.3')
+    assert columns(12)['ours against the first'] == 'above'
+    assert columns(7)['ours against the first'] == '-'
+
+
+def test_a_run_that_diverged_does_not_spoil_the_report(tmp_path):
+    for block, value in (('none', 1.0), ('se', math.inf)):
+        result = cell(key(block), curve={'loss': [(1, 2.0), (2, value)]})
+        result.write(tmp_path / f'{result.name}.json')
+    kept = list(read_results(tmp_path))
+    assert any(math.isnan(result.curve['loss'][1][1]) for result in kept)
+    assert tmp_path / 'curves.png' in write_report(kept, tmp_path, 'Diverged')
 
 
 def test_no_published_columns_where_nothing_was_published():

@@ -144,16 +144,16 @@ def test_a_report_needs_the_landed_results_only(finished, tmp_path):
 
 
 def test_a_failed_cell_is_named_and_the_rest_runs(tmp_path):
-    bad = {'model.backbone.attention': dict(type='ge_det.SqueezeExcite', ratio=0)}
+    bad = {'model.backbone.num_stages': 9}
     good = {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 9}
     write_matrix(tmp_path, attention=['none'], schedules=dict(bad=bad, good=good))
     done = reproduce(tmp_path, 'run', 'small.yaml', '--jobs', '2')
     assert done.returncode == 1
     assert '1 cells run to their end' in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith('failed: ')]
-    assert 'context-shapes_bad_seed0' in line and 'ratio' in line
+    assert 'context-shapes_bad_seed0' in line and 'num_stages' in line
     status = reproduce(tmp_path, 'status', 'small.yaml').stdout
-    assert 'failed' in status and 'ratio' in status and '1 done' in status
+    assert 'failed' in status and 'num_stages' in status and '1 done' in status
 
 
 def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
@@ -174,7 +174,7 @@ def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
         (['run', 'none.yaml'], 'none.yaml: no such matrix file; check the path'),
         (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches none of"),
         (['run', 'small.yaml', '--executor', 'slurm'], '--executor slurm needs --partition'),
-        (['run', 'small.yaml', '--jobs', '-1'], '--jobs, --threads and --gpus-per-cell must'),
+        (['run', 'small.yaml', '--jobs', '-1'], '--jobs and --threads must be 1 or more'),
         (['report', 'small.yaml'], 'no cell is done yet'),
     ],
 )

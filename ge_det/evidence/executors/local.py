@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import zlib
+from collections.abc import Sequence
+
+import torch
 
 from ge_det.evidence.matrix.matrix import Cell
 from ge_det.evidence.matrix.run_cell import command
 from ge_det.evidence.matrix.workplace import Workplace
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    count = torch.cuda.device_count()
+    named = os.environ.get('CUDA_VISIBLE_DEVICES')
+    return named.split(',')[:count] if named else [str(index) for index in range(count)]
 
 
 class LocalExecutor:
@@ -20,11 +31,17 @@ class LocalExecutor:
         slots (int): How many at a time.
         threads (int): Of each process. On a CPU each slot is pinned to as many cores of its own
             while there are enough. Defaults to 1.
-        gpus (int): GPUs of this machine. Defaults to 0.
+        gpus (Sequence[str]): Names of the GPUs to use, see :func:`visible_gpus`. Defaults to none.
         gpus_per_cell (int): How many of them each slot has to itself. Defaults to 1.
     """
 
-    def __init__(self, slots: int, threads: int = 1, gpus: int = 0, gpus_per_cell: int = 1) -> None:
+    def __init__(
+        self,
+        slots: int,
+        threads: int = 1,
+        gpus: Sequence[str] = (),
+        gpus_per_cell: int = 1,
+    ) -> None:
         self.slots = slots
         self.threads = threads
         self.gpus = gpus
@@ -35,8 +52,10 @@ class LocalExecutor:
         environment = dict(os.environ)
         if self.gpus:
             first = slot * self.gpus_per_cell
-            own = [str(i % self.gpus) for i in range(first, first + self.gpus_per_cell)]
+            own = self.gpus[first : first + self.gpus_per_cell]
             environment['CUDA_VISIBLE_DEVICES'] = ','.join(own)
+        # Trainings of several processes meet at a port, which two on one node must not share.
+        environment.setdefault('MASTER_PORT', str(20_000 + zlib.crc32(cell.name.encode()) % 20_000))
         folder = place.folder(cell)
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / 'cell.log').open('ab') as log:

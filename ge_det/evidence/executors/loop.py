@@ -88,6 +88,8 @@ def run_cells(
             free = [slot for slot in range(executor.slots) if slot not in running]
             for slot in free:
                 ready = [cell for cell in waiting if place.is_ready(cell)]
+                while ready and place.is_finished(ready[0]):  # By another run, meanwhile.
+                    waiting.remove(ready.pop(0))
                 if not ready:
                     break
                 waiting.remove(ready[0])

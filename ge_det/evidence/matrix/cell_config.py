@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -72,30 +73,59 @@ def cell_options(cell: Cell, base: Config, start_from: Path | None = None) -> di
         cell (Cell): Which one.
         base (Config): The config it derives from.
         start_from (Path, optional): Checkpoint of the classifier it needs.
+
+    Raises:
+        MatrixError: If the base has a block already, which its baseline would have as well.
     """
     backbone: dict[str, Any] = {}
-    changes: dict[str, Any] = dict(model=dict(backbone=backbone))
     channels = stage_channels(cell.key.depth, base.model.backbone.get('base_channels', 64))
-    if cell.arguments is not None and cell.key.attention != 'none':
-        attention = attention_config(cell.key.attention, channels[0]) or {}
-        backbone['attention'] = {**attention, **cell.arguments}
+    if cell.arguments is not None:
+        if base.model.backbone.get('attention'):
+            raise MatrixError(f'{cell.config}: it has attention; the matrix adds that itself')
+        if cell.key.attention != 'none':
+            attention = attention_config(cell.key.attention, channels[0]) or {}
+            backbone['attention'] = {**attention, **cell.arguments}
+    model: dict[str, Any] = dict(backbone=backbone)
     if base.model.backbone.depth != cell.key.depth:
         backbone['depth'] = cell.key.depth
         if not cell.is_classifier:
-            changes['model']['neck'] = dict(in_channels=channels)
+            model['neck'] = dict(in_channels=channels)
     if start_from is not None:
         backbone['pretrained'] = dict(
             source='ge_det',
             checkpoint=str(start_from),
             preserve_function=cell.start.preserve_function,
         )
-    changes['randomness'] = dict(seed=cell.key.seed)
-    hooks = list(base.get('custom_hooks') or [])
-    changes['custom_hooks'] = [*hooks, dict(type='ge_det.PairedStart')]
-    merged = Config(changes)
-    merged.merge_from_dict(cell.options)
-    options: dict[str, Any] = merged.to_dict()
-    return options
+    # What the name of the cell says comes last: no schedule may change it.
+    changes = Config()
+    changes.merge_from_dict(_whole_lists(cell.options, base))
+    hooks = changes.get('custom_hooks', base.get('custom_hooks')) or []
+    changes.merge_from_dict(
+        dict(
+            model=model,
+            randomness=dict(seed=cell.key.seed),
+            custom_hooks=[*hooks, dict(type='ge_det.PairedStart')],
+        )
+    )
+    nested: dict[str, Any] = changes.to_dict()
+    return nested
+
+
+def _whole_lists(options: Mapping[str, Any], base: Config) -> dict[str, Any]:
+    """Options that reach into a list give the list instead: a config can only replace it whole."""
+    resolved = copy.deepcopy(base)
+    resolved.merge_from_dict(dict(options))
+    found = {}
+    for name, value in options.items():
+        parts, node, new = name.split('.'), base, resolved
+        for depth, part in enumerate(parts, start=1):
+            node, new = (at.get(part) if hasattr(at, 'get') else None for at in (node, new))
+            if isinstance(node, (list, tuple)):
+                found['.'.join(parts[:depth])] = new
+                break
+        else:
+            found[name] = value
+    return found
 
 
 def resolve_config(cell: Cell, start_from: Path | None = None) -> Config:
@@ -110,13 +140,14 @@ def resolve_config(cell: Cell, start_from: Path | None = None) -> Config:
     return config
 
 
-def cell_fingerprint(cell: Cell, config: Config, classifier: str = '') -> str:
+def cell_fingerprint(cell: Cell, config: Config, classifier: str = '', processes: int = 1) -> str:
     """Hash of what decides a cell's result: its resolved config and how its data are drawn.
 
     Args:
         cell (Cell): Which one.
         config (Config): Its resolved config.
         classifier (str): Fingerprint of the classifier it starts from, instead of its place.
+        processes (int): How many train together. Defaults to 1.
     """
     resolved = config.to_dict()
     if classifier:
@@ -125,13 +156,15 @@ def cell_fingerprint(cell: Cell, config: Config, classifier: str = '') -> str:
     generator = cell.data.generator()
     if generator is not None:
         parts += [generator.VERSION, vars(generator), cell.data.train, cell.data.val]
+    if processes != 1:
+        parts.append(processes)
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def annotation_files(config: Config) -> dict[str, Path]:
-    """COCO files of a detector's config: ``'train'`` and ``'val'``."""
-    sets = {split: config[f'{split}_dataloader'].dataset for split in ('train', 'val')}
+    """COCO files of a detector's config: ``'train'``, and ``'val'``, which is what it tests on."""
+    sets = dict(train=config.train_dataloader.dataset, val=config.test_dataloader.dataset)
     return {split: Path(data.data_root) / data.ann_file for split, data in sets.items()}
 
 

@@ -18,12 +18,12 @@ def draw_data(place: Workplace) -> None:
         MatrixError: If photos are missing; the message says what to get.
     """
     seen = set()
-    for cell in place.cells:
+    for cell in place.unfinished():
         config = place.config(cell)
         root = Path(config.train_dataloader.dataset.data_root)
-        if root in seen:
+        if (root, cell.data.name) in seen:
             continue
-        seen.add(root)
+        seen.add((root, cell.data.name))
         shapes = cell.data.generator()
         if shapes is None:
             missing = [file for file in annotation_files(config).values() if not file.is_file()]

@@ -124,6 +124,8 @@ class Matrix:
         starts (dict): Starts by name.
         seeds (list): Of data order, augmentation and first weights.
         resamples (int): Bootstrap resamples of the validation images that each cell measures.
+        processes (int): GPUs that one training takes; the batch of the configs is that of each.
+        name (str): In the names of folders. Defaults to that of the file.
     """
 
     file: Path
@@ -139,11 +141,8 @@ class Matrix:
     starts: dict[str, Start]
     seeds: list[int]
     resamples: int
-
-    @property
-    def name(self) -> str:
-        """Name of the matrix: that of its file."""
-        return self.file.stem
+    processes: int
+    name: str
 
     @classmethod
     def read(cls, file: str | Path) -> Matrix:
@@ -184,6 +183,8 @@ class Matrix:
             or {'': Start()},
             seeds=content['seeds'],
             resamples=content.get('resamples', 200),
+            processes=content.get('processes', 1),
+            name=str(content.get('name', file.stem)),
         )
         matrix._check()
         return matrix
@@ -235,6 +236,11 @@ class Matrix:
                 f'{self.file.name}: {template!r} may hold {{{"}, {".join(places)}}} only ({error})'
             ) from error
         in_config = '{block}' in template or '{folder}' in template
+        if in_config and self.attention.get(key.attention):
+            raise MatrixError(
+                f'{self.file.name}: attention {key.attention}: {template} has the block itself, '
+                'with its arguments; give none here'
+            )
         return Cell(
             key=key,
             config=config,
@@ -244,11 +250,26 @@ class Matrix:
         )
 
     def _check(self) -> None:
-        lists = dict(seeds=self.seeds, depths=self.depths, resamples=[self.resamples])
+        lists = dict(
+            seeds=self.seeds,
+            depths=self.depths,
+            resamples=[self.resamples],
+            processes=[self.processes],
+        )
         for name, numbers in lists.items():
             is_list = isinstance(numbers, list)
             if not is_list or not all(type(n) is int and n >= 0 for n in numbers):
                 raise MatrixError(f'{self.file.name}: {name}: {numbers} must be whole numbers')
+        if self.processes < 1:
+            raise MatrixError(f'{self.file.name}: processes: {self.processes} must be 1 or more')
+        for where, blocks in (
+            ('attention', [*self.attention]),
+            *((f'starts {start.name}: blocks', start.blocks) for start in self.starts.values()),
+        ):
+            if blocks and 'none' not in blocks:
+                raise MatrixError(
+                    f'{self.file.name}: {where}: add none, the baseline that gains are over'
+                )
         unknown = [depth for depth in self.depths if depth not in DEPTHS]
         if unknown:
             raise MatrixError(f'{self.file.name}: depths {unknown}: choose from {DEPTHS}')

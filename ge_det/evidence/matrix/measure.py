@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
-import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import torch
 from mmengine.logging import MMLogger
 
-import ge_det
 from ge_det.analysis.cost.config_network import count_config
 from ge_det.evidence.experiment import Experiment
 from ge_det.evidence.statistics.resampling import measure
@@ -27,15 +22,15 @@ from ge_det.evidence.training_log import (
 from .cell_config import annotation_files, count_images
 from .matrix import Cell
 from .result import CellResult
+from .sessions import told_sessions
 from .workplace import Workplace
 
-_LIBRARIES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'pycocotools')
 #: Points that a curve keeps, at most.
 _POINTS = 40
 
 
 def measure_cell(
-    place: Workplace, cell: Cell, experiment: Experiment, test_seconds: float, threads: int
+    place: Workplace, cell: Cell, experiment: Experiment, test_seconds: float
 ) -> CellResult:
     """Read, measure and collect all that reports need of a cell.
 
@@ -44,7 +39,6 @@ def measure_cell(
         cell (Cell): Which one.
         experiment (Experiment): Its run, trained and tested.
         test_seconds (float): How long the test took; 0 if it was there already.
-        threads (int): Of each process.
     """
     records = read_scalars(experiment.work_dir)
     training = training_records(records)
@@ -78,9 +72,10 @@ def measure_cell(
         ),
         images=images,
         iterations=iterations,
+        epochs=int(place.config(cell).train_cfg.max_epochs),
+        processes=place.matrix.processes,
         hours=dict(training=hours, test=test_seconds / 3600),
-        machine=_machine(threads),
-        versions=_versions(),
+        **told_sessions(experiment.work_dir),
     )
 
 
@@ -127,32 +122,3 @@ def _shown(command: list[str]) -> str:
     return ' '.join(
         tools.get(Path(word).name, word.replace(f'{Path.cwd()}/', '')) for word in words
     )
-
-
-def _machine(threads: int) -> dict[str, Any]:
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return dict(cpu=_processor(), cores=os.cpu_count(), threads=threads, gpu=gpu)
-
-
-def _processor() -> str:
-    try:
-        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
-        return next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    versions = dict(python=platform.python_version(), ge_det=ge_det.__version__)
-    for name in _LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    root = Path(ge_det.__file__).parents[1]
-    described = subprocess.run(
-        ['git', 'describe', '--always', '--dirty'], cwd=root, capture_output=True, text=True
-    )
-    if described.returncode == 0:
-        versions['commit'] = described.stdout.strip()
-    return versions

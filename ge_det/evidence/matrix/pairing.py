@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import ConfigDict
@@ -14,6 +15,8 @@ from mmengine.runner import Runner, set_random_seed
 from torch import nn
 
 from ge_det.registry import HOOKS, MODELS
+
+from .sessions import note_session
 
 #: Epochs that get a seed of their own before the next seed's begin.
 _EPOCHS_PER_SEED = 100_000
@@ -33,13 +36,16 @@ class PairedStart(Hook):
       resumed after an epoch therefore goes on as it would have without the interruption; data
       workers that outlive an epoch (``persistent_workers``) keep generators of their own.
 
-    The order of the pictures hangs on the seed alone already (MMEngine's samplers).
+    The order of the pictures hangs on the seed alone already (MMEngine's samplers). Beside that it
+    notes where the training runs, in ``sessions.jsonl`` of the work dir.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
         """Copy the plain network's weights, unless this training goes on or has its weights."""
+        if get_rank() == 0:
+            note_session(Path(runner.work_dir))
         if runner.iter == 0 and not runner._load_from:
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             pair_weights(model, runner.cfg.model, runner.seed)

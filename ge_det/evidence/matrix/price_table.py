@@ -23,7 +23,7 @@ def price_report(place: Workplace) -> str:
     times = StepTimes.of(place)
     measure = f'python tools/reproduce.py plan {place.matrix.file} --measure 20'
     prices = price(place, times.seconds)
-    return format_prices(prices, times.machine, place.launch.processes, measure)
+    return format_prices(prices, times.machine, place.matrix.processes, measure)
 
 
 def format_prices(

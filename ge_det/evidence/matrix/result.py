@@ -73,6 +73,8 @@ class CellResult:
         cost (dict): ``parameters`` in millions and ``gflops`` (multiply-adds) of the network.
         images (dict): ``train`` and ``val``, how many.
         iterations (int): Of the training.
+        epochs (int): Of the training.
+        processes (int): How many trained together.
         hours (dict): ``training`` and ``test``, wall clock.
         machine (dict): ``cpu``, ``cores``, ``threads`` used, ``gpu`` (None without).
         versions (dict): Of Python, the libraries, and the commit of the project.
@@ -89,6 +91,8 @@ class CellResult:
     cost: dict[str, float] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     iterations: int = 0
+    epochs: int = 0
+    processes: int = 1
     hours: dict[str, float] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -132,15 +136,15 @@ def read_results(folder: Path) -> Iterator[CellResult]:
 
 
 def _without_nan(value: Any) -> Any:
-    """None for NaN, which JSON does not have; floats to five digits, finer than any noise."""
+    """None for NaN and infinity, which JSON has not; five digits, finer than any noise."""
     if isinstance(value, float):
-        return None if math.isnan(value) else float(f'{value:.5g}')
+        return float(f'{value:.5g}') if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     return [_without_nan(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-_MAY_BE_NAN = ('metrics', 'classes', 'resamples')
+_MAY_BE_NAN = ('metrics', 'classes', 'resamples', 'curve')
 
 
 def _with_nan(content: dict[str, Any]) -> dict[str, Any]:

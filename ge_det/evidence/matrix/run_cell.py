@@ -43,6 +43,8 @@ def run_cell(place: Workplace, cell: Cell, threads: int = 1) -> None:
     """
     with locked(place.folder(cell)):
         place.failure_file(cell).unlink(missing_ok=True)
+        if place.is_finished(cell):  # By another process, since this one was started.
+            return
         try:
             experiment = place.experiment(cell, with_inputs=True)
             experiment.claim_work_dir()
@@ -54,7 +56,7 @@ def run_cell(place: Workplace, cell: Cell, threads: int = 1) -> None:
                 _wait(experiment, experiment.start_test(threads))
                 experiment.keep_detections()
                 tested = time.monotonic() - begin
-            result = measure_cell(place, cell, experiment, tested, threads)
+            result = measure_cell(place, cell, experiment, tested)
             result.write(place.result_file(cell))
         except Exception as error:
             place.failure_file(cell).write_text(' '.join(str(error).split()) + '\n')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class Workplace:
             inputs=tuple(inputs) if with_inputs else (),
             launch=self.launch,
             trainer=('-m', 'ge_det.classifier_training') if cell.is_classifier else (),
+            scale_rate='base_batch_size' in (self.config(cell).get('auto_scale_lr') or {}),
         )
 
     def config(self, cell: Cell) -> Config:
@@ -112,7 +114,7 @@ class Workplace:
     def fingerprint(self, cell: Cell) -> str:
         """Hash of what decides a cell's result."""
         upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
-        return cell_fingerprint(cell, self.config(cell), upstream)
+        return cell_fingerprint(cell, self.config(cell), upstream, self.matrix.processes)
 
     def total_iterations(self, cell: Cell) -> int | None:
         """Iterations of the whole training; None while its pictures are not there to count."""
@@ -122,7 +124,7 @@ class Workplace:
         except OSError:
             return None
         # Each process has an equal share of the pictures.
-        share = math.ceil(images / self.launch.processes)
+        share = math.ceil(images / self.matrix.processes)
         batches = math.ceil(share / config.train_dataloader.batch_size)
         return int(config.train_cfg.max_epochs * batches)
 
@@ -164,14 +166,22 @@ class Workplace:
 
     def is_ready(self, cell: Cell) -> bool:
         """Whether the weights that a cell starts from are there."""
-        return cell.needs is None or self.experiment(self._by_key[cell.needs]).is_trained()
+        start = self._start(cell)
+        if start is None:
+            return True
+        note = start.with_name('last_checkpoint')  # Written after the checkpoint it names.
+        return start.is_file() and note.is_file() and Path(note.read_text()).name == start.name
+
+    def is_finished(self, cell: Cell) -> bool:
+        """Whether there is nothing left to do: a result, and the weights that others start from."""
+        if self.result(cell) is None:
+            return False
+        waiting = (c for c in self.cells if c.needs == cell.key and self.result(c) is None)
+        return all(self.is_ready(c) for c in waiting)
 
     def unfinished(self) -> list[Cell]:
         """Cells to run, and the classifiers whose weights they lack."""
-        cells = [cell for cell in self.cells if self.result(cell) is None]
-        wanted = {cell.key for cell in cells}
-        missing = {c.needs for c in cells if c.needs and not self.is_ready(c)}
-        return [cell for cell in self.cells if cell.key in wanted | missing]
+        return [cell for cell in self.cells if not self.is_finished(cell)]
 
 
 def last_lines(file: Path, count: int = 1) -> Sequence[str]:
@@ -182,20 +192,29 @@ def last_lines(file: Path, count: int = 1) -> Sequence[str]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, attempts: int = 20) -> Iterator[None]:
     """Hold the lock of a work dir, in this process and in those it starts.
 
     The lock is gone when the last of them is, however it ends.
+
+    Args:
+        folder (Path): The work dir.
+        attempts (int): How often to try, ten times a second: one that only looks holds it for a
+            moment as well. Defaults to 20.
 
     Raises:
         BusyError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / 'lock').open('a') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(f'{folder}: another process runs this cell') from error
+        for attempt in range(attempts):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if attempt + 1 == attempts:
+                    raise BusyError(f'{folder}: another process runs this cell') from error
+                time.sleep(0.1)
         os.set_inheritable(file.fileno(), True)
         yield
 
@@ -205,7 +224,7 @@ def is_locked(folder: Path) -> bool:
     if not (folder / 'lock').is_file():
         return False
     try:
-        with locked(folder):
+        with locked(folder, attempts=1):
             return False
     except BusyError:
         return True

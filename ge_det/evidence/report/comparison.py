@@ -67,6 +67,12 @@ class ComparedCells:
         found = dict.fromkeys(result.key.attention for result in self.results)
         return [attention for attention in found if attention != BASELINE]
 
+    @property
+    def schedule(self) -> str:
+        """Name of the schedule as in papers: the matrix's own, else by the number of epochs."""
+        epochs = self.results[0].epochs if self.results else 0
+        return self.setting.schedule or {12: '1x', 20: '20e', 24: '2x'}.get(epochs, '')
+
     @cached_property
     def kinds(self) -> list[str]:
         """Kinds of results: those known first, in their order."""

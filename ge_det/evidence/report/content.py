@@ -21,8 +21,8 @@ _READING = (
     'over validation images. They are widened for few seeds, yet a spread guessed from two or '
     'three seeds is a rough guess. With one seed they cover the images alone and are too narrow.',
     'The noise of a mean gain is what seeds alone do to the mean of as many differences of two '
-    'baselines, at 95 %. Paired cells share the order of the data, so the noise of a gain is at '
-    'most that, roughly; it too is estimated from few seeds.',
+    "baselines, at 95 % by Student's t. Paired cells share the order of the data and the first "
+    'weights, so their differences should scatter less, but a block may scatter more by itself.',
     'A gain is clear of the noise if its interval leaves out 0 and it is larger than that noise. '
     'With many blocks some gain will be by chance: nothing is corrected for the number of blocks.',
     'Every block that was run is shown, with a gain or without.',
@@ -106,7 +106,7 @@ def _published(comparisons: Sequence[ComparedCells]) -> list[Piece]:
         f'be within a published gain if they differ by {width(TOLERANCE)} AP at most: two '
         'trainings of one COCO config are reported to end less than 0.3 AP apart (mmdetection '
         'issues 3496 and 3624), and two gains differ by the square root of 2 times as much. Of '
-        'several sources the verdict takes the first. Their numbers are:'
+        'several sources the verdict takes the first, if of the same schedule. Their numbers are:'
     )
     numbered = [f'[{number}] {source}' for number, source in enumerate(sources(), start=1)]
     return [Heading('Published figures'), Paragraph(text), Bullets(numbered)]

@@ -82,8 +82,8 @@ def find_published(
         schedule (str): Its sources come first. Defaults to none.
 
     Returns:
-        list[Published]: Of the same schedule first, then on val2017, then what was read in its
-        source; empty if nothing was published.
+        list[Published]: Of the same schedule first, then on val2017 or minival, which are the same
+        pictures, then what was read in its source; empty if nothing was published.
     """
     wanted = (attention, depth, detector, metric, kind)
     found = [
@@ -92,10 +92,12 @@ def find_published(
         if (p.attention, p.depth, p.detector, p.metric, p.kind) == wanted
     ]
     # sort() keeps the order of the file among equals.
-    found.sort(
-        key=lambda p: (p.schedule != schedule, 'val2017' not in p.data, p.confidence != 'read')
-    )
+    found.sort(key=lambda p: (p.schedule != schedule, not _is_val2017(p), p.confidence != 'read'))
     return found
+
+
+def _is_val2017(published: Published) -> bool:
+    return 'val2017' in published.data or 'minival' in published.data
 
 
 def published_gains(

@@ -29,7 +29,7 @@ def published_columns(comparison: ComparedCells, metric: Metric) -> dict[str, li
 
     Returns:
         dict[str, list[str]]: Column by heading. None where nothing was published; no verdicts
-        where the data are not COCO.
+        where the data are not COCO, or nobody published the same schedule.
     """
     plain = _look_up(find_published, comparison, BASELINE, metric)
     others = [gains_of_others(comparison, block, metric) for block in comparison.attentions]
@@ -41,11 +41,18 @@ def published_columns(comparison: ComparedCells, metric: Metric) -> dict[str, li
     if comparison.setting.is_coco:
         gains = comparison.gains(metric)
         verdicts = [
-            verdict(gains[block].gain, found[0]) if block in gains and found else ''
+            verdict(gains[block].gain, _of_schedule(found, comparison.schedule))
+            if block in gains
+            else ''
             for block, found in zip(comparison.attentions, others, strict=True)
         ]
         columns['ours against the first'] = [NOTHING, *(text or NOTHING for text in verdicts)]
     return columns
+
+
+def _of_schedule(found: list[Published], schedule: str) -> Published | None:
+    """The first one, if it is of our schedule: with another, gains are not the same."""
+    return found[0] if found and found[0].schedule == schedule else None
 
 
 def _look_up(
@@ -54,8 +61,8 @@ def _look_up(
     if metric.group != 'all':
         return []
     setting = comparison.setting
-    wanted = (block, setting.depth, setting.detector, metric.name, metric.kind, setting.schedule)
-    return find(*wanted)
+    wanted = (block, setting.depth, setting.detector, metric.name, metric.kind)
+    return find(*wanted, schedule=comparison.schedule)
 
 
 def _tell(published: Published, figure: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.special import stdtrit
 
 from ..matrix.result import CellKey, CellResult
 from .comparison import CLASS, Comparison, Metric
@@ -23,9 +24,6 @@ __all__ = [
     'noise_floor',
     'paired_gains',
 ]
-
-# Half of a 95 % interval in standard deviations.
-_TWO_SIDED = 1.96
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,11 @@ class Noise:
 
     def half_width(self, pairs: int) -> float:
         """Half of the 95 % interval that the mean of so many differences has by chance."""
-        return _TWO_SIDED * self.deviation / math.sqrt(pairs)
+        if len(self.seeds) < 2:
+            return math.nan
+        # Student's t: the deviation itself is a guess from few seeds.
+        quantile = float(stdtrit(len(self.seeds) - 1, 0.975))
+        return quantile * self.deviation / math.sqrt(pairs)
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ def paired_gains(results: Iterable[CellResult], metric: Metric) -> list[Gain]:
 def noise_floor(results: Iterable[CellResult], metric: Metric) -> dict[Comparison, Noise]:
     """How far two baselines differ by their seeds alone.
 
-    Baselines with two seeds share neither the order of the data nor the initial weights, while
-    paired cells share both as far as their networks agree. The noise of a paired gain is therefore
-    at most this, roughly.
+    Baselines with two seeds differ in initial weights and in the order of the data (MMEngine's
+    sampler adds the epoch to the seed, so orders of neighbouring seeds are shifted, not new);
+    paired cells share both. A block may scatter more than the baseline all the same, so this is a
+    yardstick and no bound.
 
     Args:
         results (Iterable[CellResult]): Cells of any matrix.
