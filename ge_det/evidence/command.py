@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -96,20 +97,24 @@ def _workplace(args: argparse.Namespace) -> Workplace:
     if getattr(args, 'executor', '') == 'slurm':
         if not args.partition:
             raise MatrixError('--executor slurm needs --partition')
+        if args.command is _run and not args.dry_run and shutil.which('srun') is None:
+            raise MatrixError('srun is not on PATH; run this on a login node of the cluster')
         extra = shlex.split(args.srun_args)
         launch = Launch.slurm(args.partition, matrix.processes, extra=extra)
     only = getattr(args, 'cells', None) or '*'
     place = Workplace(matrix, work_dir, landed=out / 'cells', launch=launch, only=only)
     if not place.cells:
         names = ', '.join(cell.name for cell in matrix.cells()[:3])
-        raise MatrixError(f'--cells {only!r} matches none of {names}, ...')
+        raise MatrixError(f'--cells {only!r} matches no cell; they have names such as {names}')
+    for note in place.new_options():
+        print(note, file=sys.stderr)
     return place
 
 
 def _executor(place: Workplace, args: argparse.Namespace) -> Executor:
     processes = place.matrix.processes
     gpus = visible_gpus()
-    if args.threads < 1 or (args.jobs or 1) < 1:
+    if args.threads < 1 or (args.jobs is not None and args.jobs < 1):
         raise MatrixError('--jobs and --threads must be 1 or more')
     if args.executor == 'slurm':  # Each is a job step of its own; the cluster has the GPUs.
         return LocalExecutor(args.jobs or 1, args.threads)
@@ -140,7 +145,9 @@ def _cores() -> int:
 
 
 def _plan(place: Workplace, args: argparse.Namespace) -> int:
-    if getattr(args, 'measure', None):
+    if getattr(args, 'measure', None) is not None:
+        if args.measure < 1:
+            raise MatrixError('--measure must be 1 or more')
         measure_steps(place, args.measure, args.threads)
     for cell in place.cells:
         print(f'{place.state(cell):12}{cell.name}')
@@ -157,20 +164,23 @@ def _run(place: Workplace, args: argparse.Namespace) -> int:
         outcome = run_cells(place, executor)
     finally:
         executor.close()
-    _tell(outcome)
+    _tell(outcome, place)
     return 1 if outcome.failed or outcome.blocked else 0
 
 
-def _tell(outcome: Outcome) -> None:
-    print(f'{len(outcome.done)} cells run to their end')
+def _tell(outcome: Outcome, place: Workplace) -> None:
+    done = sum(place.state(cell) == 'done' for cell in place.cells)
+    print(f'{len(outcome.done)} cells run; done in all: {done} of {len(place.cells)}')
     for name, line in outcome.failed.items():
         print(f'failed: {line if name in line else f"{name}: {line}"}')
     for cell in outcome.blocked:
         print(f'not run: {cell.name}, since the classifier it starts from is not trained')
     for cell in outcome.busy:
-        print(f'not run: {cell.name}, since another process runs it')
-    if outcome.failed or outcome.blocked or outcome.busy:
+        print(f'left alone: {cell.name}, which another process runs')
+    if outcome.failed or outcome.blocked:
         print('run it again to try these again')
+    elif done:
+        print(f'python tools/reproduce.py report {place.matrix.file} writes the report')
 
 
 def _status(place: Workplace, args: argparse.Namespace) -> int:
@@ -216,8 +226,8 @@ def write_report_of(place: Workplace, out_dir: Path) -> list[Path]:
     """
     matrix, file = place.matrix, os.path.relpath(place.matrix.file)
     how = (
-        f'Run by `python tools/reproduce.py run {file}`, which also carries it on; this report is '
-        f'by `python tools/reproduce.py report {file}`.'
+        f'Run by "python tools/reproduce.py run {file}", which also carries it on; this report is '
+        f'by "python tools/reproduce.py report {file}".'
     )
     return write_report(
         place.results(),

@@ -143,12 +143,18 @@ def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
         (dict(detectors={'a': '{where}.py'}), 'may hold'),
         (dict(starts={'own': dict(classifier='wide')}), "no classifier 'wide'"),
         (dict(starts={'own': dict(blocks=['none', 'sge'])}), r"blocks \['sge'\] are not among"),
-        (dict(data={'a': dict(draw=dict(cue_mark=1))}), 'data a: .*cue_mark'),
+        (dict(data={'a': dict(draw=dict(cue_mark=1), train=8, val=4)}), 'data a: .*cue_mark'),
         (dict(data={'a': dict(drawn={})}), r"data a: unknown \['drawn'\]"),
         (dict(attention=['se', 'sge']), 'attention: add none'),
         (dict(processes=0), 'processes'),
         (dict(seeds='0'), 'seeds'),
         (dict(seeds=[0.5]), 'seeds'),
+        (dict(seeds=[0, 0]), 'has one twice'),
+        (dict(schedules={'short': 6}), 'schedules .*: write NAME: {key: value}'),
+        (dict(detectors={'a': ['b.py']}), 'detectors .*: write NAME: CONFIG'),
+        (dict(detectors={'a': '{data.name}.py'}), 'may hold'),
+        (dict(data={'a': dict(train='eight')}), 'data a: .* must be whole numbers from 0'),
+        (dict(data={'a': dict(draw={}, train=8)}), 'data a: .* must be whole numbers from 1'),
         (dict(depths=[49]), 'depths'),
         (dict(resamples=-1), 'resamples'),
     ],
@@ -162,6 +168,9 @@ def test_a_file_that_cannot_work_is_refused(tmp_path, changes, said):
 def test_no_file_and_no_yaml(tmp_path):
     with pytest.raises(MatrixError, match='check the path'):
         Matrix.read(tmp_path / 'none.yaml')
+    (tmp_path / 'a.yaml').write_text('')
+    with pytest.raises(MatrixError, match='it is empty'):
+        Matrix.read(tmp_path / 'a.yaml')
     for text in ('a: [', '- a', '5'):
         (tmp_path / 'a.yaml').write_text(text)
         with pytest.raises(MatrixError, match='a.yaml: it cannot be read as a mapping in YAML'):

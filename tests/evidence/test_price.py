@@ -106,7 +106,7 @@ def test_finished_cells_count_before_measured_steps(place):
 def test_pictures_are_counted_where_the_file_does_not_tell(tmp_path):
     root = tmp_path / 'data'
     options = (
-        f"train_dataloader.dataset.data_root: '{root}', val_dataloader.dataset.data_root: '{root}'"
+        f"train_dataloader.dataset.data_root: '{root}', test_dataloader.dataset.data_root: '{root}'"
     )
     text = MATRIX.replace('{train: 20}', '').replace('short: {', f'short: {{{options}, ')
     place = workplace(tmp_path, text)

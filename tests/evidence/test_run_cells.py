@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished, tmp_
     assert f'running     {PLAIN}' in finished['while_running']
     assert f'interrupted {PLAIN}' in finished['interrupted']
     assert 'epoch_1' in finished['killed_at']
-    assert '2 cells run to their end' in finished['second']
+    assert 'done in all: 2 of 2' in finished['second']
     assert (finished['cells'] / PLAIN / 'result.json').is_file()
     log = (finished['cells'] / PLAIN / 'console.log').read_text()
     assert 'resumed epoch: 1' in log
@@ -117,7 +118,7 @@ def test_what_is_done_is_not_run_again(finished):
     before = {file: file.stat().st_mtime_ns for file in finished['cells'].glob('*/*.pth')}
     assert len(before) == 2
     again = reproduce(finished['folder'], 'run', 'small.yaml')
-    assert again.returncode == 0 and '0 cells run' in again.stdout
+    assert again.returncode == 0 and '0 cells run; done in all: 2 of 2' in again.stdout
     assert {file: file.stat().st_mtime_ns for file in before} == before
     assert '2 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
 
@@ -136,7 +137,7 @@ def test_a_report_needs_the_landed_results_only(finished, tmp_path):
     (tmp_path / 'docs').symlink_to(finished['folder'] / 'docs')
     write_matrix(tmp_path)
     assert '2 done' in reproduce(tmp_path, 'status', 'small.yaml').stdout
-    assert '0 cells run' in reproduce(tmp_path, 'run', 'small.yaml').stdout
+    assert '0 cells run; done in all: 2 of 2' in reproduce(tmp_path, 'run', 'small.yaml').stdout
     # Another schedule has results of its own.
     changed = {'train_cfg.max_epochs': 3}
     write_matrix(tmp_path, schedules={'short': changed})
@@ -149,7 +150,7 @@ def test_a_failed_cell_is_named_and_the_rest_runs(tmp_path):
     write_matrix(tmp_path, attention=['none'], schedules=dict(bad=bad, good=good))
     done = reproduce(tmp_path, 'run', 'small.yaml', '--jobs', '2')
     assert done.returncode == 1
-    assert '1 cells run to their end' in done.stdout
+    assert '1 cells run; done in all: 1 of 2' in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith('failed: ')]
     assert 'context-shapes_bad_seed0' in line and 'num_stages' in line
     status = reproduce(tmp_path, 'status', 'small.yaml').stdout
@@ -172,9 +173,12 @@ def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
     ('arguments', 'said'),
     [
         (['run', 'none.yaml'], 'none.yaml: no such matrix file; check the path'),
-        (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches none of"),
+        (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches no cell"),
         (['run', 'small.yaml', '--executor', 'slurm'], '--executor slurm needs --partition'),
         (['run', 'small.yaml', '--jobs', '-1'], '--jobs and --threads must be 1 or more'),
+        (['run', 'small.yaml', '--executor', 'slurm', '--partition', 'a'], 'srun is not on PATH'),
+        (['run', 'small.yaml', '--jobs', '0'], '--jobs and --threads must be 1 or more'),
+        (['plan', 'small.yaml', '--measure', '0'], '--measure must be 1 or more'),
         (['report', 'small.yaml'], 'no cell is done yet'),
     ],
 )
@@ -184,6 +188,18 @@ def test_errors_are_one_line(tmp_path, arguments, said):
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if line.startswith('reproduce: ')]
     assert len(lines) == 1 and said in lines[0]
+
+
+def test_a_result_that_cannot_be_read_hides_no_other(finished, recwarn):
+    (file,) = [f for f in finished['cells'].glob('*/result.json') if SE in str(f)]
+    whole = file.read_text()
+    try:
+        file.write_text(whole[:100])
+        shutil.rmtree(finished['folder'] / 'docs', ignore_errors=True)
+        assert '1 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
+        assert any('not the result of a cell' in str(warning.message) for warning in recwarn)
+    finally:
+        file.write_text(whole)
 
 
 def test_photos_that_are_not_there_are_asked_for(tmp_path):

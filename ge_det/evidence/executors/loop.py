@@ -93,6 +93,7 @@ def run_cells(
                 if not ready:
                     break
                 waiting.remove(ready[0])
+                place.failure_file(ready[0]).unlink(missing_ok=True)
                 running[slot] = ready[0], executor.start(place, ready[0], slot)
             if not running:
                 outcome.blocked += waiting

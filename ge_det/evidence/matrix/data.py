@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from ge_det.datasets import write_scene_folders
+from ge_det.datasets import ContextShapes, write_scene_folders
 
 from .cell_config import annotation_files
+from .matrix import Cell
 from .workplace import Workplace
 from .yaml_file import MatrixError
 
@@ -31,6 +34,16 @@ def draw_data(place: Workplace) -> None:
                 about = ' '.join(cell.data.about.split())
                 raise MatrixError(f'{missing[0]}: not there. data {cell.data.name}: {about}')
         elif cell.data.scenes:
-            write_scene_folders(shapes, root, cell.data.train, cell.data.val)
+            _draw(write_scene_folders, shapes, root, cell)
         else:
-            shapes.write(root, cell.data.train, cell.data.val)
+            _draw(ContextShapes.write, shapes, root, cell)
+
+
+def _draw(write: Callable[..., Any], shapes: ContextShapes, root: Path, cell: Cell) -> None:
+    try:
+        write(shapes, root, cell.data.train, cell.data.val)
+    except FileExistsError as error:
+        what = str(error).split(';')[0]
+        raise MatrixError(
+            f'data {cell.data.name}: {what}; give {cell.config.name} another data_root'
+        ) from error

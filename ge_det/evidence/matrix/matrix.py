@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.datasets import ContextShapes
-from ge_det.user_config import ATTENTION, DEPTHS
+from ge_det.user_config import ATTENTION
 
+from .checks import check_matrix
 from .result import CellKey
 from .yaml_file import MatrixError, check_keys, read_yaml, section
 
@@ -186,7 +187,7 @@ class Matrix:
             processes=content.get('processes', 1),
             name=str(content.get('name', file.stem)),
         )
-        matrix._check()
+        check_matrix(matrix)
         return matrix
 
     def cells(self) -> list[Cell]:
@@ -231,7 +232,7 @@ class Matrix:
         )
         try:
             config = self.file.parent / template.format(**places)
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise MatrixError(
                 f'{self.file.name}: {template!r} may hold {{{"}, {".join(places)}}} only ({error})'
             ) from error
@@ -248,50 +249,6 @@ class Matrix:
             data=self.data[key.data],
             options=self.schedules.get(key.schedule, {}),
         )
-
-    def _check(self) -> None:
-        lists = dict(
-            seeds=self.seeds,
-            depths=self.depths,
-            resamples=[self.resamples],
-            processes=[self.processes],
-        )
-        for name, numbers in lists.items():
-            is_list = isinstance(numbers, list)
-            if not is_list or not all(type(n) is int and n >= 0 for n in numbers):
-                raise MatrixError(f'{self.file.name}: {name}: {numbers} must be whole numbers')
-        if self.processes < 1:
-            raise MatrixError(f'{self.file.name}: processes: {self.processes} must be 1 or more')
-        for where, blocks in (
-            ('attention', [*self.attention]),
-            *((f'starts {start.name}: blocks', start.blocks) for start in self.starts.values()),
-        ):
-            if blocks and 'none' not in blocks:
-                raise MatrixError(
-                    f'{self.file.name}: {where}: add none, the baseline that gains are over'
-                )
-        unknown = [depth for depth in self.depths if depth not in DEPTHS]
-        if unknown:
-            raise MatrixError(f'{self.file.name}: depths {unknown}: choose from {DEPTHS}')
-        for start in self.starts.values():
-            unknown_blocks = [block for block in start.blocks if block not in self.attention]
-            if unknown_blocks:
-                raise MatrixError(
-                    f'{self.file.name}: starts {start.name}: blocks {unknown_blocks} are not among '
-                    f'{list(self.attention)}'
-                )
-            if start.classifier and start.classifier not in self.classifiers:
-                raise MatrixError(
-                    f'{self.file.name}: starts {start.name}: there is no classifier '
-                    f'{start.classifier!r} among {list(self.classifiers)}'
-                )
-        if self.classifiers and self.classifier_data not in self.data:
-            raise MatrixError(f'{self.file.name}: classifier_data must name one of {[*self.data]}')
-        for data in self.data.values():
-            data.generator()
-        for cell in self.cells():
-            if not cell.config.is_file():
-                raise MatrixError(f'{self.file.name}: {cell.config}: no such config file')
 
 
 def _entry(kind: Any, name: str, content: Any, where: str) -> Any:

@@ -125,8 +125,8 @@ class CellResult:
             if version == FORMAT:
                 return cls(**{**_with_nan(content), 'key': CellKey(**content['key'])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f'{file}: not the result of a cell ({error}); remove it') from error
-        raise ValueError(f'{file}: format {version}, but this version reads {FORMAT}; run it again')
+            raise ValueError(f'{file}: not the result of a cell ({error})') from error
+        raise ValueError(f'{file}: format {version}, but this version reads {FORMAT}')
 
 
 def read_results(folder: Path) -> Iterator[CellResult]:

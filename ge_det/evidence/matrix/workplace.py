@@ -6,12 +6,14 @@ import fcntl
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -22,6 +24,7 @@ from .cell_config import (
     annotation_files,
     cell_fingerprint,
     count_images,
+    read_base,
     resolve_config,
     write_cell_config,
 )
@@ -116,6 +119,22 @@ class Workplace:
         upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
         return cell_fingerprint(cell, self.config(cell), upstream, self.matrix.processes)
 
+    def new_options(self) -> list[str]:
+        """A note for each entry of a schedule that no config has: it may be misspelt."""
+        found = {}
+        for cell in self.cells:
+            for name in cell.options:
+                node: Any = read_base(cell.config)
+                for part in name.split('.'):
+                    is_list = isinstance(node, (list, tuple))
+                    node = True if is_list else node.get(part) if hasattr(node, 'get') else None
+                    if node is None or is_list:
+                        break
+                if node is None:
+                    told = f'schedules {cell.key.schedule}: {name} is not in {cell.config.name}'
+                    found[told] = f'note: {told}; it is added'
+        return list(found.values())
+
     def total_iterations(self, cell: Cell) -> int | None:
         """Iterations of the whole training; None while its pictures are not there to count."""
         config = self.config(cell)
@@ -142,10 +161,15 @@ class Workplace:
         if self.landed is not None:
             files.append(self.landed / f'{cell.name}.json')
         for file in files:
-            if file.is_file():
+            if not file.is_file():
+                continue
+            try:
                 result = CellResult.read(file)
-                if result.fingerprint == self.fingerprint(cell):
-                    return result
+            except ValueError as error:
+                warnings.warn(f'{error}; the cell is run again', stacklevel=2)
+                continue
+            if result.fingerprint == self.fingerprint(cell):
+                return result
         return None
 
     def results(self) -> list[CellResult]:

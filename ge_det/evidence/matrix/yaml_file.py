@@ -23,6 +23,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise MatrixError(f'{file}: no such matrix file; check the path')
     if file.suffix not in ('.yaml', '.yml'):
         raise MatrixError(f'{file}: a matrix is a YAML file, see configs/evidence')
+    if not file.read_text(encoding='utf-8', errors='replace').strip():
+        raise MatrixError(f'{file}: it is empty; configs/evidence/README.md says what it holds')
     try:
         content: dict[str, Any] = Config.fromfile(str(file)).to_dict()
     except Exception as error:  # YAML's own, and whatever MMEngine makes of other content.
@@ -50,5 +52,7 @@ def section(content: dict[str, Any], name: str, file: Path) -> dict[str, Any]:
     if isinstance(entries, list) and all(isinstance(entry, str) for entry in entries):
         return {entry: {} for entry in entries}
     if not isinstance(entries, dict):
-        raise MatrixError(f'{file.name}: {name} must be a mapping or a list of names')
+        raise MatrixError(
+            f'{file.name}: {name} must be a mapping by name, as {{se: {{}}}}, or a list of names'
+        )
     return {str(key): {} if value is None else value for key, value in entries.items()}

@@ -1,0 +1,73 @@
+"""What is looked at before a matrix is believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ge_det.user_config import DEPTHS
+
+from .yaml_file import MatrixError
+
+if TYPE_CHECKING:
+    from .matrix import Matrix
+
+
+def _check_types(matrix: Matrix) -> None:
+    numbers = dict(seeds=(matrix.seeds, 0), depths=(matrix.depths, 1))
+    numbers.update(resamples=([matrix.resamples], 0), processes=([matrix.processes], 1))
+    for data in matrix.data.values():
+        numbers[f'data {data.name}'] = ([data.train, data.val], 0 if data.draw is None else 1)
+    for name, (values, least) in numbers.items():
+        is_list = isinstance(values, list) and values
+        if not is_list or not all(type(n) is int and n >= least for n in values):
+            raise MatrixError(
+                f'{matrix.file.name}: {name}: {values} must be whole numbers from {least}'
+            )
+    if len(set(matrix.seeds)) < len(matrix.seeds):
+        raise MatrixError(f'{matrix.file.name}: seeds: {matrix.seeds} has one twice')
+    sections: dict[str, tuple[dict[str, Any], type]] = dict(
+        detectors=(matrix.detectors, str),
+        classifiers=(matrix.classifiers, str),
+        schedules=(matrix.schedules, dict),
+        attention=(matrix.attention, dict),
+    )
+    for section_name, (entries, kind) in sections.items():
+        wrong = [name for name, entry in entries.items() if not isinstance(entry, kind)]
+        if wrong:
+            form = 'NAME: CONFIG' if kind is str else 'NAME: {key: value}'
+            raise MatrixError(f'{matrix.file.name}: {section_name} {wrong}: write {form}')
+
+
+def check_matrix(matrix: Matrix) -> None:
+    """Raise a MatrixError, one line, if something in a matrix cannot work."""
+    _check_types(matrix)
+    for where, blocks in (
+        ('attention', [*matrix.attention]),
+        *((f'starts {start.name}: blocks', start.blocks) for start in matrix.starts.values()),
+    ):
+        if blocks and 'none' not in blocks:
+            raise MatrixError(
+                f'{matrix.file.name}: {where}: add none, the baseline that gains are over'
+            )
+    unknown = [depth for depth in matrix.depths if depth not in DEPTHS]
+    if unknown:
+        raise MatrixError(f'{matrix.file.name}: depths {unknown}: choose from {DEPTHS}')
+    for start in matrix.starts.values():
+        unknown_blocks = [block for block in start.blocks if block not in matrix.attention]
+        if unknown_blocks:
+            raise MatrixError(
+                f'{matrix.file.name}: starts {start.name}: blocks {unknown_blocks} are not among '
+                f'{list(matrix.attention)}'
+            )
+        if start.classifier and start.classifier not in matrix.classifiers:
+            raise MatrixError(
+                f'{matrix.file.name}: starts {start.name}: there is no classifier '
+                f'{start.classifier!r} among {list(matrix.classifiers)}'
+            )
+    if matrix.classifiers and matrix.classifier_data not in matrix.data:
+        raise MatrixError(f'{matrix.file.name}: classifier_data must name one of {[*matrix.data]}')
+    for data in matrix.data.values():
+        data.generator()
+    for cell in matrix.cells():
+        if not cell.config.is_file():
+            raise MatrixError(f'{matrix.file.name}: {cell.config}: no such config file')
