@@ -185,3 +185,8 @@ def test_a_lost_worker_fails_its_cell_and_leaves_no_process(executor, place, com
     assert job.poll() == 1
     assert (place.folder(cell) / 'cell.log').read_text().startswith('ray: WorkerCrashedError')
     until(lambda: not any(runs(each) for each in ids))
+
+
+def test_an_address_where_nobody_answers_is_told_at_once():
+    with pytest.raises(MatrixError, match='Ray at 127.0.0.1:1 cannot be used'):
+        ray_cluster.RayExecutor(1, address='127.0.0.1:1')

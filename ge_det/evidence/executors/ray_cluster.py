@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,7 @@ class RayExecutor:
                     object_store_memory=_OBJECT_STORE,
                 )
             else:
+                _check_answers(address)
                 self._ray.init(address=address, log_to_driver=False, logging_level='ERROR')
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = 'on this machine' if address is None else f'at {address}'
@@ -79,6 +81,13 @@ class RayExecutor:
         # Isolated: the folder of the script must not shadow modules.
         words = [sys.executable, '-I', str(_LEASH), *command(place, cell, self.threads)]
         return RayJob(self._ray, self._task.remote(words, str(log), os.getcwd()), log)
+
+
+def _check_answers(address: str) -> None:
+    """Raise an OSError if nobody listens there: Ray itself tries for minutes, then ends us."""
+    host, _, port = address.rpartition('/')[2].partition(':')
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 class RayJob:

@@ -85,7 +85,7 @@ def add_legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
     figure.legend(
         handles=list(handles),
         loc='outside lower center',
-        ncols=min(columns, len(handles)),
+        ncols=min(columns, len(handles), max(1, int(figure.get_figwidth() / 2))),
         fontsize=8,
         frameon=False,
     )

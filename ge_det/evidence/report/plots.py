@@ -32,7 +32,8 @@ def draw_gains(comparisons: Sequence[ComparedCells], out: Path) -> bool:
     if not shown:
         return False
     tallest = max(len(c.gains(m)) for c, m in shown)
-    figure, all_axes = grid(len(shown), width=4.6, height=1.3 + 0.32 * tallest)
+    width = 4.6 if len(shown) > 1 else 8
+    figure, all_axes = grid(len(shown), width=width, height=1.3 + 0.32 * tallest)
     for axes, (comparison, metric) in zip(all_axes, shown, strict=True):
         _draw_gain_panel(axes, comparison, metric)
     legend: list[Artist] = [
