@@ -9,6 +9,8 @@ from ge_det.evidence.command import write_report_of
 from ge_det.evidence.matrix.matrix import Matrix
 from ge_det.evidence.matrix.result import read_results
 from ge_det.evidence.matrix.workplace import Workplace
+from ge_det.evidence.report.comparison import compare
+from ge_det.evidence.report.tables import gains_table, parts_table
 
 ROOT = Path(__file__).parents[2]
 LANDED = sorted(folder.parent for folder in (ROOT / 'docs/evidence').glob('*/cells'))
@@ -36,6 +38,24 @@ def test_a_report_comes_out_of_its_cells(folder, monkeypatch, tmp_path):
 
 def text_of(file):
     return re.sub(r'base64,[^"]*', '', file.read_text(encoding='utf-8'))
+
+
+def test_the_table_of_the_readme_comes_out_of_the_cells(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (comparison,) = compare(place_of(ROOT / 'docs/evidence/context-shapes').results())
+    gains, parts = (
+        {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+        for table in (gains_table(comparison, 'bbox'), parts_table(comparison, 'bbox'))
+    )
+    text = (ROOT / 'README.md').read_text(encoding='utf-8').split('## Evidence')[1]
+    lines = [line for line in text.split('\n## ')[0].splitlines() if line.startswith('| ')][1:]
+    rows = {row[0]: row[1:] for row in ([c.strip() for c in ln[1:-1].split('|')] for ln in lines)}
+    assert list(rows) == list(gains)
+    for block, row in rows.items():
+        published = gains[block]['published on COCO'].split(' (')[0]
+        expected = [gains[block]['AP'], gains[block]['gain [95 % interval]']]
+        expected += [parts[block]['AP context'], parts[block]['AP other']]
+        assert row == [*expected, '-' if block == 'none (baseline)' else published]
 
 
 @pytest.mark.parametrize('folder', LANDED, ids=lambda folder: folder.name)

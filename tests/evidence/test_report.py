@@ -259,7 +259,12 @@ def test_it_says_what_was_run_and_what_is_missing(landed):
     assert all(f'- {missing.name}' in text for missing in MISSING)
     # 24 cells of 1.25 and 0.05 hours.
     assert '31.20 hours (training 30.00, test 1.20)' in text
-    for said in ('Seeds: 0, 1, 2.', 'Some CPU, 2 threads', 'torch: 2.8.0', '500 train and 150 val'):
+    for said in (
+        'Seeds: 0, 1, 2.',
+        'Some CPU, threads: 2',
+        'torch: 2.8.0',
+        '500 train and 150 val',
+    ):
         assert said in text
     assert 'python tools/train.py configs/x.py --seed 2' in text
     assert '| ge-theta-e8 |' in text  # No gain, shown all the same.

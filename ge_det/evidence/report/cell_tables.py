@@ -75,5 +75,5 @@ def machine_name(result: CellResult) -> str:
     """The kind of machine that ran a cell, and its share of it."""
     machine = result.machine
     gpu, cpu = machine.get('gpu'), machine.get('cpu', 'unknown processor')
-    threads = f', {machine["threads"]} threads' if machine.get('threads') else ''
+    threads = f', threads: {machine["threads"]}' if machine.get('threads') else ''
     return f'{gpu} ({cpu}{threads})' if gpu else f'{cpu}{threads}'

@@ -23,7 +23,9 @@ def origin(results: Sequence[CellResult], planned: Sequence[CellKey]) -> list[Pi
     items.append(f'Seeds: {", ".join(map(str, seeds)) or "none"}.')
     for setting, images in _images(results).items():
         items.append(f'Images of {setting}: {images}.')
-    items.append(f'Wall clock, summed over the cells: {_hours(results)}.')
+    items.append(
+        f'Time, summed over the cells: {_hours(results)}; trainings without their validations.'
+    )
     items += [f'Machine: {told}.' for told in _told(map(machine_name, results))]
     names = dict.fromkeys(name for result in results for name in result.versions)
     for name in names:
@@ -48,7 +50,8 @@ def missing(results: Iterable[CellResult], planned: Iterable[CellKey]) -> list[C
 
 def _count(results: Sequence[CellResult], planned: Sequence[CellKey]) -> str:
     settings = len({Setting.of(result.key) for result in results})
-    text = f'{len(results)} finished cells in {settings} comparisons'
+    compared = 'comparison' if settings == 1 else 'comparisons'
+    text = f'{len(results)} finished cells in {settings} {compared}'
     if not planned:
         return f'{text}; what was planned is not known here.'
     return f'{text}; {len(planned)} were planned; missing: {len(missing(results, planned))}.'
