@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from ge_det.datasets import CLASSES
@@ -104,9 +105,10 @@ def test_minutes():
 
 def test_a_training_resumes_only_what_has_begun(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(Experiment, '_start', lambda self, *a, threads: started.append(a))
+    monkeypatch.setattr(Experiment, '_start', lambda self, command, _: started.append(command))
     experiment = Experiment('a', PLAIN, tmp_path)
     experiment.start_training(1)  # --resume would make mmdet forget a load_from
-    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    torch.save({}, tmp_path / 'epoch_1.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
     experiment.start_training(1)
     assert ['--resume' in arguments for arguments in started] == [False, True]
