@@ -84,6 +84,9 @@ def finished(tmp_path_factory):
         status = reproduce(folder, 'status', 'small.yaml').stdout
         send(signal.SIGKILL, folder)
         first.wait()
+        while is_locked(cell):  # The killed take a moment to go.
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
     killed_at = (cell / 'last_checkpoint').read_text()
     interrupted = reproduce(folder, 'status', 'small.yaml').stdout
     second = reproduce(folder, 'run', 'small.yaml')
