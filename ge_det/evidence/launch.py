@@ -14,12 +14,10 @@ class Launch:
     Args:
         before (tuple[str, ...]): Up to and including python.
         after (tuple[str, ...]): Flags for the tool.
-        processes (int): How many train together. Defaults to 1.
     """
 
     before: tuple[str, ...] = (sys.executable,)
     after: tuple[str, ...] = ()
-    processes: int = 1
 
     def command(self, tool: str, *arguments: str) -> list[str]:
         """A whole command line; MMEngine's flags come before those that take many values."""
@@ -33,7 +31,7 @@ class Launch:
     def gpus(cls, count: int) -> Launch:
         """On several GPUs of this machine, by torchrun."""
         torchrun = ('-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={count}')
-        return cls((sys.executable, *torchrun), ('--launcher', 'pytorch'), count)
+        return cls((sys.executable, *torchrun), ('--launcher', 'pytorch'))
 
     @classmethod
     def slurm(
@@ -58,4 +56,4 @@ class Launch:
             '--kill-on-bad-exit=1',
             *extra,
         )
-        return cls((*srun, sys.executable, '-u'), ('--launcher', 'slurm'), gpus)
+        return cls((*srun, sys.executable, '-u'), ('--launcher', 'slurm'))

@@ -1,5 +1,7 @@
 """Cells of one seed start from the same weights and see the same data, whatever their attention."""
 
+import copy
+
 import pytest
 import torch
 from matrix_case import write_matrix
@@ -99,9 +101,8 @@ def test_every_block_has_the_trunk_and_the_heads_of_the_plain_network(place):
 
 def test_a_pretrained_trunk_is_left_alone(place, tmp_path):
     config = Config.fromfile(str(place.experiment(place.cells[1]).config)).model
-    plain = config.deepcopy() if hasattr(config, 'deepcopy') else config.copy()
     with DefaultScope.overwrite_default_scope('mmdet'):
-        source = MODELS.build(plain).backbone
+        source = MODELS.build(copy.deepcopy(config)).backbone
     torch.save(source.state_dict(), tmp_path / 'weights.pth')
     config.backbone.pretrained = dict(source='ge_det', checkpoint=str(tmp_path / 'weights.pth'))
     model, copied = first_weights(config)

@@ -87,8 +87,7 @@ def command(place: Workplace, cell: Cell, threads: int) -> list[str]:
 
 
 def _launch(text: str) -> dict[str, Any]:
-    entries = json.loads(text)
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+    return {name: tuple(words) for name, words in json.loads(text).items()}
 
 
 def main() -> int:

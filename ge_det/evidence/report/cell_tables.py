@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from ..matrix.result import CellResult
-from .comparison import BASELINE, TITLES, ComparedCells, panels, primary, value_of
+from .comparison import BASELINE, TITLES, ComparedCells, panels, primary
 from .document import Table
 from .figures import NOTHING, percent, width
 
@@ -19,7 +19,7 @@ def noise_table(comparisons: Sequence[ComparedCells]) -> Table:
         noise = comparison.noise(metric)
         if noise is None:
             continue
-        values = {c.key.seed: percent(value_of(c, metric)) for c in comparison.cells(BASELINE)}
+        values = {c.key.seed: percent(metric.value(c)) for c in comparison.cells(BASELINE)}
         largest = max((abs(difference) for difference in noise.differences), default=math.nan)
         rows.append(
             [
@@ -53,7 +53,7 @@ def cells_table(results: Iterable[CellResult], folder: str) -> Table:
     kinds = list(dict.fromkeys(kind for result in results for kind in result.metrics))
     rows = []
     for result in results:
-        values = (value_of(result, primary(kind)) for kind in kinds)
+        values = (primary(kind).value(result) for kind in kinds)
         rows.append(
             [
                 result.name,

@@ -94,7 +94,7 @@ class ComparedCells:
 
     def mean(self, attention: str, metric: Metric) -> float:
         """Mean over the seeds, 0 to 1; NaN without any."""
-        values = [value_of(cell, metric) for cell in self.cells(attention)]
+        values = [metric.value(cell) for cell in self.cells(attention)]
         return mean([value for value in values if not math.isnan(value)])
 
     def gains(self, metric: Metric) -> dict[str, Gain]:
@@ -140,11 +140,6 @@ def panels(comparisons: Sequence[ComparedCells]) -> Iterator[tuple[ComparedCells
 def primary(kind: str) -> Metric:
     """What a kind of result is judged by, over all classes."""
     return Metric(kind, 'all', PRIMARY.get(kind, 'AP'))
-
-
-def value_of(result: CellResult, metric: Metric) -> float:
-    """A number of a cell; NaN where it was not measured or there are no objects."""
-    return metric.value(result) if metric.is_in(result) else math.nan
 
 
 def class_metric(kind: str, name: str) -> Metric:
