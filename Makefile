@@ -18,7 +18,7 @@ test: setup  ## format check, linter, types, tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy ge_det
-	$(RUN) -m pytest --durations=15
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --durations=15
 
 format: setup  ## format, and mend what the linter can mend
 	$(RUN) -m ruff format .

@@ -18,5 +18,5 @@ HOOKS = Registry(
     'hook',
     parent=ROOT_HOOKS,
     scope='ge_det',
-    locations=['ge_det.evidence.matrix.pairing'],
+    locations=['ge_det.evidence.matrix.pairing', 'ge_det.memory_format'],
 )

@@ -62,11 +62,11 @@ test_dataloader = val_dataloader
 val_evaluator = dict(topk=1)
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=6)
+train_cfg = dict(max_epochs=6, val_interval=2)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.02),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02, fused=True),
 )
 # The cosine ends with the training, whatever max_epochs is.
 param_scheduler = [
@@ -75,4 +75,5 @@ param_scheduler = [
 ]
 auto_scale_lr = dict(base_batch_size=16)
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(max_keep_ckpts=1))
+custom_hooks = [dict(type='ge_det.ChannelsLast')]
 randomness = dict(seed=0)
