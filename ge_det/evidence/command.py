@@ -20,7 +20,7 @@ from .matrix.data import draw_data
 from .matrix.matrix import Matrix
 from .matrix.price_table import price_report
 from .matrix.step_times import measure_steps
-from .matrix.workplace import STATES, Workplace, last_lines
+from .matrix.workplace import STATES, Workplace, last_line
 from .matrix.yaml_file import MatrixError
 from .report import write_report
 from .training_log import iterations_done
@@ -191,7 +191,7 @@ def _status(place: Workplace, args: argparse.Namespace) -> int:
             share = iterations_done(place.folder(cell)) / (place.total_iterations(cell) or 1)
             more = f'{share:.0%}'
         elif state == 'failed':
-            more = ' '.join(last_lines(place.failure_file(cell)))
+            more = last_line(place.failure_file(cell))
         print(f'{state:12}{cell.name}  {more}'.rstrip())
     counts = Counter(states.values())
     print(', '.join(f'{counts[state]} {state}' for state in STATES if counts[state]))

@@ -73,8 +73,7 @@ class Experiment:
 
     def final_checkpoint(self) -> Path:
         """Checkpoint of the last epoch, there or not."""
-        epochs = _read_config(self.config).train_cfg.max_epochs
-        return self.work_dir / f'epoch_{epochs}.pth'
+        return final_checkpoint(self.work_dir, _read_config(self.config))
 
     def fingerprint(self) -> str:
         """Hash of the resolved config and the inputs, to tell results of others apart."""
@@ -106,9 +105,7 @@ class Experiment:
 
     def is_trained(self) -> bool:
         """Whether the last checkpoint of the schedule is there, and whole."""
-        # MMEngine writes this note after the checkpoint it names.
-        note, final = self.work_dir / 'last_checkpoint', self.final_checkpoint()
-        return note.is_file() and Path(note.read_text()).name == final.name and final.is_file()
+        return is_finished(self.final_checkpoint())
 
     def is_tested(self) -> bool:
         """Whether the detections of the final checkpoint are there."""
@@ -177,6 +174,19 @@ class Experiment:
             return subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, close_fds=False
             )
+
+
+def final_checkpoint(work_dir: Path, config: Config) -> Path:
+    """Checkpoint of the last epoch of a training, there or not."""
+    return work_dir / f'epoch_{config.train_cfg.max_epochs}.pth'
+
+
+def is_finished(checkpoint: Path) -> bool:
+    """Whether a checkpoint is there, whole, and the newest of its training."""
+    note = checkpoint.with_name('last_checkpoint')  # MMEngine writes it after what it names.
+    if not (note.is_file() and checkpoint.is_file()):
+        return False
+    return Path(note.read_text()).name == checkpoint.name
 
 
 def mend_last_checkpoint(work_dir: Path) -> bool:

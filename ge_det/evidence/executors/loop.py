@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ge_det.evidence.matrix.matrix import Cell
 from ge_det.evidence.matrix.run_cell import BUSY
-from ge_det.evidence.matrix.workplace import Workplace, last_lines
+from ge_det.evidence.matrix.workplace import Workplace, last_line
 
 from .progress import Progress
 
@@ -116,5 +116,5 @@ def _note(place: Workplace, cell: Cell, code: int, outcome: Outcome) -> None:
     elif code == BUSY:
         outcome.busy.append(cell)
     else:
-        lines = last_lines(place.failure_file(cell)) or last_lines(place.folder(cell) / 'cell.log')
-        outcome.failed[cell.name] = lines[-1] if lines else f'ended with {code}'
+        told = last_line(place.failure_file(cell)) or last_line(place.folder(cell) / 'cell.log')
+        outcome.failed[cell.name] = told or f'ended with {code}'

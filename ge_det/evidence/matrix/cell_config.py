@@ -117,15 +117,26 @@ def _whole_lists(options: Mapping[str, Any], base: Config) -> dict[str, Any]:
     resolved.merge_from_dict(dict(options))
     found = {}
     for name, value in options.items():
-        parts, node, new = name.split('.'), base, resolved
-        for depth, part in enumerate(parts, start=1):
-            node, new = (at.get(part) if hasattr(at, 'get') else None for at in (node, new))
-            if isinstance(node, (list, tuple)):
-                found['.'.join(parts[:depth])] = new
-                break
+        reached, entry = reach(base, name)
+        if isinstance(entry, (list, tuple)):
+            found[reached] = reach(resolved, reached)[1]
         else:
             found[name] = value
     return found
+
+
+def reach(config: Config, name: str) -> tuple[str, Any]:
+    """Follow a dotted name into a config, to its end or to the first list.
+
+    Returns:
+        tuple[str, Any]: The name so far, and the entry there; None if there is none.
+    """
+    parts, entry = name.split('.'), config
+    for depth, part in enumerate(parts, start=1):
+        entry = entry.get(part) if hasattr(entry, 'get') else None
+        if entry is None or isinstance(entry, (list, tuple)):
+            return '.'.join(parts[:depth]), entry
+    return name, entry
 
 
 def resolve_config(cell: Cell, start_from: Path | None = None) -> Config:

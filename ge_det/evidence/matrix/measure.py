@@ -56,7 +56,9 @@ def measure_cell(
     # Read from the log, which knows of all sessions of an interrupted training.
     hours = mean(record['time'] for record in training) * iterations / 3600
     MMLogger.get_instance('measure', log_level='ERROR')
-    cost = count_config(str(experiment.config)).cost
+    generator = cell.data.generator()
+    # Drawn pictures need no Resize, which would tell their size.
+    cost = count_config(str(experiment.config), generator and generator.image_size).cost
     return CellResult(
         key=cell.key,
         fingerprint=place.fingerprint(cell),

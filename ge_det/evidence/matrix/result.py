@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ge_det.datasets.set_files import to_json, write_whole
+
 #: Goes up when files written before can no longer be read.
 FORMAT = 1
 
@@ -106,11 +108,8 @@ class CellResult:
         """Write the JSON file, whole or not at all; its folder is made if need be."""
         content = dict(format=FORMAT, **dataclasses.asdict(self))
         content['key'] = self.key._asdict()
-        text = json.dumps(_without_nan(content), separators=(',', ':'))
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(file.name + '.part')
-        part.write_text(text + '\n', encoding='utf-8')
-        part.replace(file)
+        write_whole(file, to_json(_without_nan(content)) + b'\n')
 
     @classmethod
     def read(cls, file: Path) -> CellResult:

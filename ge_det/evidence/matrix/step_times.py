@@ -24,6 +24,7 @@ from ge_det.analysis.speed.detectors import DetectorPass, detector_inputs, give_
 from ge_det.analysis.speed.memory import is_out_of_memory
 from ge_det.analysis.speed.settings import BenchmarkError, SpeedSettings, environment
 from ge_det.analysis.speed.timing import time_interleaved
+from ge_det.datasets.set_files import to_json, write_whole
 
 from .matrix import Cell
 from .price import network_name
@@ -65,9 +66,7 @@ class StepTimes:
         self.seconds[network] = seconds
         content = dict(machine=self.machine, seconds=self.seconds)
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        part = self.file.with_name(self.file.name + '.part')
-        part.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-        part.replace(self.file)
+        write_whole(self.file, to_json(content))
 
 
 def measure_steps(place: Workplace, steps: int, threads: int = 1) -> dict[str, float]:

@@ -7,23 +7,23 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
-from ge_det.evidence.experiment import Experiment
+from ge_det.evidence.experiment import Experiment, final_checkpoint, is_finished
 from ge_det.evidence.launch import Launch
 
 from .cell_config import (
     annotation_files,
     cell_fingerprint,
     count_images,
+    reach,
     read_base,
     resolve_config,
     write_cell_config,
@@ -112,7 +112,7 @@ class Workplace:
         if cell.needs is None:
             return None
         needed = self._by_key[cell.needs]
-        return self.folder(needed) / f'epoch_{self.config(needed).train_cfg.max_epochs}.pth'
+        return final_checkpoint(self.folder(needed), self.config(needed))
 
     def fingerprint(self, cell: Cell) -> str:
         """Hash of what decides a cell's result."""
@@ -124,13 +124,7 @@ class Workplace:
         found = {}
         for cell in self.cells:
             for name in cell.options:
-                node: Any = read_base(cell.config)
-                for part in name.split('.'):
-                    is_list = isinstance(node, (list, tuple))
-                    node = True if is_list else node.get(part) if hasattr(node, 'get') else None
-                    if node is None or is_list:
-                        break
-                if node is None:
+                if reach(read_base(cell.config), name)[1] is None:
                     told = f'schedules {cell.key.schedule}: {name} is not in {cell.config.name}'
                     found[told] = f'note: {told}; it is added'
         return list(found.values())
@@ -191,10 +185,7 @@ class Workplace:
     def is_ready(self, cell: Cell) -> bool:
         """Whether the weights that a cell starts from are there."""
         start = self._start(cell)
-        if start is None:
-            return True
-        note = start.with_name('last_checkpoint')  # Written after the checkpoint it names.
-        return start.is_file() and note.is_file() and Path(note.read_text()).name == start.name
+        return start is None or is_finished(start)
 
     def is_finished(self, cell: Cell) -> bool:
         """Whether there is nothing left to do: a result, and the weights that others start from."""
@@ -208,11 +199,10 @@ class Workplace:
         return [cell for cell in self.cells if not self.is_finished(cell)]
 
 
-def last_lines(file: Path, count: int = 1) -> Sequence[str]:
-    """The last lines of a log that say something."""
-    if not file.is_file():
-        return []
-    return [line for line in file.read_text(errors='replace').splitlines() if line.strip()][-count:]
+def last_line(file: Path) -> str:
+    """The last line of a log that says something; empty without any."""
+    text = file.read_text(errors='replace').rstrip() if file.is_file() else ''
+    return text[text.rfind('\n') + 1 :]
 
 
 @contextmanager

@@ -12,9 +12,6 @@ from matplotlib.lines import Line2D
 from .comparison import BASELINE, ComparedCells
 from .plot_style import Style, add_legend, grid, save, styles, title_panel
 
-# Losses of single batches jump; averages of this many stretches show where they go.
-_POINTS = 50
-
 Points = list[tuple[int, float]]
 
 
@@ -46,7 +43,7 @@ def draw_curves(comparisons: Sequence[ComparedCells], out: Path) -> bool:
             if _draw_block(axes, comparison, block, scalar, blocks[block]):
                 drawn.add(block)
         title_panel(axes, comparison)
-        axes.set_xlabel('step', fontsize=8)
+        axes.set_xlabel('iteration' if _is_loss(scalar) else 'epoch', fontsize=8)
         axes.set_ylabel(scalar if _is_loss(scalar) else f'{scalar}, %', fontsize=8)
     legend = [
         Line2D([], [], color=s.color, linestyle=s.dashes, label=block)
@@ -88,7 +85,7 @@ def _draw_block(
     drawn = [(curve, 0.5, 0.35) for curve in curves]
     drawn += [(mean, 1.8, 1.0) for mean in [mean_curve(curves)] if mean]
     for curve, width, alpha in drawn:
-        steps, values = _thinned(curve)
+        steps, values = np.array(curve, dtype=float).T
         axes.plot(
             steps,
             scale * values,
@@ -98,11 +95,3 @@ def _draw_block(
             alpha=alpha,
         )
     return bool(drawn)
-
-
-def _thinned(curve: Points) -> tuple[np.ndarray, np.ndarray]:
-    """Averages over stretches, so that few points remain."""
-    array = np.array(curve, dtype=float)
-    parts = np.array_split(array, min(_POINTS, len(array)))
-    steps, values = np.array([part.mean(axis=0) for part in parts]).T
-    return steps, values
