@@ -58,7 +58,9 @@ def measure_cell(
     MMLogger.get_instance('measure', log_level='ERROR')
     generator = cell.data.generator()
     # Drawn pictures need no Resize, which would tell their size.
-    cost = count_config(str(experiment.config), generator and generator.image_size).cost
+    cost = count_config(
+        str(experiment.config), shape=generator.image_size if generator else None
+    ).cost
     return CellResult(
         key=cell.key,
         fingerprint=place.fingerprint(cell),
