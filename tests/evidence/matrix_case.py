@@ -1,10 +1,42 @@
 """A matrix that is small enough to run in a test."""
 
+import contextlib
+import io
+import os
+import signal
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
+from ge_det.evidence.command import main
+
 CONFIGS = Path(__file__).parents[2] / 'configs/evidence'
+TOOL = Path(__file__).parents[2] / 'tools/reproduce.py'
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def reproduce(folder, *arguments):
+    """The command, in this process: its imports take longer than most of what it does."""
+    before, argv = os.getcwd(), sys.argv
+    handler = signal.getsignal(signal.SIGTERM)
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        os.chdir(folder)
+        sys.argv = [str(TOOL), *arguments]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main()
+    finally:
+        os.chdir(before)
+        sys.argv = argv
+        signal.signal(signal.SIGTERM, handler)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def write_matrix(folder: Path, **changes) -> Path:

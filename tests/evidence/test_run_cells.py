@@ -1,7 +1,5 @@
 """`tools/reproduce.py run`: a kill loses nothing, a failed cell does not stop the others."""
 
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -10,46 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
-from matrix_case import write_matrix
+from matrix_case import TOOL, reproduce, write_matrix
 
-from ge_det.evidence.command import main
 from ge_det.evidence.executors import LocalExecutor, run_cells
 from ge_det.evidence.matrix.matrix import Matrix
 from ge_det.evidence.matrix.result import CellResult
 from ge_det.evidence.matrix.workplace import Workplace, is_locked, locked
 
-TOOL = Path(__file__).parents[2] / 'tools/reproduce.py'
 PLAIN, SE = (
     'faster-rcnn_r50_context-shapes_short_seed0',
     'faster-rcnn_r50-se_context-shapes_short_seed0',
 )
-
-
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def reproduce(folder, *arguments):
-    """The command, in this process: its imports take longer than most of what it does."""
-    before, argv = os.getcwd(), sys.argv
-    handler = signal.getsignal(signal.SIGTERM)
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        os.chdir(folder)
-        sys.argv = [str(TOOL), *arguments]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main()
-    finally:
-        os.chdir(before)
-        sys.argv = argv
-        signal.signal(signal.SIGTERM, handler)
-    return Done(code, out.getvalue(), err.getvalue())
 
 
 def send(what, folder):
