@@ -133,6 +133,10 @@ def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
         assert cell_fingerprint(first[0], written) == found[0]
 
 
+def drawn(**changes):
+    return {'a': dict(draw={}, train=8, val=4, **changes)}
+
+
 @pytest.mark.parametrize(
     ('changes', 'said'),
     [
@@ -155,6 +159,10 @@ def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
         (dict(detectors={'a': '{data.name}.py'}), 'may hold'),
         (dict(data={'a': dict(train='eight')}), 'data a: .* must be whole numbers from 0'),
         (dict(data={'a': dict(draw={}, train=8)}), 'data a: .* must be whole numbers from 1'),
+        (dict(data={'a': dict(controls={'b': {}})}), 'controls: only sets that are drawn'),
+        (dict(data={'a': dict(controls=['b'])}), 'controls: write them as'),
+        (dict(data=drawn(controls={'b/c': {}})), "'b/c' becomes a folder"),
+        (dict(data=drawn(controls={'b': dict(cue_mark=1)})), 'data a: .*cue_mark'),
         (dict(depths=[49]), 'depths'),
         (dict(resamples=-1), 'resamples'),
     ],

@@ -4,14 +4,20 @@ import pytest
 import torch
 from matrix_case import CONFIGS, reproduce, write_matrix
 
+from ge_det.evidence.detection_metrics import detection_metrics
+from ge_det.evidence.matrix.controls import control_test
 from ge_det.evidence.matrix.matrix import Matrix
 from ge_det.evidence.matrix.workplace import Workplace
+
+TRUTH = 'work_dirs/evidence/data/context-shapes-no-marks/annotations/val.json'
 
 
 @pytest.mark.usefixtures('peers')
 def test_a_detector_starts_from_its_classifier_and_both_are_measured(tmp_path):
     marks = dict(image_size=[128, 128], cue_marks=4, cue_sides=4, cue_clearance=6)
     shapes = dict(draw=dict(**marks, objects=[1, 2], size_shares=[1, 0, 0]), train=8, val=4)
+    shapes.update(groups=dict(other=['ring', 'cross', 'diamond']))
+    shapes.update(controls={'no-marks': dict(cue_contrast=0)})
     scenes = dict(draw=dict(**marks, seed=1, objects=[1, 1], size_shares=[1, 0, 0]), scenes=True)
     scenes.update(train=16, val=4)
     file = write_matrix(
@@ -30,7 +36,17 @@ def test_a_detector_starts_from_its_classifier_and_both_are_measured(tmp_path):
     accuracy = place.result(classifier)
     assert 0 <= accuracy.metrics['accuracy']['all']['top1'] <= 1
     assert accuracy.cost['gflops'] > 0 and accuracy.images == dict(train=16, val=4)
-    assert 'bbox' in place.result(detector).metrics
+    measured = place.result(detector).metrics['bbox']
+    assert list(measured) == ['all', 'other', 'all, no-marks', 'other, no-marks']
+
+    # The control is measured on its own pictures, which differ in the marks alone.
+    control, truth = control_test(place, detector, 'no-marks'), tmp_path / TRUTH
+    metrics = detection_metrics(truth, control.detections)
+    assert measured['all, no-marks'] == pytest.approx(metrics, rel=1e-4, nan_ok=True)
+    plain = tmp_path / TRUTH.replace('-no-marks', '')
+    assert truth.read_bytes() == plain.read_bytes()
+    pictures = [file.parents[1] / 'val/000000.png' for file in (truth, plain)]
+    assert pictures[0].read_bytes() != pictures[1].read_bytes()
 
     # The detector has learned since, in two epochs, but is still close to where it began.
     start = place.config(detector).model.backbone.pretrained.checkpoint

@@ -167,6 +167,7 @@ def cell_fingerprint(cell: Cell, config: Config, classifier: str = '', processes
     generator = cell.data.generator()
     if generator is not None:
         parts += [generator.VERSION, vars(generator), cell.data.train, cell.data.val]
+        parts += [vars(cell.data.generator(control)) for control in cell.data.controls]
     if processes != 1:
         parts.append(processes)
     text = json.dumps(parts, sort_keys=True, default=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ge_det.user_config import DEPTHS
@@ -9,6 +10,7 @@ from ge_det.user_config import DEPTHS
 from .yaml_file import MatrixError
 
 if TYPE_CHECKING:
+    from .entries import DataSet
     from .matrix import Matrix
 
 
@@ -36,6 +38,19 @@ def _check_types(matrix: Matrix) -> None:
         if wrong:
             form = 'NAME: CONFIG' if kind is str else 'NAME: {key: value}'
             raise MatrixError(f'{matrix.file.name}: {section_name} {wrong}: write {form}')
+
+
+def _check_controls(matrix: Matrix, data: DataSet) -> None:
+    where = f'{matrix.file.name}: data {data.name}: controls'
+    entries = data.controls
+    if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
+        raise MatrixError(f'{where}: write them as {{no-marks: {{cue_contrast: 0}}}}')
+    if entries and (data.draw is None or data.scenes):
+        raise MatrixError(f'{where}: only sets that are drawn for detectors have them')
+    for name in entries:
+        if not re.fullmatch(r'[\w-]+', name):
+            raise MatrixError(f'{where}: {name!r} becomes a folder; use letters, digits, - and _')
+        data.generator(name)
 
 
 def check_matrix(matrix: Matrix) -> None:
@@ -67,6 +82,7 @@ def check_matrix(matrix: Matrix) -> None:
     if matrix.classifiers and matrix.classifier_data not in matrix.data:
         raise MatrixError(f'{matrix.file.name}: classifier_data must name one of {[*matrix.data]}')
     for data in matrix.data.values():
+        _check_controls(matrix, data)
         data.generator()
     for cell in matrix.cells():
         if not cell.config.is_file():

@@ -9,6 +9,7 @@ from typing import Any
 from ge_det.datasets import ContextShapes, write_scene_folders
 
 from .cell_config import annotation_files
+from .controls import control_root
 from .matrix import Cell
 from .workplace import Workplace
 from .yaml_file import MatrixError
@@ -34,14 +35,20 @@ def draw_data(place: Workplace) -> None:
                 about = ' '.join(cell.data.about.split())
                 raise MatrixError(f'{missing[0]}: not there. data {cell.data.name}: {about}')
         elif cell.data.scenes:
-            _draw(write_scene_folders, shapes, root, cell)
+            _draw(write_scene_folders, shapes, root, cell.data.train, cell)
         else:
-            _draw(ContextShapes.write, shapes, root, cell)
+            _draw(ContextShapes.write, shapes, root, cell.data.train, cell)
+        for control in cell.data.controls:
+            # Only tested on, but a set has a picture for training at least.
+            changed = cell.data.generator(control)
+            _draw(ContextShapes.write, changed, control_root(config, control), 1, cell)
 
 
-def _draw(write: Callable[..., Any], shapes: ContextShapes, root: Path, cell: Cell) -> None:
+def _draw(
+    write: Callable[..., Any], shapes: ContextShapes | None, root: Path, train: int, cell: Cell
+) -> None:
     try:
-        write(shapes, root, cell.data.train, cell.data.val)
+        write(shapes, root, train, cell.data.val)
     except FileExistsError as error:
         what = str(error).split(';')[0]
         raise MatrixError(

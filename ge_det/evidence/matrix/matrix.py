@@ -3,74 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ge_det.datasets import ContextShapes
 from ge_det.user_config import ATTENTION
 
 from .checks import check_matrix
+from .entries import DataSet, Options, Start
 from .result import CellKey
 from .yaml_file import MatrixError, check_keys, read_yaml, section
-
-Options = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A data set of a matrix; the configs say where it lies.
-
-    Args:
-        name (str): In the names of cells and configs.
-        draw (dict, optional): Arguments of ContextShapes, where the set is drawn; a set of photos
-            has none and must be there.
-        train (int): Pictures to draw for training.
-        val (int): Pictures to draw for validation.
-        scenes (bool): Drawn as folders of pictures for a classifier.
-        groups (dict): Names of classes that are also measured apart, by the name of the group.
-        about (str): For readers of the report, such as where to get it.
-    """
-
-    name: str
-    draw: Options | None = None
-    train: int = 0
-    val: int = 0
-    scenes: bool = False
-    groups: Mapping[str, list[str]] = field(default_factory=dict)
-    about: str = ''
-
-    def generator(self) -> ContextShapes | None:
-        """What draws the set, if anything does."""
-        if self.draw is None:
-            return None
-        try:
-            return ContextShapes(**self.draw)
-        except (TypeError, ValueError) as error:
-            raise MatrixError(f'data {self.name}: {error}') from error
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where the weights of cells come from.
-
-    Args:
-        name (str): In the names of cells; empty for what the config says.
-        classifier (str): The classifier of the matrix whose backbone they import, if any.
-        attention (str): Block of that classifier. Defaults to '': that of the cell.
-        preserve_function (bool): Whether fresh gates keep what the import computes. Defaults to
-            True.
-        blocks (list[str]): The blocks that it is run with, ``'none'`` among them. Defaults to none
-            in particular: all of the matrix.
-    """
-
-    name: str = ''
-    classifier: str = ''
-    attention: str = ''
-    preserve_function: bool = True
-    blocks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

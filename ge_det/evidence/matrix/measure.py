@@ -20,6 +20,7 @@ from ge_det.evidence.training_log import (
 )
 
 from .cell_config import annotation_files, count_images
+from .controls import control_test, control_truth
 from .matrix import Cell
 from .result import CellResult
 from .sessions import told_sessions
@@ -84,18 +85,24 @@ def measure_cell(
 
 
 def _detections(place: Workplace, cell: Cell, experiment: Experiment) -> dict[str, Any]:
-    truth = annotation_files(place.config(cell))['val']
-    groups = {'all': None, **cell.data.groups}
-    kinds = [k for k in ('bbox', 'segm') if experiment.detections_of(k).is_file()]
-    measured = {
-        kind: measure(truth, experiment.detections_of(kind), groups, kind, place.matrix.resamples)
-        for kind in kinds
-    }
-    return dict(
-        metrics={kind: found.metrics for kind, found in measured.items()},
-        classes={kind: found.classes for kind, found in measured.items()},
-        resamples={kind: found.resamples for kind, found in measured.items()},
-    )
+    config, groups = place.config(cell), {'all': None, **cell.data.groups}
+    found: dict[str, Any] = dict(metrics={}, classes={}, resamples={})
+    for kind in ('bbox', 'segm'):
+        file = experiment.detections_of(kind)
+        if not file.is_file():
+            continue
+        truth, resamples = annotation_files(config)['val'], place.matrix.resamples
+        measured = measure(truth, file, groups, kind, resamples)
+        found['classes'][kind] = measured.classes
+        found['metrics'][kind], found['resamples'][kind] = measured.metrics, measured.resamples
+        for control in cell.data.controls:
+            named = {f'{group}, {control}': classes for group, classes in groups.items()}
+            truth = control_truth(config, control)
+            file = control_test(place, cell, control).detections_of(kind)
+            measured = measure(truth, file, named, kind, resamples)
+            found['metrics'][kind].update(measured.metrics)
+            found['resamples'][kind].update(measured.resamples)
+    return found
 
 
 def _share(record: dict[str, Any]) -> float:

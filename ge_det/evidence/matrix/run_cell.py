@@ -21,6 +21,7 @@ from typing import Any
 from ge_det.evidence.experiment import Experiment, ExperimentError
 from ge_det.evidence.launch import Launch
 
+from .controls import control_test
 from .matrix import Cell, Matrix, find_cell
 from .measure import measure_cell
 from .workplace import BusyError, Workplace, locked
@@ -56,6 +57,12 @@ def run_cell(place: Workplace, cell: Cell, threads: int = 1) -> None:
                 _wait(experiment, experiment.start_test(threads))
                 experiment.keep_detections()
                 tested = time.monotonic() - begin
+            for control in cell.data.controls:
+                test = control_test(place, cell, control)
+                test.claim_work_dir()
+                if not test.is_tested():
+                    _wait(test, test.start_test(threads))
+                    test.keep_detections()
             result = measure_cell(place, cell, experiment, tested)
             result.write(place.result_file(cell))
         except Exception as error:
