@@ -1,5 +1,5 @@
-# The small Faster R-CNN on photos: 336 pictures of aquariums, seven animals, many of them small.
-# Trained from scratch on crops of 192 pixels of pictures 320 pixels long, tested on whole ones.
+# The small Faster R-CNN on photos: 251 pictures of aquariums, seven animals, many of them small.
+# Trained on crops of 192 pixels of pictures 320 pixels long, tested on whole ones.
 _base_ = './faster-rcnn_r50-narrow_context-shapes.py'
 
 data_root = 'data/aquarium/'
