@@ -184,7 +184,7 @@ def test_mmdet_loads_it(finished):
         data_prefix={'img': 'train/'},
         metainfo=ContextShapes.METAINFO,
         pipeline=[
-            {'type': 'mmdet.LoadImageFromFile'},
+            {'type': 'LoadImageFromFile'},  # MMCV's: unknown as mmdet's own.
             {'type': 'mmdet.LoadAnnotations', 'with_bbox': True, 'with_mask': True},
         ],
     )
