@@ -39,11 +39,21 @@ def write_cell_config(cell: Cell, folder: Path, start_from: Path | None = None) 
     text = (
         f'# Cell {cell.name} of a matrix, written by tools/reproduce.py.\n'
         f'_base_ = {os.path.relpath(cell.config, folder)!r}\n'
-        + Config(cell_options(cell, base, start_from)).pretty_text
+        + _delta_text(cell_options(cell, base, start_from), base)
     )
     if not file.is_file() or file.read_text(encoding='utf-8') != text:
         file.write_text(text, encoding='utf-8')
     return file
+
+
+def _delta_text(options: dict[str, Any], base: Config) -> str:
+    inherited, hooks = base.get('custom_hooks') or [], options['custom_hooks']
+    if not inherited or hooks[: len(inherited)] != inherited:
+        return str(Config(options).pretty_text)
+    # The base's own are referred to, not written again.
+    options = {key: value for key, value in options.items() if key != 'custom_hooks'}
+    added = hooks[len(inherited) :]
+    return f'custom_hooks = _base_.custom_hooks + {added!r}\n{Config(options).pretty_text}'
 
 
 @lru_cache

@@ -51,23 +51,26 @@ def run_cell(place: Workplace, cell: Cell, threads: int = 1) -> None:
             experiment.claim_work_dir()
             if not experiment.is_trained():
                 _wait(experiment, experiment.start_training(threads))
-            tested = 0.0
-            if not cell.is_classifier and not experiment.is_tested():
-                begin = time.monotonic()
-                _wait(experiment, experiment.start_test(threads))
-                experiment.keep_detections()
-                tested = time.monotonic() - begin
+            tested = 0.0 if cell.is_classifier else _test(experiment, threads)
             for control in cell.data.controls:
                 test = control_test(place, cell, control)
                 test.claim_work_dir()
-                if not test.is_tested():
-                    _wait(test, test.start_test(threads))
-                    test.keep_detections()
+                _test(test, threads)
             result = measure_cell(place, cell, experiment, tested)
             result.write(place.result_file(cell))
         except Exception as error:
             place.failure_file(cell).write_text(' '.join(str(error).split()) + '\n')
             raise
+
+
+def _test(experiment: Experiment, threads: int) -> float:
+    """Test unless that is done; returns the seconds it took."""
+    if experiment.is_tested():
+        return 0.0
+    begin = time.monotonic()
+    _wait(experiment, experiment.start_test(threads))
+    experiment.keep_detections()
+    return time.monotonic() - begin
 
 
 def _wait(experiment: Experiment, process: subprocess.Popen[bytes]) -> None:
