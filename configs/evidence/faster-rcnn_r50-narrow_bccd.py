@@ -4,7 +4,7 @@ _base_ = './faster-rcnn_r50-narrow_aquarium.py'
 
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
-max_epochs = 16
+max_epochs = 8
 
 model = dict(roi_head=dict(bbox_head=dict(num_classes=3)))
 
@@ -25,6 +25,6 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].T_max = param_scheduler[1].end = max_epochs

@@ -16,8 +16,9 @@ from mmengine.logging import MMLogger
 
 from .executors import Executor, LocalExecutor, Outcome, run_cells, visible_gpus
 from .launch import Launch
+from .matrix.cell_checks import check_cells
 from .matrix.data import draw_data
-from .matrix.matrix import Matrix
+from .matrix.matrix import Matrix, find_cell
 from .matrix.price_table import price_report
 from .matrix.step_times import measure_steps
 from .matrix.workplace import STATES, Workplace, last_line
@@ -106,6 +107,7 @@ def _workplace(args: argparse.Namespace) -> Workplace:
     if not place.cells:
         names = ', '.join(cell.name for cell in matrix.cells()[:3])
         raise MatrixError(f'--cells {only!r} matches no cell; they have names such as {names}')
+    check_cells(place)
     for note in place.new_options():
         print(note, file=sys.stderr)
     return place
@@ -174,7 +176,9 @@ def _tell(outcome: Outcome, place: Workplace) -> None:
     for name, line in outcome.failed.items():
         print(f'failed: {line if name in line else f"{name}: {line}"}')
     for cell in outcome.blocked:
-        print(f'not run: {cell.name}, since the classifier it starts from is not trained')
+        needed = find_cell(place.cells, cell.needs.name) if cell.needs else None
+        why = 'is trained by another process' if needed in outcome.busy else 'is not trained'
+        print(f'not run: {cell.name}, since the classifier it starts from {why}')
     for cell in outcome.busy:
         print(f'left alone: {cell.name}, which another process runs')
     if outcome.failed or outcome.blocked:
@@ -209,6 +213,9 @@ def _report(place: Workplace, args: argparse.Namespace) -> int:
         if file.stem not in names:
             print(f'{file}: of another config or matrix, left out; remove it', file=sys.stderr)
     print(f'{len(results)} of {len(place.cells)} cells')
+    for result in results:
+        if 'dirty' in result.versions.get('commit', ''):
+            print(f'note: {result.name} ran with changes that no commit has', file=sys.stderr)
     for written in write_report_of(place, place.landed.parent):
         print(written)
     return 0

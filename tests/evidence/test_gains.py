@@ -106,6 +106,15 @@ def test_seeds_that_agree_have_the_interval_of_the_images():
     assert (gain.low, gain.high) == pytest.approx((0, 0.4))
 
 
+def test_where_resamples_lie_does_not_matter_only_their_scatter():
+    differences, random = np.array([0.1, 0.3]), np.random.default_rng(0)
+    resampled = differences[:, None] + random.normal(0, 0.02, (2, 50))
+    moved = resampled + np.array([[0.5], [-0.2]])
+    assert paired_interval(differences, moved) == pytest.approx(
+        paired_interval(differences, resampled)
+    )
+
+
 def test_a_seed_without_resamples_counts_with_its_difference():
     cells = [cell('none', 0, 0.2, [0.1, 0.3]), cell('se', 0, 0.3, [0.1, 0.5])]
     cells += [cell('none', 1, 0.2), cell('se', 1, 0.3, [0.1, 0.5])]

@@ -73,7 +73,7 @@ def test_landed_results_belong_to_the_landed_configs(folder, monkeypatch):
     for result in read_results(folder / 'cells'):
         assert result.fingerprint == place.fingerprint(planned[result.key]), result.name
         assert result.hours['training'] > 0 and result.versions['commit']
-        assert not result.versions['commit'].endswith('dirty')
+        assert 'dirty' not in result.versions['commit']
 
 
 def test_something_has_landed():

@@ -1,9 +1,12 @@
 """The file of a matrix: its cells, their order, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 from matrix_case import CONFIGS, write_matrix
 from mmengine.config import Config
 
+from ge_det.evidence.matrix.cell_checks import check_cells
 from ge_det.evidence.matrix.cell_config import (
     cell_fingerprint,
     read_base,
@@ -127,7 +130,10 @@ def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
     second = Matrix.read(write_matrix(tmp_path / 'changed', seeds=[1])).cells()
     cells = [first[0], first[1], second[0]]
     found = [cell_fingerprint(cell, resolve_config(cell)) for cell in cells]
-    assert len(set(found)) == 3
+    other = replace(first[0], data=replace(first[0].data, groups=dict(one=['buoy'])))
+    found.append(cell_fingerprint(other, resolve_config(other)))
+    found.append(cell_fingerprint(first[0], resolve_config(first[0]), resamples=3))
+    assert len(set(found)) == 5
     for place in ('a', 'b'):
         written = Config.fromfile(str(write_cell_config(first[0], tmp_path / place / 'cell')))
         assert cell_fingerprint(first[0], written) == found[0]
@@ -163,6 +169,16 @@ def drawn(**changes):
         (dict(data={'a': dict(controls=['b'])}), 'controls: write them as'),
         (dict(data=drawn(controls={'b/c': {}})), "'b/c' becomes a folder"),
         (dict(data=drawn(controls={'b': dict(cue_mark=1)})), 'data a: .*cue_mark'),
+        (dict(data=drawn(groups=['buoy'])), 'data a: groups: write them as'),
+        (dict(data=drawn(groups={'b': 'buoy'})), 'data a: groups: write them as'),
+        (dict(data=drawn(groups={'b': ['bouy']})), r"groups: b has \['bouy'\], but the classes"),
+        (dict(data={'a': dict(draw=5, train=8, val=4)}), 'data a: write draw'),
+        (dict(data=drawn(about=5)), 'data a: write draw'),
+        (dict(schedules={'a/b': {}}), "schedules: 'a/b' becomes a folder"),
+        (dict(starts={'own': dict(attention='se')}), 'starts own: name the classifier'),
+        (dict(starts={'own': dict(preserve_function='no')}), 'preserve_function is true or false'),
+        (dict(starts={'own': dict(attention='cbam')}), 'attention cbam: choose from'),
+        (dict(attention={'none': {'ratio': 4}}), 'none has no arguments'),
         (dict(depths=[49]), 'depths'),
         (dict(resamples=-1), 'resamples'),
     ],
@@ -171,6 +187,18 @@ def test_a_file_that_cannot_work_is_refused(tmp_path, changes, said):
     file = write_matrix(tmp_path, **changes)
     with pytest.raises(MatrixError, match=said):
         Matrix.read(file)
+
+
+def test_cells_that_cannot_work_or_repeat_each_other_are_refused(tmp_path):
+    def check(**changes):
+        check_cells(Workplace(Matrix.read(write_matrix(tmp_path, **changes)), tmp_path / 'runs'))
+
+    check(attention=dict(none={}, se=dict(ratio=8)))
+    with pytest.raises(MatrixError, match='small.yaml: attention se: .*ratioo'):
+        check(attention=dict(none={}, se=dict(ratioo=3)))
+    photos = dict(detectors={'a': str(CONFIGS / 'faster-rcnn_r50-narrow_bccd.py')})
+    with pytest.raises(MatrixError, match='a_r50_one.* and a_r50_two.* would be the same run'):
+        check(data=dict(one={}, two={}), **photos)
 
 
 def test_no_file_and_no_yaml(tmp_path):

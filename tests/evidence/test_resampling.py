@@ -12,6 +12,9 @@ from ge_det.evidence.statistics import resampling
 from ge_det.evidence.statistics.resampling import draw_images, measure
 
 GROUPS = {'all': None, 'pair': ['ring', 'disc'], 'rare': ['cross']}
+CLASSES = ('disc', 'ring', 'cross', 'never')
+PARTS = GROUPS | {f'class:{name}': [name] for name in CLASSES}
+SIZES = ('APs', 'APm', 'APl')
 IMAGES = [3, 5, 6, 10, 12, 20, 21, 30]
 SIZE = 120
 
@@ -88,9 +91,12 @@ def evaluate_copies(folder, truth, found, drawn, iou_type):
         annotations=[one | dict(id=key) for key, one in enumerate(objects, start=1)],
     )
     files = write(folder / 'copies.json', copied), write(folder / 'f.json', copies_of(found, drawn))
-    return {
-        group: detection_metrics(*files, classes, iou_type) for group, classes in GROUPS.items()
-    }
+    return {part: detection_metrics(*files, classes, iou_type) for part, classes in PARTS.items()}
+
+
+def kept(part, resample):
+    names = ('AP', 'AP50', 'AP75') if part == 'all' else ('AP',)
+    return names + SIZES if part == 'all' and resample % 4 == 0 else names
 
 
 def test_groups_classes_and_resamples_are_those_of_plain_evaluations(case, tmp_path):
@@ -100,17 +106,20 @@ def test_groups_classes_and_resamples_are_those_of_plain_evaluations(case, tmp_p
     expected = {g: detection_metrics(*files, classes, iou_type) for g, classes in GROUPS.items()}
     np.testing.assert_equal(measured.metrics, expected)
     assert 0 < expected['all']['AP'] < 1 and math.isnan(expected['all']['APl'])
-    for name in ('disc', 'ring', 'cross', 'never'):
+    for name in CLASSES:
         alone = detection_metrics(*files, [name], iou_type)
         np.testing.assert_equal(measured.classes[name], {k: alone[k] for k in ('AP', 'AP50')})
     for resample in range(8):
         drawn = draw_images(resample, len(IMAGES))
         brute = evaluate_copies(tmp_path, truth, found, drawn, iou_type)
-        for group in GROUPS:
-            for name in ('AP', 'AP50'):
-                np.testing.assert_equal(
-                    measured.resamples[group][name][resample], brute[group][name]
-                )
+        for part, values in measured.resamples.items():
+            for name in kept(part, resample):
+                place = resample // 4 if name in SIZES else resample
+                np.testing.assert_equal(values[name][place], brute[part][name])
+    assert {part: set(values) for part, values in measured.resamples.items()} == {
+        part: set(kept(part, 0)) for part in PARTS
+    }
+    assert [len(measured.resamples['all'][name]) for name in ('AP75', 'APs')] == [8, 2]
     absent = np.isnan(measured.resamples['rare']['AP'])  # Its only image was not drawn.
     assert absent.any() and not absent.all()
     assert not np.isnan(measured.resamples['all']['AP']).any()
@@ -120,16 +129,17 @@ def test_each_image_once_gives_the_metric(coco, tmp_path, monkeypatch):
     monkeypatch.setattr(resampling, 'draw_images', lambda resample, images: np.arange(images))
     files = write(tmp_path / 'val.json', coco[0]), write(tmp_path / 'found.json', coco[1])
     measured = measure(*files, GROUPS, resamples=1)
-    for group, values in measured.resamples.items():
-        for name in ('AP', 'AP50'):
-            assert values[name] == [measured.metrics[group][name]]
+    for part, values in measured.resamples.items():
+        found = measured.metrics.get(part) or measured.classes[part.removeprefix('class:')]
+        for name in kept(part, 0):
+            np.testing.assert_equal(values[name], [found[name]])
 
 
 def test_without_detections_all_is_zero_or_unknown(coco, tmp_path):
     files = write(tmp_path / 'val.json', coco[0]), write(tmp_path / 'found.json', [])
     measured = measure(*files, GROUPS, resamples=5)
     assert measured.metrics['all']['AP'] == 0
-    assert measured.resamples['all'] == dict(AP=[0] * 5, AP50=[0] * 5)
+    assert measured.resamples['pair'] == dict(AP=[0] * 5)
     assert math.isnan(measured.classes['never']['AP'])
 
 

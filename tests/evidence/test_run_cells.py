@@ -14,9 +14,10 @@ import torch
 from matrix_case import TOOL, reproduce, write_matrix
 
 from ge_det.evidence.executors import LocalExecutor, run_cells
+from ge_det.evidence.matrix.lock import is_locked, locked
 from ge_det.evidence.matrix.matrix import Matrix
 from ge_det.evidence.matrix.result import CellResult
-from ge_det.evidence.matrix.workplace import Workplace, is_locked, locked
+from ge_det.evidence.matrix.workplace import Workplace
 
 PLAIN, SE = (
     'faster-rcnn_r50_context-shapes_short_seed0',

@@ -29,7 +29,7 @@ class Progress:
         self._cells = list(cells)
         self._slots = slots
         self._begin = time.monotonic()
-        self._before = sum(iterations_done(place.folder(cell)) for cell in cells)
+        self._before = {cell.name: iterations_done(place.folder(cell)) for cell in cells}
         self._totals: dict[str, int] = {}
 
     def line(self, running: Sequence[Cell], outcome: Outcome) -> str:
@@ -57,7 +57,7 @@ class Progress:
         given_up = {*outcome.failed, *(cell.name for cell in (*outcome.blocked, *outcome.busy))}
         cells = [cell for cell in self._cells if cell.name not in given_up]
         done = sum(iterations_done(self._place.folder(cell)) for cell in cells)
-        gained = done - self._before
+        gained = done - sum(self._before[cell.name] for cell in cells)
         if gained <= 0:
             return None
         total = sum(self._total(cell) for cell in cells)

@@ -13,10 +13,14 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ge_det.datasets.scene_folders import MARKER as SCENES_MARKER
 from ge_det.user_config import attention_config, stage_channels
 
 from .matrix import Cell
 from .yaml_file import MatrixError
+
+#: Goes up when a mended fault changes what cells find, or when more is measured.
+REVISION = 2
 
 
 def write_cell_config(cell: Cell, folder: Path, start_from: Path | None = None) -> Path:
@@ -161,27 +165,57 @@ def resolve_config(cell: Cell, start_from: Path | None = None) -> Config:
     return config
 
 
-def cell_fingerprint(cell: Cell, config: Config, classifier: str = '', processes: int = 1) -> str:
-    """Hash of what decides a cell's result: its resolved config and how its data are drawn.
+def cell_fingerprint(
+    cell: Cell, config: Config, classifier: str = '', processes: int = 1, resamples: int = 0
+) -> str:
+    """Hash of what decides a cell's result: config, how data are drawn, what is measured.
+
+    Photos are not in it, since landed results must be known without them; a result says itself
+    which annotations it is from.
 
     Args:
         cell (Cell): Which one.
         config (Config): Its resolved config.
         classifier (str): Fingerprint of the classifier it starts from, instead of its place.
         processes (int): How many train together. Defaults to 1.
+        resamples (int): Draws of the validation pictures. Defaults to 0.
     """
     resolved = config.to_dict()
     if classifier:
         resolved['model']['backbone']['pretrained']['checkpoint'] = classifier
-    parts: list[Any] = [resolved]
+    parts: list[Any] = [REVISION, resolved, processes]
+    if not cell.is_classifier:
+        parts += [cell.data.groups, resamples]
     generator = cell.data.generator()
     if generator is not None:
         parts += [generator.VERSION, vars(generator), cell.data.train, cell.data.val]
-        parts += [vars(cell.data.generator(control)) for control in cell.data.controls]
-    if processes != 1:
-        parts.append(processes)
+        parts += [(name, vars(cell.data.generator(name))) for name in cell.data.controls]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def data_files(config: Config, cell: Cell) -> dict[str, Path]:
+    """Files that tell a data set from any other, to be hashed.
+
+    Those of a detector are its annotations; the pictures of a classifier have none, but where they
+    are drawn there is a note of how.
+    """
+    if not cell.is_classifier:
+        return annotation_files(config)
+    root = Path(config.train_dataloader.dataset.data_root)
+    return dict(drawn=root / SCENES_MARKER) if cell.data.scenes else {}
+
+
+def file_digest(file: Path) -> str:
+    """Hash of a file, read anew when it has changed."""
+    found = file.stat()
+    return _digest(file.resolve(), found.st_mtime_ns, found.st_size)
+
+
+@lru_cache
+def _digest(file: Path, changed: int, size: int) -> str:
+    with file.open('rb') as content:
+        return hashlib.file_digest(content, 'sha256').hexdigest()[:16]
 
 
 def annotation_files(config: Config) -> dict[str, Path]:

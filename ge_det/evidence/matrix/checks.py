@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from ge_det.user_config import DEPTHS
+from ge_det.datasets import ContextShapes
+from ge_det.user_config import ATTENTION, DEPTHS
 
 from .yaml_file import MatrixError
 
 if TYPE_CHECKING:
-    from .entries import DataSet
+    from .entries import DataSet, Start
     from .matrix import Matrix
 
 
@@ -40,6 +42,51 @@ def _check_types(matrix: Matrix) -> None:
             raise MatrixError(f'{matrix.file.name}: {section_name} {wrong}: write {form}')
 
 
+def _check_names(matrix: Matrix) -> None:
+    """Names become folders and files."""
+    for what in ('detectors', 'classifiers', 'data', 'schedules', 'starts'):
+        for name in getattr(matrix, what):
+            if name and not re.fullmatch(r'[\w.-]+', name):
+                raise MatrixError(
+                    f'{matrix.file.name}: {what}: {name!r} becomes a folder; use letters, digits, '
+                    '-, . and _'
+                )
+
+
+def _check_data(matrix: Matrix, data: DataSet) -> None:
+    where = f'{matrix.file.name}: data {data.name}'
+    if not (data.draw is None or isinstance(data.draw, dict)) or not isinstance(data.about, str):
+        raise MatrixError(f'{where}: write draw: {{objects: [2, 4]}} and about: "some words"')
+    groups = data.groups
+    if not isinstance(groups, dict) or not all(
+        isinstance(names, list) and names for names in groups.values()
+    ):
+        raise MatrixError(f'{where}: groups: write them as {{rare: [puffin, starfish]}}')
+    if data.draw is not None:
+        check_groups(data, ContextShapes.METAINFO['classes'], matrix.file.name)
+
+
+def check_groups(data: DataSet, classes: Collection[str], file: str) -> None:
+    """Raise a MatrixError if a group of a data set has a class that the set has not."""
+    for group, names in data.groups.items():
+        unknown = [name for name in names if name not in classes]
+        if unknown:
+            raise MatrixError(
+                f'{file}: data {data.name}: groups: {group} has {unknown}, but the classes are '
+                f'{list(classes)}'
+            )
+
+
+def _check_start(matrix: Matrix, start: Start) -> None:
+    where = f'{matrix.file.name}: starts {start.name}'
+    if not isinstance(start.preserve_function, bool):
+        raise MatrixError(f'{where}: preserve_function is true or false')
+    if start.attention and start.attention not in ATTENTION:
+        raise MatrixError(f'{where}: attention {start.attention}: choose from {list(ATTENTION)}')
+    if not start.classifier and (start.attention or not start.preserve_function):
+        raise MatrixError(f'{where}: name the classifier whose weights it takes')
+
+
 def _check_controls(matrix: Matrix, data: DataSet) -> None:
     where = f'{matrix.file.name}: data {data.name}: controls'
     entries = data.controls
@@ -56,6 +103,9 @@ def _check_controls(matrix: Matrix, data: DataSet) -> None:
 def check_matrix(matrix: Matrix) -> None:
     """Raise a MatrixError, one line, if something in a matrix cannot work."""
     _check_types(matrix)
+    _check_names(matrix)
+    if matrix.attention.get('none'):
+        raise MatrixError(f'{matrix.file.name}: attention: none has no arguments')
     for where, blocks in (
         ('attention', [*matrix.attention]),
         *((f'starts {start.name}: blocks', start.blocks) for start in matrix.starts.values()),
@@ -68,6 +118,7 @@ def check_matrix(matrix: Matrix) -> None:
     if unknown:
         raise MatrixError(f'{matrix.file.name}: depths {unknown}: choose from {DEPTHS}')
     for start in matrix.starts.values():
+        _check_start(matrix, start)
         unknown_blocks = [block for block in start.blocks if block not in matrix.attention]
         if unknown_blocks:
             raise MatrixError(
@@ -82,6 +133,7 @@ def check_matrix(matrix: Matrix) -> None:
     if matrix.classifiers and matrix.classifier_data not in matrix.data:
         raise MatrixError(f'{matrix.file.name}: classifier_data must name one of {[*matrix.data]}')
     for data in matrix.data.values():
+        _check_data(matrix, data)
         _check_controls(matrix, data)
         data.generator()
     for cell in matrix.cells():

@@ -9,6 +9,7 @@ from typing import Any
 from ge_det.datasets import ContextShapes, write_scene_folders
 
 from .cell_config import annotation_files
+from .checks import check_groups
 from .controls import control_root
 from .matrix import Cell
 from .workplace import Workplace
@@ -34,6 +35,9 @@ def draw_data(place: Workplace) -> None:
             if missing:
                 about = ' '.join(cell.data.about.split())
                 raise MatrixError(f'{missing[0]}: not there. data {cell.data.name}: {about}')
+            classes = config.train_dataloader.dataset.get('metainfo', {}).get('classes')
+            if classes and not cell.is_classifier:
+                check_groups(cell.data, classes, place.matrix.file.name)
         elif cell.data.scenes:
             _draw(write_scene_folders, shapes, root, cell.data.train, cell)
         else:
@@ -52,5 +56,6 @@ def _draw(
     except FileExistsError as error:
         what = str(error).split(';')[0]
         raise MatrixError(
-            f'data {cell.data.name}: {what}; give {cell.config.name} another data_root'
+            f'data {cell.data.name}: {what}; delete that, or give {cell.config.name} another '
+            'data_root'
         ) from error

@@ -19,7 +19,7 @@ from ge_det.evidence.training_log import (
     validation_records,
 )
 
-from .cell_config import annotation_files, count_images
+from .cell_config import annotation_files, count_images, file_digest
 from .controls import control_test, control_truth
 from .matrix import Cell
 from .result import CellResult
@@ -31,7 +31,7 @@ _POINTS = 40
 
 
 def measure_cell(
-    place: Workplace, cell: Cell, experiment: Experiment, test_seconds: float
+    place: Workplace, cell: Cell, experiment: Experiment, test_seconds: float | None
 ) -> CellResult:
     """Read, measure and collect all that reports need of a cell.
 
@@ -39,7 +39,7 @@ def measure_cell(
         place (Workplace): Where it lies.
         cell (Cell): Which one.
         experiment (Experiment): Its run, trained and tested.
-        test_seconds (float): How long the test took; 0 if it was there already.
+        test_seconds (float | None): How long its tests took; None if that is not known.
     """
     records = read_scalars(experiment.work_dir)
     training = training_records(records)
@@ -53,9 +53,13 @@ def measure_cell(
         epochs = validation_records(records)
         curve['bbox AP'] = [(r['step'], r['coco/bbox_mAP']) for r in epochs]
         images = count_images(place.config(cell))
+        files = annotation_files(place.config(cell))
+        found['annotations'] = {split: file_digest(file) for split, file in files.items()}
     iterations = max(record['step'] for record in training)
     # Read from the log, which knows of all sessions of an interrupted training.
-    hours = mean(record['time'] for record in training) * iterations / 3600
+    hours = dict(training=mean(record['time'] for record in training) * iterations / 3600)
+    if test_seconds is not None:
+        hours['test'] = test_seconds / 3600
     MMLogger.get_instance('measure', log_level='ERROR')
     generator = cell.data.generator()
     # Drawn pictures need no Resize, which would tell their size.
@@ -79,7 +83,7 @@ def measure_cell(
         iterations=iterations,
         epochs=int(place.config(cell).train_cfg.max_epochs),
         processes=place.matrix.processes,
-        hours=dict(training=hours, test=test_seconds / 3600),
+        hours=hours,
         **told_sessions(experiment.work_dir),
     )
 

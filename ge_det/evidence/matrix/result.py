@@ -61,23 +61,25 @@ class CellResult:
 
     Attributes:
         key (CellKey): Which cell.
-        fingerprint (str): Hash of its resolved config and its data.
+        fingerprint (str): Hash of its config, how its data are drawn and what is measured.
         config (str): Its config, relative to the root of the project where it lies in there.
         commands (list[str]): What was run.
         metrics (dict): By kind of result (``'bbox'``, ``'segm'``), then group of classes (``'all'``
-            and those the matrix names), AP, AP50, AP75, APs, APm and APl. A classifier has
-            ``'accuracy'`` with the group ``'all'``, ``top1`` in it.
+            and those the matrix names; on a control, ``'GROUP, CONTROL'``), AP, AP50, AP75, APs,
+            APm and APl. A classifier has ``'accuracy'`` with the group ``'all'``, ``top1`` in it.
         classes (dict): By kind of result, then class, AP and AP50.
-        resamples (dict): By kind of result, then group, then metric (AP, AP50): its values on
-            resamples of the validation images. The draws depend on the images and the number of
-            the resample alone, so those of two cells pair.
+        resamples (dict): By kind of result, then group or ``'class:NAME'``, then metric: its
+            values on resamples of the validation images. The draws depend on the images and the
+            number of the resample alone, so those of two cells pair.
         curve (dict): By name of a scalar (``'loss'``, ``'bbox AP'``), ``[step, value]`` pairs.
-        cost (dict): ``parameters`` in millions and ``gflops`` (multiply-adds) of the network.
+        cost (dict): ``parameters`` in millions and ``gflops`` (multiply-adds) of the network;
+            ``gate_parameters`` and ``gate_gflops`` are the part of the blocks.
         images (dict): ``train`` and ``val``, how many.
+        annotations (dict): ``train`` and ``val``, hashes of the COCO files.
         iterations (int): Of the training.
         epochs (int): Of the training.
         processes (int): How many trained together.
-        hours (dict): ``training`` and ``test``, wall clock.
+        hours (dict): ``training`` and ``test`` (all tests, if they were timed), wall clock.
         machine (dict): ``cpu``, ``cores``, ``threads`` used, ``gpu`` (None without).
         versions (dict): Of Python, the libraries, and the commit of the project.
     """
@@ -92,6 +94,7 @@ class CellResult:
     curve: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     iterations: int = 0
     epochs: int = 0
     processes: int = 1

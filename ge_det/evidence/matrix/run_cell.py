@@ -22,9 +22,10 @@ from ge_det.evidence.experiment import Experiment, ExperimentError
 from ge_det.evidence.launch import Launch
 
 from .controls import control_test
+from .lock import BusyError, locked
 from .matrix import Cell, Matrix, find_cell
 from .measure import measure_cell
-from .workplace import BusyError, Workplace, locked
+from .workplace import Workplace
 
 #: Exit code when another process runs the cell (EX_TEMPFAIL).
 BUSY = 75
@@ -51,26 +52,28 @@ def run_cell(place: Workplace, cell: Cell, threads: int = 1) -> None:
             experiment.claim_work_dir()
             if not experiment.is_trained():
                 _wait(experiment, experiment.start_training(threads))
-            tested = 0.0 if cell.is_classifier else _test(experiment, threads)
+            seconds = None if cell.is_classifier else _test(experiment, threads)
             for control in cell.data.controls:
                 test = control_test(place, cell, control)
                 test.claim_work_dir()
-                _test(test, threads)
-            result = measure_cell(place, cell, experiment, tested)
+                more = _test(test, threads)
+                seconds = None if seconds is None or more is None else seconds + more
+            result = measure_cell(place, cell, experiment, seconds)
             result.write(place.result_file(cell))
         except Exception as error:
             place.failure_file(cell).write_text(' '.join(str(error).split()) + '\n')
             raise
 
 
-def _test(experiment: Experiment, threads: int) -> float:
-    """Test unless that is done; returns the seconds it took."""
-    if experiment.is_tested():
-        return 0.0
-    begin = time.monotonic()
-    _wait(experiment, experiment.start_test(threads))
-    experiment.keep_detections()
-    return time.monotonic() - begin
+def _test(experiment: Experiment, threads: int) -> float | None:
+    """Test unless that is done; returns the seconds it took, None if nobody noted them."""
+    note = experiment.work_dir / 'test_seconds'
+    if not experiment.is_tested():
+        begin = time.monotonic()
+        _wait(experiment, experiment.start_test(threads))
+        note.write_text(f'{time.monotonic() - begin:.1f}\n')
+        experiment.keep_detections()
+    return float(note.read_text()) if note.is_file() else None
 
 
 def _wait(experiment: Experiment, process: subprocess.Popen[bytes]) -> None:

@@ -1,14 +1,9 @@
-"""Where the cells of a matrix lie, what state each is in, and the lock of the one that runs it."""
+"""Where the cells of a matrix lie, and what state each is in."""
 
 from __future__ import annotations
 
-import fcntl
 import math
-import os
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -20,23 +15,21 @@ from ge_det.evidence.experiment import Experiment, final_checkpoint, is_finished
 from ge_det.evidence.launch import Launch
 
 from .cell_config import (
-    annotation_files,
     cell_fingerprint,
     count_images,
+    data_files,
+    file_digest,
     reach,
     read_base,
     resolve_config,
     write_cell_config,
 )
+from .lock import is_locked
 from .matrix import Cell, Matrix
 from .result import CellKey, CellResult
 
 #: State of a cell, in the order of its life.
 STATES = ('waiting', 'running', 'interrupted', 'failed', 'done')
-
-
-class BusyError(RuntimeError):
-    """The cell is run by another process at the moment."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +82,7 @@ class Workplace:
         """
         start = self._start(cell)
         inputs = [start] if start else []
-        if not cell.is_classifier:
-            inputs += annotation_files(self.config(cell)).values()
+        inputs += data_files(self.config(cell), cell).values()
         return Experiment(
             label=cell.name,
             config=write_cell_config(cell, self.folder(cell), start),
@@ -117,7 +109,10 @@ class Workplace:
     def fingerprint(self, cell: Cell) -> str:
         """Hash of what decides a cell's result."""
         upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
-        return cell_fingerprint(cell, self.config(cell), upstream, self.matrix.processes)
+        matrix = self.matrix
+        return cell_fingerprint(
+            cell, self.config(cell), upstream, matrix.processes, matrix.resamples
+        )
 
     def new_options(self) -> list[str]:
         """A note for each entry of a schedule that no config has: it may be misspelt."""
@@ -162,9 +157,17 @@ class Workplace:
             except ValueError as error:
                 warnings.warn(f'{error}; the cell is run again', stacklevel=2)
                 continue
-            if result.fingerprint == self.fingerprint(cell):
+            if result.fingerprint == self.fingerprint(cell) and self._is_of_data(result, cell):
                 return result
         return None
+
+    def _is_of_data(self, result: CellResult, cell: Cell) -> bool:
+        """Whether the annotations here, if they are here, are those that a result is from."""
+        if cell.data.draw is not None:
+            return True  # The fingerprint has all of it.
+        files = data_files(self.config(cell), cell)
+        there = {split: file_digest(file) for split, file in files.items() if file.is_file()}
+        return all(result.annotations.get(split) == digest for split, digest in there.items())
 
     def results(self) -> list[CellResult]:
         """Results of the cells that are done, in the order of cells."""
@@ -203,42 +206,3 @@ def last_line(file: Path) -> str:
     """The last line of a log that says something; empty without any."""
     text = file.read_text(errors='replace').rstrip() if file.is_file() else ''
     return text[text.rfind('\n') + 1 :]
-
-
-@contextmanager
-def locked(folder: Path, attempts: int = 20) -> Iterator[None]:
-    """Hold the lock of a work dir, in this process and in those it starts.
-
-    The lock is gone when the last of them is, however it ends.
-
-    Args:
-        folder (Path): The work dir.
-        attempts (int): How often to try, ten times a second: one that only looks holds it for a
-            moment as well. Defaults to 20.
-
-    Raises:
-        BusyError: If another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / 'lock').open('a') as file:
-        for attempt in range(attempts):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if attempt + 1 == attempts:
-                    raise BusyError(f'{folder}: another process runs this cell') from error
-                time.sleep(0.1)
-        os.set_inheritable(file.fileno(), True)
-        yield
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process holds the lock of a work dir."""
-    if not (folder / 'lock').is_file():
-        return False
-    try:
-        with locked(folder, attempts=1):
-            return False
-    except BusyError:
-        return True

@@ -73,9 +73,15 @@ def _images(results: Iterable[CellResult]) -> dict[str, str]:
 
 def _hours(results: Iterable[CellResult]) -> str:
     hours: Counter[str] = Counter()
+    cells: Counter[str] = Counter()
+    results = list(results)
     for result in results:
         hours.update(result.hours)
-    parts = ''.join(f', {name} {value:.2f}' for name, value in hours.items())
+        cells.update(result.hours.keys())
+    parts = ''.join(
+        f', {name} {value:.2f}' + (f' of {cells[name]} cells' if cells[name] < len(results) else '')
+        for name, value in hours.items()
+    )
     return f'{hours.total():.2f} hours{f" ({parts[2:]})" if parts else ""}'
 
 

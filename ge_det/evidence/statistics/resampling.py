@@ -16,9 +16,12 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from ..detection_metrics import METRICS, category_ids, load_evaluation, silent
+from .comparison import CLASS
 
-RESAMPLED = ('AP', 'AP50')
-"""Metrics kept of classes and resamples."""
+_OF_CLASSES = ('AP', 'AP50')
+
+_EVERY = 4
+"""Metrics by size, each as dear as all others together, are measured on every so many resamples."""
 
 # By metric, where it does not average over all: threshold of the IoU, range of areas.
 _THRESHOLDS = {'AP50': 0.5, 'AP75': 0.75}
@@ -32,9 +35,10 @@ class Measured:
     Attributes:
         metrics (dict): By group, AP, AP50, AP75, APs, APm and APl.
         classes (dict): By class, AP and AP50.
-        resamples (dict): By group, then AP and AP50: a value for each resample. They tend to
-            lie above the metric, in the demo by as much as they spread, while differences of two
-            cells hardly do: they are for differences only.
+        resamples (dict): By group and by ``'class:'`` with the name of a class, AP on each
+            resample; of the group ``'all'`` the other metrics too, those by size on every fourth.
+            They lie off the metric, in the demo by as much as they spread: only their scatter
+            says something.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -75,8 +79,8 @@ def measure(
         return Measured(
             metrics={group: _averages(evaluation, at, METRICS) for group, at in places.items()},
             classes={
-                evaluation.cocoGt.cats[key]['name']: _averages(evaluation, [place], RESAMPLED)
-                for place, key in enumerate(evaluation.params.catIds)
+                name: _averages(evaluation, [place], _OF_CLASSES)
+                for name, place in _class_places(evaluation).items()
             },
             resamples=_resample(evaluation, places, resamples),
         )
@@ -128,36 +132,50 @@ def _average(evaluation: COCOeval, places: Sequence[int], name: str) -> float:
 def _resample(
     evaluation: COCOeval, places: Mapping[str, Sequence[int]], resamples: int
 ) -> dict[str, dict[str, list[float]]]:
-    values: dict[str, dict[str, list[float]]] = {
-        group: {name: [] for name in RESAMPLED} for group in places
-    }
+    parts: dict[str, Sequence[int]] = dict(places)
+    parts |= {CLASS + name: [place] for name, place in _class_places(evaluation).items()}
+    values: dict[str, dict[str, list[float]]] = {part: {} for part in parts}
     matches = _matches(evaluation)
-    images = matches.shape[1]
-    redone = _without_images(evaluation)
+    overall = _without_images(evaluation, ['all'])
+    by_size = _without_images(evaluation, [*_AREAS.values()])
     for resample in range(resamples):
-        # As after evaluate() on new images that are copies of those drawn.
-        redone.evalImgs = matches[:, draw_images(resample, images)].ravel().tolist()
-        redone.accumulate()
-        for group, at in places.items():
-            for name in RESAMPLED:
-                values[group][name].append(_average(redone, at, name))
+        drawn = matches[:, :, draw_images(resample, matches.shape[2])]
+        for redone in [overall, by_size] if resample % _EVERY == 0 else [overall]:
+            # As after evaluate() on new images that are copies of those drawn.
+            areas = [evaluation.params.areaRngLbl.index(area) for area in redone.params.areaRngLbl]
+            redone.evalImgs = drawn[:, areas].ravel().tolist()
+            redone.accumulate()
+            for part, at in parts.items():
+                for name in _resampled_metrics(part, redone):
+                    values[part].setdefault(name, []).append(_average(redone, at, name))
     return values
 
 
+def _resampled_metrics(part: str, redone: COCOeval) -> Sequence[str]:
+    if 'all' not in redone.params.areaRngLbl:
+        return [*_AREAS] if part == 'all' else ()
+    return ('AP', *_THRESHOLDS) if part == 'all' else ('AP',)
+
+
+def _class_places(evaluation: COCOeval) -> dict[str, int]:
+    """Name of each class, and its place in what pycocotools accumulates."""
+    names = (evaluation.cocoGt.cats[key]['name'] for key in evaluation.params.catIds)
+    return {name: place for place, name in enumerate(names)}
+
+
 def _matches(evaluation: COCOeval) -> np.ndarray:
-    """What pycocotools found by class and image, for objects of all sizes."""
+    """What pycocotools found, by class, range of areas and image."""
     params = evaluation.params
-    shape = (len(params.catIds), len(params.areaRng), len(params.imgIds))
     found = np.empty(len(evaluation.evalImgs), dtype=object)
     found[:] = evaluation.evalImgs
-    return found.reshape(shape)[:, params.areaRngLbl.index('all')]
+    return found.reshape(len(params.catIds), len(params.areaRng), len(params.imgIds))
 
 
-def _without_images(evaluation: COCOeval) -> Any:
-    """An evaluation to be given the matches of as many images, of all sizes only."""
+def _without_images(evaluation: COCOeval, areas: Sequence[str]) -> Any:
+    """An evaluation of some ranges of areas, to be given the matches of as many images."""
     params = copy.deepcopy(evaluation.params)
-    area = params.areaRngLbl.index('all')
-    params.areaRng, params.areaRngLbl = [params.areaRng[area]], ['all']
+    chosen = [params.areaRngLbl.index(area) for area in areas]
+    params.areaRng, params.areaRngLbl = [params.areaRng[i] for i in chosen], list(areas)
     params.maxDets = params.maxDets[-1:]
     params.imgIds = list(range(len(params.imgIds)))
     copied = COCOeval(iouType=params.iouType)
