@@ -3,9 +3,13 @@
 import math
 
 import pytest
+from report_case import cell, key, rows_of
 
 from ge_det.evidence.report import find_published, published_gains, verdict
+from ge_det.evidence.report.comparison import compare
 from ge_det.evidence.report.published import TOLERANCE, read_published
+from ge_det.evidence.report.published_tables import published_table
+from ge_det.evidence.report.tables import gains_table
 
 
 def test_the_file_holds_figures_with_sources():
@@ -75,3 +79,59 @@ def test_verdicts():
     no_baseline = find_published('none', 50, 'faster-rcnn')[0]
     assert verdict(0.0, no_baseline) == ''
     assert verdict(0.012, published_gains('sge', 50, 'faster-rcnn', 'AP50')[0]) == ''
+
+
+def test_published_figures_stand_beside_ours_and_are_judged_on_coco_alone():
+    def columns(data, gain):
+        results = [cell(key(data=data), 0.3), cell(key('sge', data=data), 0.3 + gain)]
+        table = gains_table(compare(results)[0], 'bbox')
+        return rows_of(table)['sge']
+
+    # SGE, R-50, Faster R-CNN, 2x: 37.5 to 38.7.
+    assert columns('shapes', 0.012)['published on COCO'].startswith('+1.2 (2x, coco val2017) [')
+    assert 'ours against the first' not in columns('shapes', 0.012)
+    assert 'ours against the first' not in columns('coco_scenes', 0.012)
+    for gain, said in ((0.014, 'within'), (0.002, 'below'), (0.03, 'above')):
+        assert columns('coco', gain)['ours against the first'] == said
+
+
+def test_every_published_figure_has_a_row_and_rows_that_were_not_run_are_empty():
+    planned = [key(block, 0, data='coco2017', schedule='') for block in ('none', 'sge', 'sp-se')]
+    (empty,) = compare([], planned)
+    rows = rows_of(gains_table(empty, 'bbox'))
+    assert list(rows) == ['none (baseline)', 'sge', 'sp-se']
+    assert [rows['sge'][name] for name in ('seeds', 'AP', 'gain [95 % interval]')] == [
+        '0',
+        '-',
+        '-',
+    ]
+    (table,) = published_table(empty)
+    found = {(row[0], row[1], row[3]): row for row in table.rows}
+    sge = found['sge', 'box AP', '2x']
+    assert sge[2] == '38.7 (+1.2 over 37.5)' and sge[6:] == ['-', '-', '-']
+    results = [cell(k, ap, epochs=24) for k, ap in zip(planned, (0.38, 0.391), strict=False)]
+    (table,) = published_table(*compare(results, planned))
+    (sge,) = (row for row in table.rows if row[:2] == ['sge', 'box AP'])
+    assert sge[6:] == ['39.1', '+1.1', 'within']
+    assert published_table(*compare([cell(key()), cell(key('sge'))])) == []  # No COCO.
+
+
+def test_a_verdict_needs_the_same_schedule():
+    def columns(epochs):
+        results = [
+            cell(key(block, schedule='', data='coco2017'), ap, epochs=epochs)
+            for block, ap in (('none', 0.3), ('se', 0.324))
+        ]
+        return rows_of(gains_table(compare(results)[0], 'bbox'))['se']
+
+    # SE, R-50, Faster R-CNN: +2.4 by its authors with 2x, +1.3 by others with 1x.
+    assert columns(24)['published on COCO'].startswith('+2.4')
+    assert columns(24)['ours against the first'] == 'within'
+    assert columns(12)['published on COCO'].startswith('+1.3')
+    assert columns(12)['ours against the first'] == 'above'
+    assert columns(7)['ours against the first'] == '-'
+
+
+def test_no_published_columns_where_nothing_was_published():
+    results = [cell(key()), cell(key('ge-theta-minus'))]
+    assert not any('COCO' in title for title in gains_table(compare(results)[0], 'bbox').header)

@@ -1,82 +1,20 @@
 """A report says what its results say: in tables, in Markdown, on the page, in pictures."""
 
 import math
-import random
 import re
 
 import pytest
 from matplotlib import image as matplotlib_image
+from report_case import NAN, cell, example, key, rows_of
 
-from ge_det.evidence.matrix.result import CellKey, CellResult, read_results
+from ge_det.evidence.matrix.result import read_results
 from ge_det.evidence.report import write_report
 from ge_det.evidence.report.comparison import Setting, compare
 from ge_det.evidence.report.curve_plots import mean_curve
 from ge_det.evidence.report.figures import points, points_with_interval
 from ge_det.evidence.report.tables import cost_table, gains_table, parts_table
 
-NAN = math.nan
 NAMES = ['report.md', 'report.html', 'gains.png', 'cost.png', 'curves.png']
-SETTING = dict(data='shapes', detector='faster-rcnn', depth=50, schedule='2x', start='scratch')
-GAINS = {'none': 0.0, 'se': 0.004, 'sge': 0.02, 'ge-theta-e8': -0.006}
-
-
-def key(attention='none', seed=0, **changes):
-    return CellKey(**{**SETTING, **changes}, attention=attention, seed=seed)
-
-
-def cell(key, ap=0.3, kind='bbox', **fields):
-    name = 'top1' if kind == 'accuracy' else 'AP'
-    return CellResult(
-        key, 'f' * 16, 'configs/x.py', [f'train {key.name}'], {kind: {'all': {name: ap}}}, **fields
-    )
-
-
-def rich_cell(key, kinds=('bbox',)):
-    """A cell with all that a result may have, drawn at random, but the same each time."""
-    draw = random.Random(f'{key.detector} {key.seed}')
-    base = 0.3 + draw.gauss(0, 0.004) + GAINS[key.attention]
-    own = random.Random(key.name)
-    groups, resamples = {}, {}
-    for group, shift in {'all': 0, 'context': -0.1, 'other': 0.05}.items():
-        ap = base + shift + own.gauss(0, 0.003)
-        sizes = {'APs': ap - 0.15, 'APm': ap, 'APl': NAN}
-        groups[group] = {'AP': ap, 'AP50': ap + 0.2, 'AP75': ap - 0.02, **sizes}
-        images = random.Random(1)
-        values = [ap + images.gauss(0, 0.01) + own.gauss(0, 0.004) for _ in range(50)]
-        resamples[group] = {'AP': values, 'AP50': [value + 0.2 for value in values]}
-    classes = {c: {'AP': base + own.gauss(0, 0.02), 'AP50': base} for c in ('buoy', 'b|x <y>')}
-    loss = [(20 * i, 3 * math.exp(-i / 25) + own.uniform(0, 0.3)) for i in range(1, 100)]
-    ap_curve = [(500 * i, base * (1 - 0.5**i)) for i in range(1, 5)]
-    return CellResult(
-        key=key,
-        fingerprint=f'{own.getrandbits(64):016x}',
-        config='configs/x.py',
-        commands=[f'python tools/train.py configs/x.py --seed {key.seed}'],
-        metrics=dict.fromkeys(kinds, groups),
-        classes=dict.fromkeys(kinds, classes),
-        resamples=dict.fromkeys(kinds, resamples),
-        curve={'loss': loss} | {f'{kind} AP': ap_curve for kind in kinds},
-        cost=dict(
-            parameters=23 + 40 * abs(GAINS[key.attention]),
-            gflops=80 + 9 * abs(GAINS[key.attention]),
-        ),
-        images=dict(train=500, val=150),
-        iterations=2000,
-        hours=dict(training=1.25, test=0.05),
-        machine=dict(cpu='Some CPU', cores=16, threads=2, gpu=None),
-        versions=dict(python='3.11.9', torch='2.8.0', ge_det='abc123'),
-    )
-
-
-def example():
-    return [
-        rich_cell(key(attention, seed, detector=detector), kinds)
-        for detector, kinds in {'faster-rcnn': ['bbox'], 'mask-rcnn': ['bbox', 'segm']}.items()
-        for attention in GAINS
-        for seed in range(3)
-    ]
-
-
 MISSING = [key('rg-se', 0), key('rg-se', 1)]
 
 
@@ -92,10 +30,6 @@ def landed(tmp_path_factory):
     files = write_report(read, out, 'A <b>title</b>', '1 < 2 & 3\n\nNext', planned=planned)
     assert [file.name for file in files] == NAMES
     return out
-
-
-def rows_of(table):
-    return {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
 
 
 def test_gains_by_hand():
@@ -121,36 +55,6 @@ def test_seeds_without_partner_do_not_count():
     assert [rows['sge']['AP'], rows['sge']['gain [95 % interval]']] == ['40.0', '-']
 
 
-def test_published_figures_stand_beside_ours_and_are_judged_on_coco_alone():
-    def columns(data, gain):
-        results = [cell(key(data=data), 0.3), cell(key('sge', data=data), 0.3 + gain)]
-        table = gains_table(compare(results)[0], 'bbox')
-        return rows_of(table)['sge']
-
-    # SGE, R-50, Faster R-CNN, 2x: 37.5 to 38.7.
-    assert columns('shapes', 0.012)['published on COCO'].startswith('+1.2 (2x, coco val2017) [')
-    assert 'ours against the first' not in columns('shapes', 0.012)
-    assert 'ours against the first' not in columns('coco_scenes', 0.012)
-    for gain, verdict in ((0.014, 'within'), (0.002, 'below'), (0.03, 'above')):
-        assert columns('coco', gain)['ours against the first'] == verdict
-
-
-def test_a_verdict_needs_the_same_schedule():
-    def columns(epochs):
-        results = [
-            cell(key(block, schedule='', data='coco2017'), ap, epochs=epochs)
-            for block, ap in (('none', 0.3), ('se', 0.324))
-        ]
-        return rows_of(gains_table(compare(results)[0], 'bbox'))['se']
-
-    # SE, R-50, Faster R-CNN: +2.4 by its authors with 2x, +1.3 by others with 1x.
-    assert columns(24)['published on COCO'].startswith('+2.4')
-    assert columns(24)['ours against the first'] == 'within'
-    assert columns(12)['published on COCO'].startswith('+1.3')
-    assert columns(12)['ours against the first'] == 'above'
-    assert columns(7)['ours against the first'] == '-'
-
-
 def test_a_run_that_diverged_does_not_spoil_the_report(tmp_path):
     for block, value in (('none', 1.0), ('se', math.inf)):
         result = cell(key(block), curve={'loss': [(1, 2.0), (2, value)]})
@@ -158,11 +62,6 @@ def test_a_run_that_diverged_does_not_spoil_the_report(tmp_path):
     kept = list(read_results(tmp_path))
     assert any(math.isnan(result.curve['loss'][1][1]) for result in kept)
     assert tmp_path / 'curves.png' in write_report(kept, tmp_path, 'Diverged')
-
-
-def test_no_published_columns_where_nothing_was_published():
-    results = [cell(key()), cell(key('ge-theta-minus'))]
-    assert not any('COCO' in title for title in gains_table(compare(results)[0], 'bbox').header)
 
 
 def test_cost_by_hand():

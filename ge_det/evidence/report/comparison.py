@@ -56,16 +56,18 @@ class ComparedCells:
     Attributes:
         setting (Setting): What they have in common.
         results (tuple[CellResult, ...]): Of the baseline and the blocks, in the order given.
+        planned (tuple[CellKey, ...]): Cells that the matrix has of this setting, run or not.
     """
 
     setting: Setting
     results: tuple[CellResult, ...]
+    planned: tuple[CellKey, ...] = ()
 
     @cached_property
     def attentions(self) -> list[str]:
-        """Blocks in the order they came, the baseline left out."""
-        found = dict.fromkeys(result.key.attention for result in self.results)
-        return [attention for attention in found if attention != BASELINE]
+        """Blocks in the order they are planned or came, the baseline left out."""
+        keys = (*self.planned, *(result.key for result in self.results))
+        return [block for block in dict.fromkeys(k.attention for k in keys) if block != BASELINE]
 
     @property
     def schedule(self) -> str:
@@ -77,7 +79,8 @@ class ComparedCells:
     def kinds(self) -> list[str]:
         """Kinds of results: those known first, in their order."""
         found = dict.fromkeys(kind for result in self.results for kind in result.metrics)
-        return [k for k in PRIMARY if k in found] + [k for k in found if k not in PRIMARY]
+        kinds = [k for k in PRIMARY if k in found] + [k for k in found if k not in PRIMARY]
+        return kinds or ['bbox']  # What nothing was measured of yet has an empty table.
 
     def groups(self, kind: str) -> list[str]:
         """Groups of classes beside ``'all'``."""
@@ -122,12 +125,18 @@ class ComparedCells:
         return {}
 
 
-def compare(results: Iterable[CellResult]) -> list[ComparedCells]:
-    """Group the cells by their setting, in the order of settings as they come."""
-    grouped: dict[Setting, list[CellResult]] = {}
+def compare(results: Iterable[CellResult], planned: Iterable[CellKey] = ()) -> list[ComparedCells]:
+    """Group the cells by their setting, in the order of settings as they are planned or come."""
+    keys: dict[Setting, list[CellKey]] = {}
+    for key in planned:
+        keys.setdefault(Setting.of(key), []).append(key)
+    cells: dict[Setting, list[CellResult]] = {setting: [] for setting in keys}
     for result in results:
-        grouped.setdefault(Setting.of(result.key), []).append(result)
-    return [ComparedCells(setting, tuple(cells)) for setting, cells in grouped.items()]
+        cells.setdefault(Setting.of(result.key), []).append(result)
+    return [
+        ComparedCells(setting, tuple(found), tuple(keys.get(setting, ())))
+        for setting, found in cells.items()
+    ]
 
 
 def panels(comparisons: Sequence[ComparedCells]) -> Iterator[tuple[ComparedCells, Metric]]:

@@ -31,7 +31,7 @@ def origin(results: Sequence[CellResult], planned: Sequence[CellKey]) -> list[Pi
     for name in names:
         values = (r.versions[name] for r in results if name in r.versions)
         items.append(f'{name}: {", ".join(_told(values))}.')
-    return [Heading('What was run'), Bullets(items), *_missing(results, planned)]
+    return [Heading('What was run'), Bullets(items)]
 
 
 def commands(results: Sequence[CellResult]) -> list[Piece]:
@@ -57,7 +57,8 @@ def _count(results: Sequence[CellResult], planned: Sequence[CellKey]) -> str:
     return f'{text}; {len(planned)} were planned; missing: {len(missing(results, planned))}.'
 
 
-def _missing(results: Sequence[CellResult], planned: Sequence[CellKey]) -> list[Piece]:
+def missing_cells(results: Sequence[CellResult], planned: Sequence[CellKey]) -> list[Piece]:
+    """Names of the cells that were planned and have no result."""
     names = [key.name for key in missing(results, planned)]
     return [Paragraph('Missing cells:'), Bullets(names)] if names else []
 

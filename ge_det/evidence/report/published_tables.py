@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ..statistics.comparison import Metric
-from .comparison import BASELINE, ComparedCells
+from .comparison import BASELINE, TITLES, ComparedCells
+from .document import Piece, Table
 from .figures import NOTHING, percent, points
 from .published import Published, find_published, published_gains, read_published, verdict
 
@@ -48,6 +50,31 @@ def published_columns(comparison: ComparedCells, metric: Metric) -> dict[str, li
         ]
         columns['ours against the first'] = [NOTHING, *(text or NOTHING for text in verdicts)]
     return columns
+
+
+def published_table(comparison: ComparedCells) -> list[Piece]:
+    """All figures on COCO of others for the network of a comparison there, and ours beside."""
+    setting, rows = comparison.setting, []
+    if not setting.is_coco:
+        return []
+    for p in read_published():
+        if (p.detector, p.depth) != (setting.detector, setting.depth):
+            continue
+        if p.attention not in (BASELINE, *comparison.attentions):
+            continue
+        metric = Metric(p.kind, 'all', p.metric)
+        gain = comparison.gains(metric).get(p.attention)
+        theirs = '' if math.isnan(p.gain) else f' ({points(p.gain)} over {percent(p.baseline)})'
+        judged = p if p.schedule == comparison.schedule else None
+        row = [p.attention, f'{TITLES.get(p.kind, p.kind)} {p.metric}', percent(p.value) + theirs]
+        row += [p.schedule, p.data, f'[{sources().index(p.source) + 1}]']
+        row += [percent(comparison.mean(p.attention, metric))]
+        row += [points(gain.gain) if gain else NOTHING]
+        rows.append(row + [(gain and verdict(gain.gain, judged)) or NOTHING])
+    header = ['block', 'metric', 'published (gain)', 'schedule', 'data', 'source']
+    header += ['ours', 'our gain', 'ours against it']
+    caption = 'All published figures of this network, and ours; dashes where ours was not run.'
+    return [Table(caption, header, rows)] if rows else []
 
 
 def _of_schedule(found: list[Published], schedule: str) -> Published | None:

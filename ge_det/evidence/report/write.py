@@ -61,7 +61,7 @@ def write_report(
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     folder = os.path.relpath(cells_dir, out) if cells_dir is not None else 'cells'
-    comparisons = compare(results)
+    comparisons = compare(results, planned)
     pictures = []
     for name, (draw, caption) in _PICTURES.items():
         if draw(comparisons, out / name):
