@@ -14,9 +14,10 @@ import torch
 from matrix_case import TOOL, reproduce, write_matrix
 
 from ge_det.evidence.executors import LocalExecutor, run_cells
-from ge_det.evidence.matrix.lock import is_locked, locked
+from ge_det.evidence.matrix.lock import BusyError, hold_training, is_locked, locked
 from ge_det.evidence.matrix.matrix import Matrix
 from ge_det.evidence.matrix.result import CellResult
+from ge_det.evidence.matrix.run_cell import run_cell
 from ge_det.evidence.matrix.workplace import Workplace
 
 PLAIN, SE = (
@@ -143,6 +144,18 @@ def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
         outcome = run_cells(place, LocalExecutor(1))
     assert [cell.name for cell in outcome.busy] == [PLAIN] and not outcome.failed
     assert not is_locked(folder)
+
+
+def test_a_training_whose_parents_were_killed_is_not_joined(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = Workplace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
+    cell = place.cells[0]
+    place.folder(cell).mkdir(parents=True)
+    with hold_training(place.folder(cell)), hold_training(place.folder(cell)):  # Two ranks.
+        assert place.state(cell) == 'running'
+        with pytest.raises(BusyError, match='another process runs this cell'):
+            run_cell(place, cell)
+    assert place.state(cell) == 'waiting'
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
-"""The lock of a work dir, held by all processes that run its cell."""
+"""The locks of a work dir: of the process that runs its cell, and of those that train in it.
+
+Processes started by the first one inherit its lock, but those that torchrun or Slurm start do not:
+each training holds a lock of its own, so that a run whose parents were killed is not joined by
+another in the same folder.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 class BusyError(RuntimeError):
     """The cell is run by another process at the moment."""
 
 
+_CELL, _TRAINING = 'lock', 'training.lock'
+
+
 @contextmanager
-def locked(folder: Path, attempts: int = 20) -> Iterator[None]:
+def locked(folder: Path, attempts: int = 20, name: str = _CELL) -> Iterator[None]:
     """Hold the lock of a work dir, in this process and in those it starts.
 
     The lock is gone when the last of them is, however it ends.
@@ -24,12 +33,13 @@ def locked(folder: Path, attempts: int = 20) -> Iterator[None]:
         folder (Path): The work dir.
         attempts (int): How often to try, ten times a second: one that only looks holds it for a
             moment as well. Defaults to 20.
+        name (str): Of the file. Defaults to that of the cell.
 
     Raises:
         BusyError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / 'lock').open('a') as file:
+    with (folder / name).open('a') as file:
         for attempt in range(attempts):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,11 +53,32 @@ def locked(folder: Path, attempts: int = 20) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds the lock of a work dir."""
-    if not (folder / 'lock').is_file():
+    """Whether a process holds a lock of a work dir."""
+    return any(_is_held(folder, name) for name in (_CELL, _TRAINING))
+
+
+def _is_held(folder: Path, name: str) -> bool:
+    if not (folder / name).is_file():
         return False
     try:
-        with locked(folder, attempts=1):
+        with locked(folder, attempts=1, name=name):
             return False
     except BusyError:
         return True
+
+
+def hold_training(folder: Path) -> IO[str]:
+    """Show that this process trains in a folder, for as long as the file returned is open."""
+    file = (folder / _TRAINING).open('a')
+    fcntl.flock(file, fcntl.LOCK_SH)  # Shared by all processes of a training.
+    return file
+
+
+def check_training(folder: Path) -> None:
+    """See that no process trains in a folder.
+
+    Raises:
+        BusyError: If one does.
+    """
+    with locked(folder, name=_TRAINING):
+        pass

@@ -16,6 +16,7 @@ from torch import nn
 
 from ge_det.registry import HOOKS, MODELS
 
+from .lock import hold_training
 from .sessions import note_session
 
 #: Epochs that get a seed of their own before the next seed's begin.
@@ -37,7 +38,7 @@ class PairedStart(Hook):
       workers that outlive an epoch (``persistent_workers``) keep generators of their own.
 
     The order of the pictures hangs on the seed alone already (MMEngine's samplers). Beside that it
-    notes where the training runs, in ``sessions.jsonl`` of the work dir.
+    notes where the training runs, in ``sessions.jsonl`` of the work dir, and holds its lock.
     """
 
     priority = 'VERY_HIGH'
@@ -46,9 +47,14 @@ class PairedStart(Hook):
         """Copy the plain network's weights, unless this training goes on or has its weights."""
         if get_rank() == 0:
             note_session(Path(runner.work_dir))
+        self._lock = hold_training(Path(runner.work_dir))
         if runner.iter == 0 and not runner._load_from:
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             pair_weights(model, runner.cfg.model, runner.seed)
+
+    def after_train(self, runner: Runner) -> None:
+        """Give back the lock."""
+        self._lock.close()
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed python's, numpy's and torch's generators, each rank its own."""

@@ -22,7 +22,7 @@ from ge_det.evidence.experiment import Experiment, ExperimentError
 from ge_det.evidence.launch import Launch
 
 from .controls import control_test
-from .lock import BusyError, locked
+from .lock import BusyError, check_training, locked
 from .matrix import Cell, Matrix, find_cell
 from .measure import measure_cell
 from .workplace import Workplace
@@ -44,6 +44,7 @@ def run_cell(place: Workplace, cell: Cell, threads: int = 1) -> None:
         ExperimentError: If a step fails; its last line.
     """
     with locked(place.folder(cell)):
+        check_training(place.folder(cell))
         place.failure_file(cell).unlink(missing_ok=True)
         if place.is_finished(cell):  # By another process, since this one was started.
             return
