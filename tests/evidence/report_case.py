@@ -69,3 +69,8 @@ def example():
 
 def rows_of(table):
     return {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+
+
+def read_results(folder):
+    """Results of all cells in a folder, in the order of their names."""
+    return [CellResult.read(file) for file in sorted(folder.glob('*.json'))]

@@ -172,11 +172,11 @@ def test_beyond_noise(change, beyond):
     assert is_beyond_noise(replace(gain, **change)) is beyond
 
 
-@pytest.mark.parametrize('seeds', [3, 8])
+@pytest.mark.parametrize('seeds', [2, 3, 8])
 @pytest.mark.parametrize('image_effect', [0, 3])
 def test_coverage(seeds, image_effect):
-    # Measured over 1000 runs with 3 and 8 seeds: 95 % and 94 % by seeds alone, 97 % and 97 % with
-    # images; without any widening 76 % and 88 %, 88 % and 95 %.
+    # Measured over 1000 runs with 2, 3 and 8 seeds: 93 %, 95 % and 95 % by seeds alone, 98 %, 98 %
+    # and 97 % with images; without any widening, of 3 and 8, 76 % and 88 %, 88 % and 95 %.
     random = np.random.default_rng(1)
     runs, images = 300, 100
     drawn = random.integers(images, size=(200, images))

@@ -5,9 +5,8 @@ import re
 
 import pytest
 from matplotlib import image as matplotlib_image
-from report_case import NAN, cell, example, key, rows_of
+from report_case import NAN, cell, example, key, read_results, rows_of
 
-from ge_det.evidence.matrix.result import read_results
 from ge_det.evidence.report import write_report
 from ge_det.evidence.report.comparison import Setting, compare
 from ge_det.evidence.report.curve_plots import mean_curve
@@ -25,7 +24,7 @@ def landed(tmp_path_factory):
     (out / 'cells').mkdir()
     for result in example():
         result.write(out / 'cells' / f'{result.name}.json')
-    read = list(read_results(out / 'cells'))
+    read = read_results(out / 'cells')
     planned = [result.key for result in read] + MISSING
     files = write_report(read, out, 'A <b>title</b>', '1 < 2 & 3\n\nNext', planned=planned)
     assert [file.name for file in files] == NAMES
@@ -59,7 +58,7 @@ def test_a_run_that_diverged_does_not_spoil_the_report(tmp_path):
     for block, value in (('none', 1.0), ('se', math.inf)):
         result = cell(key(block), curve={'loss': [(1, 2.0), (2, value)]})
         result.write(tmp_path / f'{result.name}.json')
-    kept = list(read_results(tmp_path))
+    kept = read_results(tmp_path)
     assert any(math.isnan(result.curve['loss'][1][1]) for result in kept)
     assert tmp_path / 'curves.png' in write_report(kept, tmp_path, 'Diverged')
 
@@ -114,18 +113,11 @@ def test_every_cell_leads_to_its_file(landed):
 
 
 def test_the_landed_cells_give_the_same_report(landed, tmp_path):
-    read = list(read_results(landed / 'cells'))
+    read = read_results(landed / 'cells')
     planned = [result.key for result in read] + MISSING
     write_report(read, tmp_path, 'A <b>title</b>', '1 < 2 & 3\n\nNext', planned=planned)
     for name in NAMES:
         assert (tmp_path / name).read_bytes() == (landed / name).read_bytes(), name
-
-
-def test_the_folder_of_the_cells_may_be_elsewhere(tmp_path):
-    results = [cell(key())]
-    write_report(results, tmp_path / 'report', 'Title', cells_dir=tmp_path / 'landed')
-    text = (tmp_path / 'report' / 'report.md').read_text()
-    assert f'(../landed/{results[0].name}.json)' in text
 
 
 def test_pictures_show_something(landed):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,12 +128,6 @@ class CellResult:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f'{file}: not the result of a cell ({error})') from error
         raise ValueError(f'{file}: format {version}, but this version reads {FORMAT}')
-
-
-def read_results(folder: Path) -> Iterator[CellResult]:
-    """Results of all cells in a folder, in the order of their names."""
-    for file in sorted(folder.glob('*.json')):
-        yield CellResult.read(file)
 
 
 def _without_nan(value: Any) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from PIL import Image, PngImagePlugin
 
 from ..matrix.result import CellKey, CellResult
 from .comparison import compare
@@ -34,7 +37,6 @@ def write_report(
     out_dir: str | Path,
     title: str,
     about: str = '',
-    cells_dir: str | Path | None = None,
     planned: Sequence[CellKey] = (),
 ) -> list[Path]:
     """Write ``report.md``, ``report.html`` and their pictures.
@@ -43,11 +45,10 @@ def write_report(
 
     Args:
         results (Iterable[CellResult]): Finished cells; the report keeps their order.
-        out_dir (str | Path): Folder to write to, made if need be.
+        out_dir (str | Path): Folder to write to, made if need be; the JSON files of the cells are
+            taken to lie in its ``cells``.
         title (str): Of the report.
         about (str): What the matrix is for; empty lines part paragraphs. Defaults to nothing.
-        cells_dir (str | Path, optional): Folder of the JSON files of the cells, which the table of
-            cells leads to. Defaults to None: ``out_dir / 'cells'``.
         planned (Sequence[CellKey]): All cells of the matrix, to tell which are missing. Defaults
             to none.
 
@@ -60,16 +61,25 @@ def write_report(
     results = list(results)
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    folder = os.path.relpath(cells_dir, out) if cells_dir is not None else 'cells'
     comparisons = compare(results, planned)
     pictures = []
     for name, (draw, caption) in _PICTURES.items():
         if draw(comparisons, out / name):
+            _sign(out / name, results)
             pictures.append(Picture(name, caption))
         else:
             (out / name).unlink(missing_ok=True)  # Of an earlier report, no longer of this one.
-    pieces = report_pieces(results, title, about, planned, pictures, Path(folder).as_posix())
+    pieces = report_pieces(results, title, about, planned, pictures, 'cells')
     page, text = out / 'report.html', out / 'report.md'
     text.write_text(to_markdown(pieces), encoding='utf-8')
     page.write_text(to_html(pieces, title, out), encoding='utf-8')
     return [text, page, *(out / picture.file for picture in pictures)]
+
+
+def _sign(picture: Path, results: Sequence[CellResult]) -> None:
+    """Note in a picture which results it is of: its pixels hang on the fonts of the machine."""
+    told = json.dumps([vars(result) for result in results], sort_keys=True)
+    note = PngImagePlugin.PngInfo()
+    note.add_text('Source', hashlib.sha256(told.encode()).hexdigest())
+    with Image.open(picture) as image:
+        image.save(picture, pnginfo=note, optimize=True)
