@@ -28,8 +28,7 @@ def place_of(folder):
 def test_a_report_comes_out_of_its_cells(folder, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     files = write_report_of(place_of(folder), tmp_path)
-    pictures = {'gains.png', 'cost.png', 'curves.png'} if [*folder.glob('cells/*.json')] else set()
-    assert {file.name for file in files} == {'report.md', 'report.html', *pictures}
+    assert {file.name for file in files} == {file.name for file in folder.glob('*.*')}
     for file in files:
         landed = folder / file.name
         if file.suffix == '.png':  # Fonts differ from machine to machine.
