@@ -14,29 +14,29 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from .arguments import parser
 from .executors import Executor, LocalExecutor, Outcome, run_cells, visible_gpus
 from .launch import Launch
-from .matrix.cell_checks import check_cells
+from .matrix.cell_checks import check_cells, new_options
 from .matrix.data import draw_data
-from .matrix.matrix import Matrix, find_cell
+from .matrix.matrix import Cell, Matrix, find_cell
 from .matrix.price_table import price_report
+from .matrix.result import CellResult
 from .matrix.step_times import measure_steps
 from .matrix.workplace import STATES, Workplace, last_line
 from .matrix.yaml_file import MatrixError
 from .report import write_report
 from .training_log import iterations_done
 
-EXECUTORS = ('local', 'ray', 'slurm')
-
 
 def main(description: str = '') -> int:
     """Run a command of ``tools/reproduce.py``; returns the exit code."""
-    args = _parser(description).parse_args()
+    args = parser(description).parse_args()
     MMLogger.get_instance('reproduce', log_level='ERROR')
     # Ended by a scheduler, it ends its cells as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code: int = args.command(_workplace(args), args)
+        code: int = _COMMANDS[args.command](_workplace(args), args)
     except (ValueError, OSError) as error:
         print(f'reproduce: {" ".join(str(error).split())}', file=sys.stderr)
         return 2
@@ -44,50 +44,6 @@ def main(description: str = '') -> int:
         print('\nreproduce: interrupted; run it again and it goes on', file=sys.stderr)
         return 130
     return code
-
-
-def _parser(description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True, metavar='plan|run|status|report')
-    for name, command, text in (
-        ('plan', _plan, 'list the cells, and what those that are left will take'),
-        ('run', _run, 'run what is left'),
-        ('status', _status, 'how far each cell is, and why failed ones failed'),
-        ('report', _report, 'collect the results and write tables, pictures and pages'),
-    ):
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(command=command)
-        sub.add_argument('matrix', type=Path, help='YAML file, such as those in configs/evidence')
-        if name != 'report':  # Which has all that there is.
-            sub.add_argument('--cells', metavar='PATTERN', help="such as '*-sge_*seed0'")
-        sub.add_argument(
-            '--work-dir', type=Path, help='of all cells; default: work_dirs/evidence/MATRIX'
-        )
-        sub.add_argument(
-            '--out', type=Path, help='results and report; default: docs/evidence/MATRIX'
-        )
-        if name in ('plan', 'run'):
-            _add_executor(sub)
-        if name == 'plan':
-            sub.add_argument(
-                '--measure', type=int, metavar='STEPS', help='time so many training steps of each'
-            )
-        if name == 'run':
-            sub.add_argument('--dry-run', action='store_true', help='the same as plan')
-    return parser
-
-
-def _add_executor(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument('--executor', choices=EXECUTORS, default='local')
-    sub.add_argument(
-        '--jobs', type=int, help='cells at a time; default: one a GPU, without any one a core'
-    )
-    sub.add_argument('--threads', type=int, default=1, help='of each process on a CPU')
-    sub.add_argument('--partition', help='of Slurm')
-    sub.add_argument('--srun-args', default='', help="such as '--time=8:00:00 --qos=high'")
-    sub.add_argument('--address', help='of a Ray cluster; default: one on this machine')
 
 
 def _workplace(args: argparse.Namespace) -> Workplace:
@@ -98,17 +54,23 @@ def _workplace(args: argparse.Namespace) -> Workplace:
     if getattr(args, 'executor', '') == 'slurm':
         if not args.partition:
             raise MatrixError('--executor slurm needs --partition')
-        if args.command is _run and not args.dry_run and shutil.which('srun') is None:
+        if args.command == 'run' and not args.dry_run and shutil.which('srun') is None:
             raise MatrixError('srun is not on PATH; run this on a login node of the cluster')
-        extra = shlex.split(args.srun_args)
+        try:
+            extra = shlex.split(args.srun_args)
+        except ValueError as error:
+            raise MatrixError(f'--srun-args {args.srun_args!r}: {error}') from error
         launch = Launch.slurm(args.partition, matrix.processes, extra=extra)
+    if args.out is None and not Path('docs').is_dir():
+        told = 'note: no docs/evidence here, so no results of the project; run it in its root'
+        print(told, file=sys.stderr)
     only = getattr(args, 'cells', None) or '*'
     place = Workplace(matrix, work_dir, landed=out / 'cells', launch=launch, only=only)
     if not place.cells:
         names = ', '.join(cell.name for cell in matrix.cells()[:3])
         raise MatrixError(f'--cells {only!r} matches no cell; they have names such as {names}')
     check_cells(place)
-    for note in place.new_options():
+    for note in new_options(place):
         print(note, file=sys.stderr)
     return place
 
@@ -116,8 +78,6 @@ def _workplace(args: argparse.Namespace) -> Workplace:
 def _executor(place: Workplace, args: argparse.Namespace) -> Executor:
     processes = place.matrix.processes
     gpus = visible_gpus()
-    if args.threads < 1 or (args.jobs is not None and args.jobs < 1):
-        raise MatrixError('--jobs and --threads must be 1 or more')
     if args.executor == 'slurm':  # Each is a job step of its own; the cluster has the GPUs.
         return LocalExecutor(args.jobs or 1, args.threads)
     if args.executor == 'ray':
@@ -148,13 +108,17 @@ def _cores() -> int:
 
 def _plan(place: Workplace, args: argparse.Namespace) -> int:
     if getattr(args, 'measure', None) is not None:
-        if args.measure < 1:
-            raise MatrixError('--measure must be 1 or more')
         measure_steps(place, args.measure, args.threads)
     for cell in place.cells:
-        print(f'{place.state(cell):12}{cell.name}')
+        print(f'{place.state(cell):12}{cell.name}{_again(place, cell)}')
     print(f'\n{price_report(place)}')
     return 0
+
+
+def _again(place: Workplace, cell: Cell) -> str:
+    done = place.result(cell) is not None
+    told = '  trained again, since cells start from it and its weights are not here'
+    return told if done and not place.is_finished(cell) else ''
 
 
 def _run(place: Workplace, args: argparse.Namespace) -> int:
@@ -190,13 +154,13 @@ def _tell(outcome: Outcome, place: Workplace) -> None:
 def _status(place: Workplace, args: argparse.Namespace) -> int:
     states = {cell.name: place.state(cell) for cell in place.cells}
     for cell in place.cells:
-        state, more = states[cell.name], ''
+        state, more = states[cell.name], _again(place, cell)
         if state in ('running', 'interrupted'):
             share = iterations_done(place.folder(cell)) / (place.total_iterations(cell) or 1)
             more = f'{share:.0%}'
         elif state == 'failed':
-            more = last_line(place.failure_file(cell))
-        print(f'{state:12}{cell.name}  {more}'.rstrip())
+            more = last_line(place.failure_file(cell)).removeprefix(f'{cell.name}: ')
+        print(f'{state:12}{cell.name}  {more.strip()}'.rstrip())
     counts = Counter(states.values())
     print(', '.join(f'{counts[state]} {state}' for state in STATES if counts[state]))
     return 0
@@ -210,7 +174,7 @@ def _report(place: Workplace, args: argparse.Namespace) -> int:
     names = {result.name for result in results}
     for file in sorted(place.landed.glob('*.json')):
         if file.stem not in names:
-            print(f'{file}: of another config or matrix, left out; remove it', file=sys.stderr)
+            print(f'{_wrong_with(file)}, left out; remove it', file=sys.stderr)
     left = '' if len(results) == len(place.cells) else '; `run` runs the others'
     print(f'{len(results)} of {len(place.cells)} cells{left}')
     for result in results:
@@ -219,6 +183,14 @@ def _report(place: Workplace, args: argparse.Namespace) -> int:
     for written in write_report_of(place, place.landed.parent):
         print(written)
     return 0
+
+
+def _wrong_with(file: Path) -> str:
+    try:
+        CellResult.read(file)
+    except ValueError as error:
+        return str(error)
+    return f'{file}: of another config or matrix'
 
 
 def write_report_of(place: Workplace, out_dir: Path) -> list[Path]:
@@ -243,3 +215,6 @@ def write_report_of(place: Workplace, out_dir: Path) -> list[Path]:
         about=f'{matrix.about}\n\n{how}',
         planned=[cell.key for cell in place.cells],
     )
+
+
+_COMMANDS = dict(plan=_plan, run=_run, status=_status, report=_report)

@@ -1,21 +1,17 @@
-"""The file of a matrix: its cells, their order, and what is refused."""
+"""The file of a matrix: its cells, their order and their configs."""
 
 from dataclasses import replace
 
-import pytest
 from matrix_case import CONFIGS, write_matrix
 from mmengine.config import Config
 
-from ge_det.evidence.matrix.cell_checks import check_cells
 from ge_det.evidence.matrix.cell_config import (
     cell_fingerprint,
-    read_base,
     resolve_config,
     write_cell_config,
 )
 from ge_det.evidence.matrix.matrix import Matrix, find_cell
 from ge_det.evidence.matrix.workplace import Workplace
-from ge_det.evidence.matrix.yaml_file import MatrixError
 
 SCENES = dict(scenes=True, draw=dict(objects=[1, 1], seed=1), train=20, val=20)
 CLASSIFIER = dict(narrow=str(CONFIGS / 'resnet50-narrow_context-scenes.py'))
@@ -139,83 +135,6 @@ def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
         assert cell_fingerprint(first[0], written) == found[0]
 
 
-def drawn(**changes):
-    return {'a': dict(draw={}, train=8, val=4, **changes)}
-
-
-@pytest.mark.parametrize(
-    ('changes', 'said'),
-    [
-        (dict(attention=['none', 'cbam']), r"attention \['cbam'\]: choose from \['none', 'se'"),
-        (dict(attention=[]), 'it needs attention'),
-        (dict(seed=[0]), r"unknown \['seed'\]"),
-        (dict(detectors={'a': 'no_{data}.py'}), 'no_context-shapes.py: no such config file'),
-        (dict(detectors={'a': '{where}.py'}), 'may hold'),
-        (dict(starts={'own': dict(classifier='wide')}), "no classifier 'wide'"),
-        (dict(starts={'own': dict(blocks=['none', 'sge'])}), r"blocks \['sge'\] are not among"),
-        (dict(data={'a': dict(draw=dict(cue_mark=1), train=8, val=4)}), 'data a: .*cue_mark'),
-        (dict(data={'a': dict(drawn={})}), r"data a: unknown \['drawn'\]"),
-        (dict(attention=['se', 'sge']), 'attention: add none'),
-        (dict(processes=0), 'processes'),
-        (dict(seeds='0'), 'seeds'),
-        (dict(seeds=[0.5]), 'seeds'),
-        (dict(seeds=[0, 0]), 'has one twice'),
-        (dict(schedules={'short': 6}), 'schedules .*: write NAME: {key: value}'),
-        (dict(detectors={'a': ['b.py']}), 'detectors .*: write NAME: CONFIG'),
-        (dict(detectors={'a': '{data.name}.py'}), 'may hold'),
-        (dict(data={'a': dict(train='eight')}), 'data a: .* must be whole numbers from 0'),
-        (dict(data={'a': dict(draw={}, train=8)}), 'data a: .* must be whole numbers from 1'),
-        (dict(data={'a': dict(controls={'b': {}})}), 'controls: only sets that are drawn'),
-        (dict(data={'a': dict(controls=['b'])}), 'controls: write them as'),
-        (dict(data=drawn(controls={'b/c': {}})), "'b/c' becomes a folder"),
-        (dict(data=drawn(controls={'b': dict(cue_mark=1)})), 'data a: .*cue_mark'),
-        (dict(data=drawn(groups=['buoy'])), 'data a: groups: write them as'),
-        (dict(data=drawn(groups={'b': 'buoy'})), 'data a: groups: write them as'),
-        (dict(data=drawn(groups={'b': ['bouy']})), r"groups: b has \['bouy'\], but the classes"),
-        (dict(data={'a': dict(draw=5, train=8, val=4)}), 'data a: write draw'),
-        (dict(data=drawn(about=5)), 'data a: write draw'),
-        (dict(schedules={'a/b': {}}), "schedules: 'a/b' becomes a folder"),
-        (dict(starts={'own': dict(attention='se')}), 'starts own: name the classifier'),
-        (dict(starts={'own': dict(preserve_function='no')}), 'preserve_function is true or false'),
-        (dict(starts={'own': dict(attention='cbam')}), 'attention cbam: choose from'),
-        (dict(attention={'none': {'ratio': 4}}), 'none has no arguments'),
-        (dict(depths=[49]), 'depths'),
-        (dict(resamples=-1), 'resamples'),
-    ],
-)
-def test_a_file_that_cannot_work_is_refused(tmp_path, changes, said):
-    file = write_matrix(tmp_path, **changes)
-    with pytest.raises(MatrixError, match=said):
-        Matrix.read(file)
-
-
-def test_cells_that_cannot_work_or_repeat_each_other_are_refused(tmp_path):
-    def check(**changes):
-        check_cells(Workplace(Matrix.read(write_matrix(tmp_path, **changes)), tmp_path / 'runs'))
-
-    check(attention=dict(none={}, se=dict(ratio=8)))
-    with pytest.raises(MatrixError, match='small.yaml: attention se: .*ratioo'):
-        check(attention=dict(none={}, se=dict(ratioo=3)))
-    photos = dict(detectors={'a': str(CONFIGS / 'faster-rcnn_r50-narrow_bccd.py')})
-    with pytest.raises(MatrixError, match='a_r50_one.* and a_r50_two.* would be the same run'):
-        check(data=dict(one={}, two={}), **photos)
-
-
-def test_no_file_and_no_yaml(tmp_path):
-    with pytest.raises(MatrixError, match='check the path'):
-        Matrix.read(tmp_path / 'none.yaml')
-    (tmp_path / 'a.yaml').write_text('')
-    with pytest.raises(MatrixError, match='it is empty'):
-        Matrix.read(tmp_path / 'a.yaml')
-    for text in ('a: [', '- a', '5'):
-        (tmp_path / 'a.yaml').write_text(text)
-        with pytest.raises(MatrixError, match='a.yaml: it cannot be read as a mapping in YAML'):
-            Matrix.read(tmp_path / 'a.yaml')
-    (tmp_path / 'a.py').write_text('')
-    with pytest.raises(MatrixError, match='a matrix is a YAML file'):
-        Matrix.read(tmp_path / 'a.py')
-
-
 def test_a_matrix_builds_on_another(tmp_path):
     write_matrix(tmp_path)
     (tmp_path / 'more.yaml').write_text(
@@ -224,14 +143,3 @@ def test_a_matrix_builds_on_another(tmp_path):
     plain, sge = Matrix.read(tmp_path / 'more.yaml').cells()
     assert sge.arguments == dict(groups=16)
     assert plain.name == 'faster-rcnn_r50_context-shapes_short_seed4'
-
-
-def test_a_config_of_another_backbone_is_refused(tmp_path):
-    (tmp_path / 'a.py').write_text(
-        "model = dict(backbone=dict(type='ResNet', depth=50))\ntrain_cfg = dict(max_epochs=1)\n"
-    )
-    with pytest.raises(MatrixError, match='its backbone is ResNet'):
-        read_base(tmp_path / 'a.py')
-    (tmp_path / 'a.py').write_text('model = dict(\n')
-    with pytest.raises(MatrixError, match='must be a config with a model'):
-        read_base(tmp_path / 'a.py')

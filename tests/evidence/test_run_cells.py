@@ -197,10 +197,20 @@ def test_photos_that_are_not_there_are_asked_for(tmp_path):
     assert 'not there. data context-shapes: draw them first' in done.stderr
 
 
-def test_results_survive_writing_and_reading(tmp_path):
-    (tmp_path / 'a.json').write_text('{"format": 0, "key": {}}')
-    with pytest.raises(ValueError, match='format 0'):
-        CellResult.read(tmp_path / 'a.json')
-    (tmp_path / 'a.json').write_text(json.dumps(dict(a=1)))
-    with pytest.raises(ValueError, match='not the result of a cell'):
-        CellResult.read(tmp_path / 'a.json')
+def test_a_result_is_read_as_it_was_written_or_not_at_all(tmp_path):
+    cells = Path(__file__).parents[2] / 'docs/evidence/context-shapes/cells'
+    landed = min(cells.glob('faster*.json'))
+    file = tmp_path / landed.name
+    CellResult.read(landed).write(file)
+    assert file.read_bytes() == landed.read_bytes()
+    for name, value, said in (
+        ('format', 0, 'format 0'),
+        ('key', {}, 'not the result of a cell'),
+        ('metrics', 'x', 'metrics is damaged'),
+        ('metrics', {'bbox': {'all': {'AP': '0.3'}}}, 'metrics is damaged'),
+        ('resamples', {'bbox': {'all': [0.3]}}, 'resamples is damaged'),
+        ('curve', {'loss': [[1, 2, 3]]}, 'curve is damaged'),
+    ):
+        file.write_text(json.dumps({**json.loads(landed.read_text()), name: value}))
+        with pytest.raises(ValueError, match=said):
+            CellResult.read(file)

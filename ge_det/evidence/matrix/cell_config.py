@@ -161,7 +161,13 @@ def resolve_config(cell: Cell, start_from: Path | None = None) -> Config:
         start_from (Path, optional): Checkpoint of the classifier it needs.
     """
     config = copy.deepcopy(read_base(cell.config))
-    config.merge_from_dict(cell_options(cell, config, start_from))
+    try:
+        config.merge_from_dict(cell_options(cell, config, start_from))
+    except (KeyError, TypeError, IndexError) as error:  # MMEngine's, of a path or a type.
+        reason = ' '.join(str(error).split())
+        raise MatrixError(
+            f'schedules {cell.key.schedule}: it does not fit {cell.config} ({reason})'
+        ) from error
     return config
 
 

@@ -20,7 +20,9 @@ def _check_types(matrix: Matrix) -> None:
     numbers = dict(seeds=(matrix.seeds, 0), depths=(matrix.depths, 1))
     numbers.update(resamples=([matrix.resamples], 0), processes=([matrix.processes], 1))
     for data in matrix.data.values():
-        numbers[f'data {data.name}'] = ([data.train, data.val], 0 if data.draw is None else 1)
+        least = 0 if data.draw is None else 1
+        numbers[f'data {data.name}: train'] = ([data.train], least)
+        numbers[f'data {data.name}: val'] = ([data.val], least)
     for name, (values, least) in numbers.items():
         is_list = isinstance(values, list) and values
         if not is_list or not all(type(n) is int and n >= least for n in values):
@@ -29,6 +31,8 @@ def _check_types(matrix: Matrix) -> None:
             )
     if len(set(matrix.seeds)) < len(matrix.seeds):
         raise MatrixError(f'{matrix.file.name}: seeds: {matrix.seeds} has one twice')
+    if max(matrix.seeds) >= 2**32:
+        raise MatrixError(f'{matrix.file.name}: seeds: NumPy wants them below 2**32')
     sections: dict[str, tuple[dict[str, Any], type]] = dict(
         detectors=(matrix.detectors, str),
         classifiers=(matrix.classifiers, str),
@@ -44,9 +48,12 @@ def _check_types(matrix: Matrix) -> None:
 
 def _check_names(matrix: Matrix) -> None:
     """Names become folders and files."""
+    names: dict[str, Collection[str]] = dict(name=[matrix.name])
     for what in ('detectors', 'classifiers', 'data', 'schedules', 'starts'):
-        for name in getattr(matrix, what):
-            if name and not re.fullmatch(r'[\w.-]+', name):
+        names[what] = getattr(matrix, what)
+    for what, entries in names.items():
+        for name in entries:
+            if name and not re.fullmatch(r'\w[\w.-]*', name):
                 raise MatrixError(
                     f'{matrix.file.name}: {what}: {name!r} becomes a folder; use letters, digits, '
                     '-, . and _'
@@ -62,6 +69,12 @@ def _check_data(matrix: Matrix, data: DataSet) -> None:
         isinstance(names, list) and names for names in groups.values()
     ):
         raise MatrixError(f'{where}: groups: write them as {{rare: [puffin, starfish]}}')
+    # 'all', 'class:NAME' and 'GROUP, CONTROL' are names of results.
+    wrong = [name for name in groups if name == 'all' or not re.fullmatch(r'[\w -]+', str(name))]
+    if wrong:
+        raise MatrixError(
+            f'{where}: groups: {wrong}: use letters, digits, -, _ and spaces; all is every class'
+        )
     if data.draw is not None:
         check_groups(data, ContextShapes.METAINFO['classes'], matrix.file.name)
 
@@ -136,6 +149,13 @@ def check_matrix(matrix: Matrix) -> None:
         _check_data(matrix, data)
         _check_controls(matrix, data)
         data.generator()
+    if not any(name != matrix.classifier_data for name in matrix.data):
+        raise MatrixError(f'{matrix.file.name}: data: add a set for the detectors')
     for cell in matrix.cells():
+        where = f'{matrix.file.name}: data {cell.data.name}'
         if not cell.config.is_file():
             raise MatrixError(f'{matrix.file.name}: {cell.config}: no such config file')
+        if cell.data.scenes and not cell.is_classifier:
+            raise MatrixError(f'{where}: scenes are for classifiers; detectors learn from boxes')
+        if cell.data.draw is not None and cell.is_classifier and not cell.data.scenes:
+            raise MatrixError(f'{where}: classifiers learn from folders; add scenes: true')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,10 @@ class DataSet:
             return None
         try:
             return ContextShapes(**{**self.draw, **self.controls.get(control, {})})
-        except (TypeError, ValueError) as error:
+        except TypeError as error:
+            known = list(inspect.signature(ContextShapes).parameters)
+            raise MatrixError(f'data {self.name}: {error}; draw may hold {known}') from error
+        except ValueError as error:
             raise MatrixError(f'data {self.name}: {error}') from error
 
 

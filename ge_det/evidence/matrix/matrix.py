@@ -198,6 +198,9 @@ class Matrix:
 def _entry(kind: Any, name: str, content: Any, where: str) -> Any:
     content = content or {}
     check_keys(content, {f.name for f in dataclasses.fields(kind)} - {'name'}, where)
+    empty = [key for key, value in content.items() if value is None]
+    if empty:
+        raise MatrixError(f'{where}: {empty} has nothing; fill it in, or leave it out')
     return kind(name=name, **content)
 
 

@@ -73,7 +73,9 @@ def _total(prices: Sequence[Price]) -> str:
     hours = _known_hours(prices)
     missing = len(prices) - len(hours)
     if not hours:
-        return f'Total: {_UNKNOWN}.'
+        iterations = sum(entry.iterations or 0 for entry in prices)
+        each = f'; each 0.1 s of an iteration makes {iterations / 36000:.1f} hours'
+        return f'Total: {_UNKNOWN}{each if iterations else ""}.'
     without = f', without {missing} of {len(prices)} cells whose time is unknown' if missing else ''
     return f'Total: {sum(hours):.1f} hours of training, one cell after the other{without}.'
 

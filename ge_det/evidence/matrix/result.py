@@ -124,7 +124,9 @@ class CellResult:
             content = json.loads(file.read_text(encoding='utf-8'))
             version = content.pop('format')
             if version == FORMAT:
-                return cls(**{**_with_nan(content), 'key': CellKey(**content['key'])})
+                restored = _with_nan(content)
+                _check_numbers(restored)
+                return cls(**{**restored, 'key': CellKey(**content['key'])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f'{file}: not the result of a cell ({error})') from error
         raise ValueError(f'{file}: format {version}, but this version reads {FORMAT}')
@@ -151,3 +153,41 @@ def _with_nan(content: dict[str, Any]) -> dict[str, Any]:
         return [restore(item) for item in value] if isinstance(value, list) else value
 
     return {key: restore(v) if key in _MAY_BE_NAN else v for key, v in content.items()}
+
+
+def _check_numbers(content: dict[str, Any]) -> None:
+    """Raise a ValueError where a table holds something else than its mappings of numbers."""
+    for name, (depth, is_leaf) in _TABLES.items():
+        level = [content.get(name, {})]
+        for _ in range(depth):
+            if not all(isinstance(mapping, dict) for mapping in level):
+                raise ValueError(f'{name} is damaged')
+            level = [value for mapping in level for value in mapping.values()]
+        if not all(map(is_leaf, level)):
+            raise ValueError(f'{name} is damaged')
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _are_points(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        _are_numbers(point) and len(point) == 2 for point in value
+    )
+
+
+#: How many mappings lie in each other, and what is in the last.
+_TABLES = dict(
+    metrics=(3, _is_number),
+    classes=(3, _is_number),
+    resamples=(3, _are_numbers),
+    curve=(1, _are_points),
+    cost=(1, _is_number),
+    images=(1, _is_number),
+    hours=(1, _is_number),
+)

@@ -19,8 +19,6 @@ from .cell_config import (
     count_images,
     data_files,
     file_digest,
-    reach,
-    read_base,
     resolve_config,
     write_cell_config,
 )
@@ -114,16 +112,6 @@ class Workplace:
             cell, self.config(cell), upstream, matrix.processes, matrix.resamples
         )
 
-    def new_options(self) -> list[str]:
-        """A note for each entry of a schedule that no config has: it may be misspelt."""
-        found = {}
-        for cell in self.cells:
-            for name in cell.options:
-                if reach(read_base(cell.config), name)[1] is None:
-                    told = f'schedules {cell.key.schedule}: {name} is not in {cell.config.name}'
-                    found[told] = f'note: {told}; it is added'
-        return list(found.values())
-
     def total_iterations(self, cell: Cell) -> int | None:
         """Iterations of the whole training; None while its pictures are not there to count."""
         config = self.config(cell)
@@ -157,7 +145,8 @@ class Workplace:
             except ValueError as error:
                 warnings.warn(f'{error}; the cell is run again', stacklevel=2)
                 continue
-            if result.fingerprint == self.fingerprint(cell) and self._is_of_data(result, cell):
+            fits = result.key == cell.key and result.fingerprint == self.fingerprint(cell)
+            if fits and self._is_of_data(result, cell):
                 return result
         return None
 

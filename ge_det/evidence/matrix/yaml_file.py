@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.fileio import load
 
 
 class MatrixError(ValueError):
@@ -23,13 +24,17 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise MatrixError(f'{file}: no such matrix file; check the path')
     if file.suffix not in ('.yaml', '.yml'):
         raise MatrixError(f'{file}: a matrix is a YAML file, see configs/evidence')
-    if not file.read_text(encoding='utf-8', errors='replace').strip():
-        raise MatrixError(f'{file}: it is empty; configs/evidence/README.md says what it holds')
     try:
+        own = load(file)
+        if not isinstance(own, dict):
+            raise MatrixError('it is empty' if own is None else f'it is a {type(own).__name__}')
         content: dict[str, Any] = Config.fromfile(str(file)).to_dict()
     except Exception as error:  # YAML's own, and whatever MMEngine makes of other content.
         reason = ' '.join(str(error).split())
-        raise MatrixError(f'{file}: it cannot be read as a mapping in YAML ({reason})') from error
+        raise MatrixError(
+            f'{file}: it cannot be read as a mapping in YAML ({reason}); '
+            'configs/evidence/README.md says what it holds'
+        ) from error
     return content
 
 

@@ -29,6 +29,9 @@ _READING = (
     'of that. So their differences should scatter less, but a block may scatter more by itself.',
     'A gain is clear of the noise if its interval leaves out 0 and it is larger than that noise. '
     'With many blocks some gain will be by chance: nothing is corrected for the number of blocks.',
+    'Cells of several commits stand together as long as they have the fingerprint of today: of '
+    'config, data, what is measured, and a revision that goes up when a mended fault changes what '
+    'cells find.',
     'Every block is shown, with a gain or without; the row of one that was not run is empty.',
 )
 

@@ -25,7 +25,8 @@ def _write(piece: Piece) -> str:
     if isinstance(piece, Bullets):
         return '\n'.join(f'- {_escape(item)}' for item in piece.items)
     if isinstance(piece, Code):
-        return '\n'.join([f'{_escape(piece.summary)}\n', *(f'    {line}' for line in piece.lines)])
+        lines = '\n'.join(f'    {line}' for line in piece.lines)
+        return f'<details><summary>{_escape(piece.summary)}</summary>\n\n{lines}\n\n</details>'
     if isinstance(piece, Picture):
         return f'![{_escape(piece.caption)}]({piece.file})'
     return _table(piece)

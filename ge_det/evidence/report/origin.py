@@ -29,7 +29,7 @@ def origin(results: Sequence[CellResult], planned: Sequence[CellKey]) -> list[Pi
     items += [f'Machine: {told}.' for told in _told(map(machine_name, results))]
     names = dict.fromkeys(name for result in results for name in result.versions)
     for name in names:
-        values = (r.versions[name] for r in results if name in r.versions)
+        values = (r.versions[name].replace(', ', ' and ') for r in results if name in r.versions)
         items.append(f'{name}: {", ".join(_told(values))}.')
     return [Heading('What was run'), Bullets(items)]
 
