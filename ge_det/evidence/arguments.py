@@ -26,7 +26,9 @@ def parser(description: str) -> argparse.ArgumentParser:
         if name != 'report':  # Which has all that there is.
             sub.add_argument('--cells', metavar='PATTERN', help="such as '*-sge_*seed0'")
         sub.add_argument(
-            '--work-dir', type=Path, help='of all cells; default: work_dirs/evidence/MATRIX'
+            '--work-dir',
+            type=Path,
+            help='of all cells, classifiers beside it; default: work_dirs/evidence/MATRIX',
         )
         sub.add_argument(
             '--out', type=Path, help='results and report; default: docs/evidence/MATRIX'

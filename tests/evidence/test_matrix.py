@@ -1,6 +1,7 @@
 """The file of a matrix: its cells, their order and their configs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from matrix_case import CONFIGS, write_matrix
 from mmengine.config import Config
@@ -113,7 +114,11 @@ def test_classifiers_come_before_what_starts_from_them(tmp_path):
     assert cell.needs == cells[0].key
     pretrained = Config.fromfile(str(place.experiment(cell).config)).model.backbone.pretrained
     assert pretrained.preserve_function is False
-    assert 'narrow_r50_context-scenes_seed0/epoch_' in pretrained.checkpoint
+    classifier = (
+        tmp_path / f'classifiers/narrow_r50_context-scenes_seed0_{place.fingerprint(cells[0])}'
+    )
+    assert Path(pretrained.checkpoint).parent == place.folder(cells[0]) == classifier
+    assert Workplace(matrix, tmp_path / 'another').folder(cells[0]) == classifier
     assert [c.name for c in Workplace(matrix, tmp_path, only='*-se_*own_seed1').cells] == [
         'narrow_r50-se_context-scenes_seed0',
         'faster-rcnn_r50-se_context-shapes_own_seed1',

@@ -36,7 +36,8 @@ class Workplace:
 
     Attributes:
         matrix (Matrix): What is run.
-        work_dir (Path): Runs go to ``work_dir / NAME OF THE CELL``, relative to the project.
+        work_dir (Path): Runs go to ``work_dir / NAME OF THE CELL``, relative to the project; those
+            of classifiers to the folder ``classifiers`` beside it, which matrices share.
         landed (Path | None): Folder of results that are kept with the project; a cell whose result
             is there, with the same fingerprint, is done.
         launch (Launch): How the trainings are started.
@@ -66,8 +67,15 @@ class Workplace:
     def _configs(self) -> dict[CellKey, Config]:
         return {}
 
+    @cached_property
+    def _fingerprints(self) -> dict[CellKey, str]:
+        return {}
+
     def folder(self, cell: Cell) -> Path:
         """Work dir of a cell."""
+        if cell.is_classifier:  # Another matrix may have another one of the same name.
+            own = f'{cell.name}_{self.fingerprint(cell)}'
+            return self.work_dir.parent / 'classifiers' / own
         return self.work_dir / cell.name
 
     def experiment(self, cell: Cell, with_inputs: bool = False) -> Experiment:
@@ -106,11 +114,13 @@ class Workplace:
 
     def fingerprint(self, cell: Cell) -> str:
         """Hash of what decides a cell's result."""
-        upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
-        matrix = self.matrix
-        return cell_fingerprint(
-            cell, self.config(cell), upstream, matrix.processes, matrix.resamples
-        )
+        if cell.key not in self._fingerprints:
+            upstream = self.fingerprint(self._by_key[cell.needs]) if cell.needs else ''
+            matrix = self.matrix
+            self._fingerprints[cell.key] = cell_fingerprint(
+                cell, self.config(cell), upstream, matrix.processes, matrix.resamples
+            )
+        return self._fingerprints[cell.key]
 
     def total_iterations(self, cell: Cell) -> int | None:
         """Iterations of the whole training; None while its pictures are not there to count."""
