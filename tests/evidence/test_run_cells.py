@@ -13,6 +13,7 @@ import pytest
 import torch
 from matrix_case import TOOL, reproduce, write_matrix
 
+from ge_det.evidence.arguments import parser
 from ge_det.evidence.executors import LocalExecutor, run_cells
 from ge_det.evidence.matrix.lock import BusyError, hold_training, is_locked, locked
 from ge_det.evidence.matrix.matrix import Matrix
@@ -164,10 +165,7 @@ def test_a_training_whose_parents_were_killed_is_not_joined(tmp_path, monkeypatc
         (['run', 'none.yaml'], 'none.yaml: no such matrix file; check the path'),
         (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches no cell"),
         (['run', 'small.yaml', '--executor', 'slurm'], '--executor slurm needs --partition'),
-        (['run', 'small.yaml', '--jobs', '-1'], '--jobs and --threads must be 1 or more'),
         (['run', 'small.yaml', '--executor', 'slurm', '--partition', 'a'], 'srun is not on PATH'),
-        (['run', 'small.yaml', '--jobs', '0'], '--jobs and --threads must be 1 or more'),
-        (['plan', 'small.yaml', '--measure', '0'], '--measure must be 1 or more'),
     ],
 )
 def test_errors_are_one_line(tmp_path, arguments, said):
@@ -176,6 +174,14 @@ def test_errors_are_one_line(tmp_path, arguments, said):
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if line.startswith('reproduce: ')]
     assert len(lines) == 1 and said in lines[0]
+
+
+@pytest.mark.parametrize('option', ['--jobs=-1', '--threads=0', '--measure=few'])
+def test_counts_are_whole_numbers_from_1(option, capsys):
+    with pytest.raises(SystemExit):
+        parser('').parse_args(['plan', 'small.yaml', option])
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.endswith(f'{option.split("=")[1]!r} must be a whole number from 1')
 
 
 def test_a_result_that_cannot_be_read_hides_no_other(finished, recwarn):
