@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from triton_interpreter import import_triton
 
 import_triton()  # before any test module imports triton, with which it would be the compiler
@@ -10,6 +11,12 @@ import_triton()  # before any test module imports triton, with which it would be
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope(monkeypatch):
+    """Every test starts without a default scope: the runner of another leaves its own behind."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
 
 
 @pytest.fixture(scope='session')

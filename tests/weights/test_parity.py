@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 from mmdet.registry import MODELS as MMDET_MODELS
-from mmengine.registry import DefaultScope
 from mmengine.runner import save_checkpoint
 from random_networks import images, randomise
 
@@ -53,15 +52,14 @@ def mmpretrain_classifier(kind, depth):
     from mmpretrain.registry import MODELS
 
     channels = 512 if depth < 50 else 2048
-    with DefaultScope.overwrite_default_scope('mmpretrain'):  # Another test may have left its own.
-        return MODELS.build(
-            dict(
-                type='ImageClassifier',
-                backbone=dict(type=kind, depth=depth, out_indices=(0, 1, 2, 3)),
-                neck=dict(type='GlobalAveragePooling'),
-                head=dict(type='LinearClsHead', num_classes=5, in_channels=channels),
-            )
+    return MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type=kind, depth=depth, out_indices=(0, 1, 2, 3)),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=5, in_channels=channels),
         )
+    )
 
 
 @pytest.mark.parametrize('build', [by_backbone, by_plugin])
