@@ -110,15 +110,16 @@ def _plan(place: Workplace, args: argparse.Namespace) -> int:
     if getattr(args, 'measure', None) is not None:
         measure_steps(place, args.measure, args.threads)
     for cell in place.cells:
-        print(f'{place.state(cell):12}{cell.name}{_again(place, cell)}')
+        state = place.state(cell)
+        print(f'{state:12}{cell.name}{_again(place, cell, state)}')
     print(f'\n{price_report(place)}')
     return 0
 
 
-def _again(place: Workplace, cell: Cell) -> str:
-    done = place.result(cell) is not None
-    told = '  trained again, since cells start from it and its weights are not here'
-    return told if done and not place.is_finished(cell) else ''
+def _again(place: Workplace, cell: Cell, state: str) -> str:
+    if state != 'done' or not cell.is_classifier or place.is_finished(cell):
+        return ''
+    return '  trained again, since cells start from it and its weights are not here'
 
 
 def _run(place: Workplace, args: argparse.Namespace) -> int:
@@ -154,7 +155,8 @@ def _tell(outcome: Outcome, place: Workplace) -> None:
 def _status(place: Workplace, args: argparse.Namespace) -> int:
     states = {cell.name: place.state(cell) for cell in place.cells}
     for cell in place.cells:
-        state, more = states[cell.name], _again(place, cell)
+        state = states[cell.name]
+        more = _again(place, cell, state)
         if state in ('running', 'interrupted'):
             share = iterations_done(place.folder(cell)) / (place.total_iterations(cell) or 1)
             more = f'{share:.0%}'

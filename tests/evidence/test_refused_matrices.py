@@ -98,7 +98,12 @@ def test_what_a_schedule_adds_may_be_misspelt(tmp_path):
 def test_no_file_and_no_yaml(tmp_path):
     with pytest.raises(MatrixError, match='check the path'):
         Matrix.read(tmp_path / 'none.yaml')
-    for text, why in (('', 'it is empty'), ('# a', 'it is empty'), ('- a', 'it is a list')):
+    for text, why in (
+        ('', 'it is empty'),
+        ('# a', 'it is empty'),
+        ('- a', 'it is a list'),
+        ('5', 'it is a int'),
+    ):
         (tmp_path / 'a.yaml').write_text(text)
         with pytest.raises(MatrixError, match=f'a.yaml: it cannot be read .*{why}.*README.md'):
             Matrix.read(tmp_path / 'a.yaml')

@@ -176,10 +176,13 @@ def test_errors_are_one_line(tmp_path, arguments, said):
     assert len(lines) == 1 and said in lines[0]
 
 
-@pytest.mark.parametrize('option', ['--jobs=-1', '--threads=0', '--measure=few'])
+@pytest.mark.parametrize(
+    'option', ['--jobs=-1', '--jobs=0', '--threads=0', '--measure=0', '--measure=few']
+)
 def test_counts_are_whole_numbers_from_1(option, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as ended:
         parser('').parse_args(['plan', 'small.yaml', option])
+    assert ended.value.code == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.endswith(f'{option.split("=")[1]!r} must be a whole number from 1')
 
@@ -209,6 +212,9 @@ def test_a_result_is_read_as_it_was_written_or_not_at_all(tmp_path):
     file = tmp_path / landed.name
     CellResult.read(landed).write(file)
     assert file.read_bytes() == landed.read_bytes()
+    file.write_text(json.dumps(dict(a=1)))
+    with pytest.raises(ValueError, match='not the result of a cell'):
+        CellResult.read(file)
     for name, value, said in (
         ('format', 0, 'format 0'),
         ('key', {}, 'not the result of a cell'),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
 
 import torch
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 
-from .cell_config import read_base
+from .cell_config import reach, read_base
 from .matrix import Cell
 from .result import CellKey
 from .workplace import Workplace
@@ -40,9 +39,9 @@ def new_options(place: Workplace) -> list[str]:
     for cell in place.cells:
         base = read_base(cell.config)
         for name in cell.options:
-            if _follow(base, name) is None:
+            if reach(base, name, into_lists=True)[1] is None:
                 parent, _, last = name.rpartition('.')
-                beside = _follow(base, parent) if parent else base
+                beside = reach(base, parent, into_lists=True)[1] if parent else base
                 like = get_close_matches(last, beside, 1) if hasattr(beside, 'get') else []
                 meant = f'; did you mean {like[0]}?' if like else ''
                 told = f'schedules {cell.key.schedule}: {name} is not in {cell.config.name}'
@@ -53,22 +52,12 @@ def new_options(place: Workplace) -> list[str]:
 def _check_schedule(place: Workplace, cell: Cell) -> None:
     where = f'{place.matrix.file.name}: schedules {cell.key.schedule}'
     for name, value in cell.options.items():
-        old = _follow(read_base(cell.config), name)
+        _, old = reach(read_base(cell.config), name, into_lists=True)
         if isinstance(old, (int, float)) and isinstance(value, str):
             raise MatrixError(f'{where}: {name}: {value!r} is no number; YAML reads 1.0e-3 as one')
     epochs = place.config(cell).train_cfg.max_epochs
     if type(epochs) is not int or epochs < 1:
         raise MatrixError(f'{where}: train_cfg.max_epochs: {epochs} must be a whole number from 1')
-
-
-def _follow(entry: Any, name: str) -> Any:
-    """What a dotted name leads to, through lists as well; None if there is nothing."""
-    for part in name.split('.'):
-        if isinstance(entry, (list, tuple)):
-            entry = entry[int(part)] if part.isdigit() and int(part) < len(entry) else None
-        else:
-            entry = entry.get(part) if hasattr(entry, 'get') else None
-    return entry
 
 
 def _check_block(place: Workplace, cell: Cell) -> None:

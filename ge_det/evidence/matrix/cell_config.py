@@ -139,16 +139,24 @@ def _whole_lists(options: Mapping[str, Any], base: Config) -> dict[str, Any]:
     return found
 
 
-def reach(config: Config, name: str) -> tuple[str, Any]:
+def reach(config: Config, name: str, into_lists: bool = False) -> tuple[str, Any]:
     """Follow a dotted name into a config, to its end or to the first list.
+
+    Args:
+        config (Config): Where it begins.
+        name (str): Keys, and places in lists, with dots between.
+        into_lists (bool): Go on through lists. Defaults to False.
 
     Returns:
         tuple[str, Any]: The name so far, and the entry there; None if there is none.
     """
     parts, entry = name.split('.'), config
     for depth, part in enumerate(parts, start=1):
-        entry = entry.get(part) if hasattr(entry, 'get') else None
-        if entry is None or isinstance(entry, (list, tuple)):
+        if isinstance(entry, (list, tuple)):
+            entry = entry[int(part)] if part.isdigit() and int(part) < len(entry) else None
+        else:
+            entry = entry.get(part) if hasattr(entry, 'get') else None
+        if entry is None or (isinstance(entry, (list, tuple)) and not into_lists):
             return '.'.join(parts[:depth]), entry
     return name, entry
 
