@@ -25,7 +25,7 @@ from .matrix.result import CellResult
 from .matrix.step_times import measure_steps
 from .matrix.workplace import STATES, Workplace, last_line
 from .matrix.yaml_file import MatrixError
-from .report import write_report
+from .report import write_matrix_report
 from .training_log import iterations_done
 
 
@@ -182,7 +182,7 @@ def _report(place: Workplace, args: argparse.Namespace) -> int:
     for result in results:
         if 'dirty' in result.versions.get('commit', ''):
             print(f'note: {result.name} ran with changes that no commit has', file=sys.stderr)
-    for written in write_report_of(place, place.landed.parent):
+    for written in write_matrix_report(place, place.landed.parent):
         print(written)
     return 0
 
@@ -193,30 +193,6 @@ def _wrong_with(file: Path) -> str:
     except ValueError as error:
         return str(error)
     return f'{file}: of another config or matrix'
-
-
-def write_report_of(place: Workplace, out_dir: Path) -> list[Path]:
-    """Write the report of the cells that are done.
-
-    Args:
-        place (Workplace): The matrix and its folders.
-        out_dir (Path): Folder to write to; the results are taken to lie in its ``cells``.
-
-    Returns:
-        list[Path]: The files written.
-    """
-    matrix, file = place.matrix, os.path.relpath(place.matrix.file)
-    how = (
-        f'Run by "python tools/reproduce.py run {file}", which also carries it on; this report is '
-        f'by "python tools/reproduce.py report {file}".'
-    )
-    return write_report(
-        place.results(),
-        out_dir,
-        title=matrix.title,
-        about=f'{matrix.about}\n\n{how}',
-        planned=[cell.key for cell in place.cells],
-    )
 
 
 _COMMANDS = dict(plan=_plan, run=_run, status=_status, report=_report)

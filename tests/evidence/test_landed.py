@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from report_case import read_results
 
-from ge_det.evidence.command import write_report_of
 from ge_det.evidence.matrix.matrix import Matrix
 from ge_det.evidence.matrix.workplace import Workplace
+from ge_det.evidence.report import write_matrix_report
 from ge_det.evidence.report.comparison import compare
 from ge_det.evidence.report.tables import gains_table, parts_table
 
@@ -27,7 +27,7 @@ def place_of(folder):
 @pytest.mark.parametrize('folder', LANDED, ids=lambda folder: folder.name)
 def test_a_report_comes_out_of_its_cells(folder, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
-    files = write_report_of(place_of(folder), tmp_path)
+    files = write_matrix_report(place_of(folder), tmp_path)
     made = {file.name for file in files}
     pictures = {'gains.png', 'cost.png', 'curves.png'} if [*folder.glob('cells/*.json')] else set()
     assert made == {'report.md', 'report.html', *pictures}

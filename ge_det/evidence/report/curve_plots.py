@@ -15,7 +15,7 @@ from .plot_style import Style, add_legend, grid, save, styles, title_panel
 Points = list[tuple[int, float]]
 
 
-def draw_curves(comparisons: Sequence[ComparedCells], out: Path) -> bool:
+def draw_training(comparisons: Sequence[ComparedCells], out: Path) -> bool:
     """Loss and metrics of each block: thin lines per seed, their mean in bold.
 
     Args:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
 from ..matrix.result import CellKey, CellResult
+from ..matrix.workplace import Workplace
 from .comparison import compare
 from .content import report_pieces
-from .curve_plots import draw_curves
+from .curve_plots import draw_training
 from .document import Picture
 from .html import to_html
 from .markdown import to_markdown
@@ -26,7 +28,7 @@ _PICTURES = {
     ),
     'cost.png': (draw_cost, 'Gain against the multiply-adds that a block adds to the network.'),
     'curves.png': (
-        draw_curves,
+        draw_training,
         'Training: thin lines are seeds, bold ones their mean; losses are averaged over stretches.',
     ),
 }
@@ -74,6 +76,30 @@ def write_report(
     text.write_text(to_markdown(pieces), encoding='utf-8')
     page.write_text(to_html(pieces, title, out), encoding='utf-8')
     return [text, page, *(out / picture.file for picture in pictures)]
+
+
+def write_matrix_report(place: Workplace, out_dir: Path) -> list[Path]:
+    """Write the report of the cells that are done.
+
+    Args:
+        place (Workplace): The matrix and its folders.
+        out_dir (Path): Folder to write to; the results are taken to lie in its ``cells``.
+
+    Returns:
+        list[Path]: The files written.
+    """
+    matrix, file = place.matrix, os.path.relpath(place.matrix.file)
+    how = (
+        f'Run by "python tools/reproduce.py run {file}", which also carries it on; this report is '
+        f'by "python tools/reproduce.py report {file}".'
+    )
+    return write_report(
+        place.results(),
+        out_dir,
+        title=matrix.title,
+        about=f'{matrix.about}\n\n{how}',
+        planned=[cell.key for cell in place.cells],
+    )
 
 
 def _sign(picture: Path, results: Sequence[CellResult]) -> None:
