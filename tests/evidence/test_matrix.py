@@ -12,6 +12,7 @@ from ge_det.evidence.matrix.cell_config import (
     write_cell_config,
 )
 from ge_det.evidence.matrix.matrix import Matrix, find_cell
+from ge_det.evidence.matrix.result import CellResult
 from ge_det.evidence.matrix.workplace import Workplace
 
 SCENES = dict(scenes=True, draw=dict(objects=[1, 1], seed=1), train=20, val=20)
@@ -123,6 +124,26 @@ def test_classifiers_come_before_what_starts_from_them(tmp_path):
         'narrow_r50-se_context-scenes_seed0',
         'faster-rcnn_r50-se_context-shapes_own_seed1',
     ]
+
+
+def test_what_has_landed_stands_for_a_cell_that_ran_again(tmp_path):
+    matrix = Matrix.read(write_matrix(tmp_path))
+    place = Workplace(matrix, tmp_path / 'runs', landed=tmp_path / 'cells')
+    cell = place.cells[0]
+
+    own, landed = place.fingerprint(cell), tmp_path / 'cells' / f'{cell.name}.json'
+
+    def result(ap, fingerprint=own):
+        metrics = {'bbox': {'all': {'AP': ap}}}
+        return CellResult(cell.key, fingerprint, 'x.py', ['train'], metrics)
+
+    result(0.2).write(place.result_file(cell))
+    result(0.1).write(landed)
+    assert place.result(cell) == result(0.1)
+    result(0.1, 'of another').write(landed)
+    assert place.result(cell) == result(0.2)
+    landed.unlink()
+    assert place.result(cell) == result(0.2)
 
 
 def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):

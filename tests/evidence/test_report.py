@@ -54,6 +54,18 @@ def test_seeds_without_partner_do_not_count():
     assert [rows['sge']['AP'], rows['sge']['gain [95 % interval]']] == ['40.0', '-']
 
 
+def test_one_seed_is_never_clear_of_the_noise():
+    level, better = ({'bbox': {'all': {'AP': [ap] * 20}}} for ap in (0.30, 0.34))
+    results = [cell(key(seed=seed), 0.30, resamples=level) for seed in (0, 1)]
+    results.append(cell(key('se', 0), 0.34, resamples=better))
+    rows = rows_of(gains_table(compare(results)[0], 'bbox'))
+    assert rows['se']['gain [95 % interval]'] == '+4.0 [+4.0, +4.0]'
+    assert rows['se']['clear of noise'] == 'not known'
+    results.append(cell(key('se', 1), 0.34, resamples=better))
+    rows = rows_of(gains_table(compare(results)[0], 'bbox'))
+    assert rows['se']['clear of noise'] == 'yes'
+
+
 def test_a_run_that_diverged_does_not_spoil_the_report(tmp_path):
     for block, value in (('none', 1.0), ('se', math.inf)):
         result = cell(key(block), curve={'loss': [(1, 2.0), (2, value)]})

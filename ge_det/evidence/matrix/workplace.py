@@ -143,11 +143,13 @@ class Workplace:
         return self.folder(cell) / 'failure.txt'
 
     def result(self, cell: Cell) -> CellResult | None:
-        """Result of a cell, from its run or landed; None while there is none that fits."""
-        files = [self.result_file(cell)]
-        if self.landed is not None:
-            files.append(self.landed / f'{cell.name}.json')
-        for file in files:
+        """Result of a cell, landed or from its run; None while there is none that fits.
+
+        What has landed comes first: a classifier that was trained again, for its weights, would
+        else replace the one that landed detectors started from.
+        """
+        files = [] if self.landed is None else [self.landed / f'{cell.name}.json']
+        for file in [*files, self.result_file(cell)]:
             if not file.is_file():
                 continue
             try:

@@ -27,8 +27,9 @@ _READING = (
     "baselines, at 95 % by Student's t. Paired cells share the order of the data and the first "
     'weights of all but the block, save that a block with a classifier of its own has the trunk '
     'of that. So their differences should scatter less, but a block may scatter more by itself.',
-    'A gain is clear of the noise if its interval leaves out 0 and it is larger than that noise. '
-    'With many blocks some gain will be by chance: nothing is corrected for the number of blocks.',
+    'A gain is clear of the noise if its interval leaves out 0 and it is larger than that noise; '
+    'with one seed that is not known. With many blocks some gain will be by chance: nothing is '
+    'corrected for the number of blocks.',
     'Cells of several commits stand together as long as they have the fingerprint of today: of '
     'config, data, what is measured, and a revision that goes up when a mended fault changes what '
     'cells find.',

@@ -122,7 +122,8 @@ def _gain_columns(
 
 
 def _clear(gain: Gain) -> str:
-    if math.isnan(gain.noise) or math.isnan(gain.low):
+    # The interval of one seed is over images: it does not hold what another seed would do.
+    if len(gain.seeds) < 2 or math.isnan(gain.noise) or math.isnan(gain.low):
         return 'not known'
     return 'yes' if is_beyond_noise(gain) else 'no'
 
