@@ -46,7 +46,7 @@ def text_of(file):
 
 def test_the_table_of_the_readme_comes_out_of_the_cells(monkeypatch):
     monkeypatch.chdir(ROOT)
-    found = compare(place_of(ROOT / 'docs/evidence/context-shapes').results())
+    found = compare(place_of(ROOT / 'docs/evidence/long').results())
     classifier, detector = sorted(found, key=lambda comparison: comparison.kinds == ['bbox'])
     accuracies, gains, parts = (
         {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
