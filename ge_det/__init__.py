@@ -1,6 +1,6 @@
 """GE, SE and SGE attention for the backbones of MMDetection.
 
-Public names are imported on first use, so that ``import ge_det`` and ``python -m ge_det.doctor``
+Public names are imported on first use, so that ``import ge_det`` and ``python -m ge_det.cli.doctor``
 work in an environment that still lacks mmcv or mmdet.
 """
 
@@ -33,17 +33,9 @@ def __getattr__(name: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f'ge_det.{name} needs a package that does not import here ({error}); '
-            '`python -m ge_det.doctor` names the command that mends it'
+            '`python -m ge_det.cli.doctor` names the command that mends it'
         ) from error
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-try:
-    from ge_det.weights.safe_types import register_safe_types
-except Exception:
-    pass  # No working torch or mmengine: nothing to load, and the doctor must still run.
-else:
-    register_safe_types()

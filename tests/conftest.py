@@ -22,7 +22,7 @@ def no_default_scope(monkeypatch):
 @pytest.fixture(scope='session')
 def peers():
     """torchvision and timm, which the real models of mmpretrain and timm need; skips without."""
-    from ge_det.peers import use_peers
+    from ge_det.compat.peers import use_peers
 
     try:
         use_peers()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ge_det.evidence.transfer import format_table
-from ge_det.user_config import BLOCKS
+from lab.evidence.transfer import format_table
+from ge_det.catalogue import BLOCKS
 from ge_det.weights.importing import PretrainedOptions
 from ge_det.weights.sources import SOURCES
 

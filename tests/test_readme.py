@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmdet.registry import MODELS
 
-from ge_det.preflight import build_without_memory
+from ge_det.cli.preflight import build_without_memory
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')

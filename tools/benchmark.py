@@ -81,12 +81,12 @@ def benchmark(args: argparse.Namespace) -> str:
     import torch
     from mmengine.logging import MMLogger
 
-    from ge_det.analysis.speed.picture import draw_report
-    from ge_det.analysis.speed.report import format_report
-    from ge_det.analysis.speed.results import SpeedResults
-    from ge_det.analysis.speed.run import run_benchmark
-    from ge_det.analysis.speed.settings import RIVALS, SpeedSettings, check_blocks
-    from ge_det.user_config import BLOCKS
+    from lab.speed.picture import draw_report
+    from lab.speed.report import format_report
+    from lab.speed.results import SpeedResults
+    from lab.speed.run import run_benchmark
+    from lab.speed.settings import RIVALS, SpeedSettings, check_blocks
+    from ge_det.catalogue import BLOCKS
 
     MMLogger.get_instance('benchmark').setLevel('WARNING')
     options: dict[str, Any] = {

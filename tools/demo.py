@@ -24,8 +24,8 @@ def main() -> int:
     """Run the demo; returns the exit code."""
     # MMEngine's own use of it, on every config; setuptools is pinned where it still works.
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
-    from ge_det.evidence.demo import format_table, run_demo
-    from ge_det.evidence.experiment import ExperimentError
+    from lab.evidence.demo import format_table, run_demo
+    from lab.evidence.experiment import ExperimentError
 
     os.chdir(ROOT)  # The configs name the data from here.
     work_dir = Path('work_dirs/demo')

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-import ge_det  # noqa: F401  Makes MMEngine's checkpoints loadable the safe way.
-from ge_det.mmdet_tools import ToolError, one_line_errors
+from ge_det.cli.openmmlab import one_line_errors
+from ge_det.errors import UserError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -60,16 +60,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def get_flops(args: argparse.Namespace) -> None:
     if args.published == (args.config is not None):
-        raise ToolError('give either a CONFIG or --published')
+        raise UserError('give either a CONFIG or --published')
     out = Path(args.json).expanduser() if args.json else None
     if out and out.is_dir():
-        raise ToolError(f'--json {out}: is a folder; give the name of a file')
+        raise UserError(f'--json {out}: is a folder; give the name of a file')
     if out and not out.absolute().parent.is_dir():
-        raise ToolError(f'--json {out}: its folder does not exist; make it first')
+        raise UserError(f'--json {out}: its folder does not exist; make it first')
     # Slow to import, so after the checks.
-    from ge_det.analysis.cost import table
-    from ge_det.analysis.cost.comparison import compare
-    from ge_det.analysis.cost.config_network import count_config
+    from ge_det.flops import table
+    from lab.cost.comparison import compare
+    from ge_det.flops.config_network import count_config
 
     if args.published:
         print(

@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
-from ge_det.mmdet_tools import ToolError, check_file, load_safely, one_line_errors
-from ge_det.user_config import ATTENTION, DEPTHS
+from ge_det.cli.openmmlab import check_file, load_safely, one_line_errors
+from ge_det.errors import UserError
+from ge_det.catalogue import DEPTHS, NAMES
 
 
 def parse_args():
@@ -31,7 +32,7 @@ def parse_args():
     )
     parser.add_argument('--checkpoint', required=True, help='path, URL or model name')
     network = parser.add_mutually_exclusive_group(required=True)
-    network.add_argument('--attention', choices=list(ATTENTION), help='block of the network')
+    network.add_argument('--attention', choices=list(NAMES), help='block of the network')
     network.add_argument('--config', help='or the config whose backbone to fill')
     parser.add_argument(
         '--depth', type=int, choices=DEPTHS, help='of the ResNet; default: that of the weights'
@@ -62,29 +63,29 @@ def parse_args():
 
 def check_arguments(args):
     if args.dry_run == (args.out is not None):
-        raise ToolError('give either --out FILE to write a checkpoint, or --dry-run to look')
+        raise UserError('give either --out FILE to write a checkpoint, or --dry-run to look')
     if args.config and args.depth:
-        raise ToolError('--depth goes with --attention; a config says its depth itself')
+        raise UserError('--depth goes with --attention; a config says its depth itself')
     if min(args.calibrate_count, args.calibrate_size) < 1:
-        raise ToolError('--calibrate-count and --calibrate-size must be at least 1')
+        raise UserError('--calibrate-count and --calibrate-size must be at least 1')
     if args.calibrate and not args.preserve_function:
-        raise ToolError('--calibrate is for preserve_function; leave out --no-preserve-function')
+        raise UserError('--calibrate is for preserve_function; leave out --no-preserve-function')
     if args.out and args.out.lower().endswith('.safetensors'):
-        raise ToolError(f'--out {args.out}: it is written by torch; let the name end in .pth')
+        raise UserError(f'--out {args.out}: it is written by torch; let the name end in .pth')
     check_file(args.config, 'config')
     report = args.report or (f'{args.out}.json' if args.out else None)
     files = [args.checkpoint, args.config, args.out, report]
     paths = [Path(file).expanduser().resolve() for file in files if file]
     if len(set(paths)) < len(paths):
-        raise ToolError('--checkpoint, --config, --out and --report must be different files')
+        raise UserError('--checkpoint, --config, --out and --report must be different files')
     for path in filter(None, (args.out, report)):
         if Path(path).expanduser().is_dir():
-            raise ToolError(f'{path}: is a folder; give the name of a file')
+            raise UserError(f'{path}: is a folder; give the name of a file')
 
 
 def main():
     args = parse_args()
-    with one_line_errors('import_weights', ToolError):
+    with one_line_errors('import_weights', UserError):
         check_arguments(args)
     load_safely()
     # At a lower level, MMEngine tells the initialisation of every parameter.
@@ -97,11 +98,11 @@ def main():
             report.save(args.report or f'{args.out}.json')
     if args.dry_run and report.problems and args.strict:
         with one_line_errors('import_weights'):
-            raise ToolError(f'{args.checkpoint} does not fit; without --dry-run this is an error')
+            raise UserError(f'{args.checkpoint} does not fit; without --dry-run this is an error')
 
 
 def run(args):
-    from ge_det.offline_import import (
+    from ge_det.cli.offline_import import (
         build_for,
         build_from_config,
         read_images,

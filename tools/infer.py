@@ -10,9 +10,9 @@ import os
 from collections.abc import Sequence
 
 import ge_det  # noqa: F401  Makes MMEngine's checkpoints loadable the safe way.
-from ge_det.image_files import check_image, find_images
-from ge_det.mmdet_tools import (
-    ToolError,
+from ge_det.datasets.image_files import check_image, find_images
+from ge_det.cli.openmmlab import (
+    UserError,
     check_file,
     check_model,
     load_safely,
@@ -49,11 +49,11 @@ def infer(args: argparse.Namespace) -> None:
     for image in images:
         check_image(image)
     if not 0 <= args.score_thr <= 1:
-        raise ToolError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
+        raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
     try:
         os.makedirs(args.out, exist_ok=True)
     except OSError as error:
-        raise ToolError(f'--out {args.out}: not a folder that can be made ({error})') from error
+        raise UserError(f'--out {args.out}: not a folder that can be made ({error})') from error
     load_safely()
 
     check_model(args.config, checkpoint=args.checkpoint)

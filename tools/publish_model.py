@@ -10,8 +10,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ge_det.mmdet_tools import check_file, check_model, load_safely, one_line_errors
-from ge_det.weights.errors import CheckpointError
+from ge_det.cli.openmmlab import check_file, check_model, load_safely, one_line_errors
+from ge_det.errors import CheckpointError
 from ge_det.weights.publishing import publish
 
 

@@ -306,7 +306,7 @@ if ! mmcv_runs; then
 fi
 get_triton
 get_peers
-step 'check: every piece, as python -m ge_det.doctor does' "$py" ge_det/doctor.py
+step 'check: every piece, as python -m ge_det.cli.doctor does' "$py" ge_det/cli/doctor.py
 
 fingerprint >"$stamp"
 say "ready ($("$py" -V) in $venv)"

@@ -1,7 +1,6 @@
 """Train a detector: mmdet's own tools/train.py with its flags, after a check of the arguments."""
 
-import ge_det  # noqa: F401  Makes MMEngine's checkpoints loadable the safe way.
-from ge_det.mmdet_tools import run_tool
+from ge_det.cli.openmmlab import run_tool
 
 if __name__ == '__main__':
     run_tool('train')

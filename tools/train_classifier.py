@@ -5,7 +5,7 @@ Its checkpoint is what a detector's `pretrained=dict(checkpoint=...)` takes.
 
 from __future__ import annotations
 
-from ge_det.classifier_training import main
+from ge_det.cli.train_classifier import main
 
 if __name__ == '__main__':
     main()

@@ -32,8 +32,8 @@ def main() -> int:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
     from mmengine.logging import MMLogger
 
-    from ge_det.evidence.experiment import ExperimentError
-    from ge_det.evidence.transfer import TransferRun, format_table, run_transfer, to_json
+    from lab.evidence.experiment import ExperimentError
+    from lab.evidence.transfer import TransferRun, format_table, run_transfer, to_json
 
     MMLogger.get_instance('transfer', log_level='WARNING')
     out = Path(args.out).resolve() if args.out else ROOT / 'docs' / 'transfer.json'

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ge_det.weights.backbone_weights import read_backbone_weights
 from ge_det.weights.checkpoint import read_state_dict
-from ge_det.weights.errors import CheckpointError
+from ge_det.errors import CheckpointError
 from ge_det.weights.importing import PretrainedOptions
 from ge_det.weights.matching import covers
 

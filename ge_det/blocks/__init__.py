@@ -1,6 +1,6 @@
 """Attention blocks: one file a paper, one signature for all."""
 
-from .base import AttentionBlock
+from .base import AttentionBlock, Variant
 from .gather_excite import GatherExcite
 from .spatial_group_enhance import SpatialGroupEnhance
 from .squeeze_excite import SqueezeExcite
@@ -8,9 +8,11 @@ from .two_stage_pool import ResolutionGuidedSE, SpatialPyramidSE
 
 __all__ = [
     'AttentionBlock',
+    'Variant',
+    # In the order of tables.
+    'SqueezeExcite',
     'GatherExcite',
-    'ResolutionGuidedSE',
     'SpatialGroupEnhance',
     'SpatialPyramidSE',
-    'SqueezeExcite',
+    'ResolutionGuidedSE',
 ]

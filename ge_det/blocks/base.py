@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from ge_det.ops.gating import apply_gate, full_gate
+
+
+class Variant(NamedTuple):
+    """A block with some arguments, under the short name that files and command lines use.
+
+    Attributes:
+        name (str): Such as ``'ge-theta-e8'``.
+        arguments (Mapping[str, Any]): Of the block.
+        has_configs (bool): Whether ``configs/coco`` has a folder for it. Defaults to True.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = {}
+    has_configs: bool = True
 
 
 class AttentionBlock(nn.Module, ABC):
@@ -26,6 +40,7 @@ class AttentionBlock(nn.Module, ABC):
     """
 
     _abbr_: str
+    variants: ClassVar[tuple[Variant, ...]] = ()
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -120,6 +135,18 @@ class AttentionBlock(nn.Module, ABC):
         Args:
             stage (int): Stage index, 0 for ``layer1``.
             kwargs (dict): Arguments the user gave; they are not to be overridden.
+
+        Returns:
+            dict: Arguments to add, empty for most blocks.
+        """
+        return {}
+
+    @classmethod
+    def width_kwargs(cls, channels: int) -> dict[str, Any]:
+        """Arguments that a narrow network needs, where the defaults do not fit it.
+
+        Args:
+            channels (int): Channels of the network's first stage.
 
         Returns:
             dict: Arguments to add, empty for most blocks.

@@ -14,9 +14,8 @@ from ge_det.ops.gather_excite import (
     gather_excite_reference,
 )
 from ge_det.ops.two_stage_pool import pool_to_grid
-from ge_det.registry import MODELS
 
-from .base import AveragedGate, check_choice, check_positive_int
+from .base import AveragedGate, Variant, check_choice, check_positive_int
 from .layers import DepthwiseNorm, ExcitationLayers, constant_gate, norm_tensors
 from .recompute import recompute
 
@@ -27,7 +26,6 @@ STAGE_GRIDS = ((56, 56), (28, 28), (14, 14), (7, 7))
 NORM_MOMENTUM = 0.05
 
 
-@MODELS.register_module()
 class GatherExcite(AveragedGate):
     """Gate sigmoid(up(f(gather(x)))) from the context of an extent (section 2).
 
@@ -59,6 +57,15 @@ class GatherExcite(AveragedGate):
     """
 
     _abbr_ = 'ge'
+    variants = tuple(
+        Variant(
+            f'ge-{variant.replace("_", "-")}{"" if extent == "global" else f"-e{extent}"}',
+            dict(variant=variant, extent=extent),
+            has_configs=extent in ('global', 8),
+        )
+        for variant in ('theta_minus', 'theta', 'theta_plus')
+        for extent in ('global', 2, 4, 8)
+    )
 
     def __init__(
         self,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ge_det.ops.spatial_group_enhance import spatial_group_gate, spatial_group_reference
-from ge_det.registry import MODELS
 
-from .base import AttentionBlock, check_positive_int
+from .base import AttentionBlock, Variant, check_positive_int
 
 
-@MODELS.register_module()
 class SpatialGroupEnhance(AttentionBlock):
     """Spatial gate per group of channels, from the similarity of each position to the mean.
 
@@ -33,6 +34,7 @@ class SpatialGroupEnhance(AttentionBlock):
     """
 
     _abbr_ = 'sge'
+    variants = (Variant('sge'),)
 
     def __init__(self, in_channels: int, *, groups: int = 64) -> None:
         super().__init__(in_channels)
@@ -51,6 +53,12 @@ class SpatialGroupEnhance(AttentionBlock):
         """gamma = 0 and beta = 1: the gate starts as the constant sigmoid(1)."""
         nn.init.zeros_(self.weight)
         nn.init.ones_(self.bias)
+
+    @classmethod
+    def width_kwargs(cls, channels: int) -> dict[str, Any]:
+        """As many groups as divide the channels, where 64 do not."""
+        groups = math.gcd(64, channels)
+        return {} if groups == 64 else dict(groups=groups)
 
     def coarse_gate(self, x: Tensor) -> Tensor:
         """Gate (N, G, H, W), one value per position and group of channels."""

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmcv.cnn import ConvModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from ge_det.ops.precision import to_weight_dtype
 from ge_det.ops.squeeze_excite import Excitation, squeeze, squeeze_excite_reference
-from ge_det.registry import MODELS
 
-from .base import AveragedGate, check_choice
+from .base import AveragedGate, Variant, check_choice
 from .layers import constant_gate, hidden_channels
 
 
-@MODELS.register_module()
+class _Layer(nn.Module):
+    """A 1x1 convolution and its activation, under the names that mmcv's ConvModule gives them."""
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool, activate: nn.Module) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=bias)
+        self.activate = activate
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        nn.init.kaiming_normal_(self.conv.weight, mode='fan_out', nonlinearity='relu')
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activate(self.conv(x))
+
+
 class SqueezeExcite(AveragedGate):
     """Channel gate sigmoid(W2 relu(W1 z)), z the global mean of each channel (equation 3).
 
@@ -38,13 +53,14 @@ class SqueezeExcite(AveragedGate):
     """
 
     _abbr_ = 'se_layer'
+    variants = (Variant('se'),)
 
     def __init__(self, in_channels: int, *, ratio: int = 16, bias: bool = True) -> None:
         super().__init__(in_channels)
         hidden = hidden_channels(in_channels, ratio)
         check_choice('bias', bias, (True, False))
-        self.conv1 = ConvModule(in_channels, hidden, 1, bias=bias, act_cfg=dict(type='ReLU'))
-        self.conv2 = ConvModule(hidden, in_channels, 1, bias=bias, act_cfg=dict(type='Sigmoid'))
+        self.conv1 = _Layer(in_channels, hidden, bias, nn.ReLU())
+        self.conv2 = _Layer(hidden, in_channels, bias, nn.Sigmoid())
 
     def init_weights(self) -> None:
         """Kaiming normal (fan out) and zero biases, as mmpretrain trains it from scratch.

@@ -14,9 +14,8 @@ from ge_det.ops.two_stage_pool import (
     resolution_guided_reference,
     spatial_pyramid_reference,
 )
-from ge_det.registry import MODELS
 
-from .base import AveragedGate, check_choice
+from .base import AveragedGate, Variant, check_choice
 from .layers import (
     DepthwiseNorm,
     ExcitationLayers,
@@ -28,7 +27,6 @@ from .layers import (
 )
 
 
-@MODELS.register_module()
 class SpatialPyramidSE(AveragedGate):
     """SP-SE: a pyramid of average pools, fused per channel, before the SE subnetwork.
 
@@ -46,6 +44,7 @@ class SpatialPyramidSE(AveragedGate):
     """
 
     _abbr_ = 'sp_se'
+    variants = (Variant('sp-se'),)
 
     def __init__(
         self, in_channels: int, *, levels: tuple[int, ...] = (1, 2, 4), ratio: int = 16
@@ -104,7 +103,6 @@ class SpatialPyramidSE(AveragedGate):
         )
 
 
-@MODELS.register_module()
 class ResolutionGuidedSE(AveragedGate):
     """RG-SE: a grid of average pools, fused per channel, before the SE subnetwork.
 
@@ -124,6 +122,7 @@ class ResolutionGuidedSE(AveragedGate):
     """
 
     _abbr_ = 'rg_se'
+    variants = (Variant('rg-se'),)
 
     def __init__(self, in_channels: int, *, grid: int = 8, ratio: int = 16) -> None:
         super().__init__(in_channels)

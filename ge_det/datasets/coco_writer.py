@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 from ge_det.datasets.scene_classes import CLASSES, categories
 from ge_det.datasets.set_files import (
     differences,
-    is_part,
     is_whole_png,
     make_manifest,
-    read_json,
-    to_json,
     with_progress,
     write_image,
-    write_whole,
 )
+from ge_det.files import is_part, read_json, to_json, write_whole
 from ge_det.datasets.shapes import size_class
 
 if TYPE_CHECKING:

@@ -14,15 +14,12 @@ from ge_det.datasets.context_shapes import ContextShapes, Picture
 from ge_det.datasets.scene_classes import CLASSES, SCENES, class_name
 from ge_det.datasets.set_files import (
     differences,
-    is_part,
     is_whole_png,
     make_manifest,
-    read_json,
-    to_json,
     with_progress,
     write_image,
-    write_whole,
 )
+from ge_det.files import is_part, read_json, to_json, write_whole
 from ge_det.datasets.shapes import SHAPES
 
 #: Tells which set a folder holds or is to hold; with the number of pictures once it holds them.

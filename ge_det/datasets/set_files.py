@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ge_det.files import write_whole
 
 if TYPE_CHECKING:
     from ge_det.datasets.context_shapes import ContextShapes
@@ -28,39 +29,10 @@ def make_manifest(shapes: ContextShapes, counts: dict[str, int]) -> dict[str, An
     return loaded
 
 
-def read_json(file: Path) -> dict[str, Any] | None:
-    """The mapping in a JSON file; None if there is none."""
-    try:
-        content = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def differences(found: dict[str, Any], manifest: dict[str, Any]) -> str:
     """What one manifest says otherwise than another, for a message."""
     names = [name for name in {**found, **manifest} if found.get(name) != manifest.get(name)]
     return ', '.join(f'{name} {found.get(name)}, not {manifest.get(name)}' for name in names)
-
-
-def is_part(path: Path) -> bool:
-    """Whether another process is writing this file, or died of it."""
-    return path.name.startswith('.') and path.name.endswith('.part')
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one step: it is there as a whole or not at all."""
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def to_json(content: dict[str, Any]) -> bytes:
-    """A mapping as compact JSON."""
-    return json.dumps(content, separators=(',', ':')).encode('utf-8')
 
 
 def is_whole_png(path: Path) -> bool:

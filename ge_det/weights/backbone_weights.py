@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .checkpoint import read_checkpoint, split_backbone
-from .errors import CheckpointError
+from ge_det.errors import CheckpointError
 from .gate_record import GateRecord, block_of, is_theta_minus, read_record
 from .matching import covers
 from .sources import find_source, guess_source, locate

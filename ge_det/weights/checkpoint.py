@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickletools
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .download import fetch, is_url
-from .errors import CheckpointError
+from ge_det.errors import CheckpointError
 
 # Every ResNet has it, so what stands before it in a file is the backbone's prefix.
 _LANDMARK = 'layer1.0.conv1.weight'
@@ -123,6 +124,10 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def _load(path: Path) -> Any:
+    with suppress(ImportError):  # MMEngine's types, of which there are none without it.
+        from ge_det.compat.safe_types import register_safe_types
+
+        register_safe_types()
     if path.suffix.lower() == '.safetensors':
         from safetensors.torch import load_file
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from http.client import HTTPException
 from pathlib import Path
@@ -12,7 +11,8 @@ from urllib.parse import unquote, urlparse
 import torch
 from filelock import FileLock
 
-from .errors import CheckpointError
+from ge_det.errors import CheckpointError
+from ge_det.files import sha256_of
 
 # OpenMMLab, torchvision and timm end a file's name in the first digits of its SHA-256.
 _DATE = re.compile(r'20\d{6}')  # Also a place where a date may stand.
@@ -69,15 +69,6 @@ def fetch(checkpoint: str) -> Path:
             'removed, so try again, or fetch the file elsewhere and give its path'
         )
     return target
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def hash_in_name(path: Path) -> str | None:

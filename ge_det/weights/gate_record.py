@@ -1,6 +1,6 @@
 """What a file tells about its gates beside their tensors.
 
-An offline import (:mod:`ge_det.offline_import`) notes under ``meta['ge_det']`` which gates learned
+An offline import (:mod:`ge_det.cli.offline_import`) notes under ``meta['ge_det']`` which gates learned
 and which have yet to. GE θ⁻ has no tensors, so of a training nothing but the config that MMEngine
 keeps in a checkpoint tells whether the network had it.
 """

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .download import sha256_of
+from ge_det.files import sha256_of
 from .fitting import Fit, fit_weights
 from .import_notes import find_notes
 from .matching import missing_and_misshapen

@@ -24,8 +24,8 @@ from torch import Tensor
 import ge_det
 
 from .checkpoint import read_checkpoint
-from .download import sha256_of
-from .errors import CheckpointError
+from ge_det.files import sha256_of
+from ge_det.errors import CheckpointError
 
 # What is noted of the environment, under all names a package can be installed by.
 _DISTRIBUTIONS = {

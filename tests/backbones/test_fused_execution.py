@@ -11,7 +11,7 @@ from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
 from ge_det import AttentionResNet, SpatialGroupEnhance
-from ge_det.analysis.speed.memory import kept_bytes
+from lab.speed.memory import kept_bytes
 
 GATED = {name: dict(attention) for name, attention in ATTENTION.items() if attention}
 for attention in GATED.values():  # small enough for 32 channels

@@ -10,8 +10,8 @@ from mmengine.model import Sequential
 from random_networks import images, randomise
 
 from ge_det import AttentionResNet
-from ge_det.offline_import import write_checkpoint
-from ge_det.weights.errors import CheckpointError
+from ge_det.cli.offline_import import write_checkpoint
+from ge_det.errors import CheckpointError
 from ge_det.weights.importing import import_pretrained
 
 SE = dict(type='ge_det.SqueezeExcite')

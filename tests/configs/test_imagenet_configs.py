@@ -15,7 +15,7 @@ from coco_matrix import Case as CocoCase
 from test_coco_recipe import changes, comment
 from torch import nn
 
-from ge_det.preflight import build_without_memory
+from ge_det.cli.preflight import build_without_memory
 
 IMAGENET = Path(__file__).parents[2] / 'configs' / 'imagenet'
 BASE = Path(mmpretrain.__file__).parent / '.mim/configs/resnet/resnet50_8xb32_in1k.py'

@@ -13,7 +13,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 
 from ge_det import AttentionResNet
 from ge_det.weights.checkpoint import read_state_dict, split_backbone
-from ge_det.weights.errors import CheckpointError
+from ge_det.errors import CheckpointError
 
 SE = dict(type='ge_det.SqueezeExcite')
 

@@ -9,7 +9,7 @@ from mmengine.runner import save_checkpoint
 from random_networks import images, randomise
 
 from ge_det import AttentionResNet
-from ge_det.weights.errors import CheckpointError
+from ge_det.errors import CheckpointError
 from ge_det.weights.importing import import_pretrained
 
 SIZES = ((64, 64), (97, 131))

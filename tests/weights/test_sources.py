@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ge_det import AttentionResNet, SqueezeExcite
-from ge_det.weights.errors import CheckpointError
+from ge_det.errors import CheckpointError
 from ge_det.weights.importing import PretrainedOptions, import_pretrained
 from ge_det.weights.sources import SOURCES, guess_source, locate
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ge_det.weights.errors import CheckpointError
+from ge_det.errors import CheckpointError
 
 from .base import Source, unknown_model
 

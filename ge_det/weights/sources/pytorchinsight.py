@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ge_det.weights.errors import CheckpointError
+from ge_det.errors import CheckpointError
 
 from .base import Source
 

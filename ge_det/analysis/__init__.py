@@ -1,1 +1,0 @@
-"""What the gates do and what they cost."""

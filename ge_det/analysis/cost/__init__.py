@@ -1,1 +1,0 @@
-"""Parameters and FLOPs, with those of the gates, beside the published ones."""

@@ -1,0 +1,177 @@
+"""Bring a checkpoint into another network, offline, and write it as a checkpoint of ours.
+
+The file records which of its gates have yet to learn (``meta['ge_det']``), so that an import of it
+treats them as fresh: they learn inside frozen stages, and their normalisation uses batches.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+from ge_det import __version__
+from ge_det.backbones import AttentionResNet
+from ge_det.datasets.image_files import check_image, find_images
+from ge_det.errors import UserError
+from ge_det.compat.peers import use_peers
+from ge_det.catalogue import attention_config, stage_channels
+from ge_det.weights.backbone_weights import BackboneWeights
+from ge_det.weights.checkpoint import read_checkpoint, split_backbone
+from ge_det.errors import CheckpointError
+from ge_det.weights.gate_record import note_of
+from ge_det.weights.matching import depth_of, find_gates
+from ge_det.weights.report import LoadReport
+
+# What mmdet's configs with ``style='pytorch'`` normalise by, in RGB.
+_MEAN = np.array([123.675, 116.28, 103.53])
+_STD = np.array([58.395, 57.12, 57.375])
+
+
+def build_for(weights: BackboneWeights, attention: str, depth: int | None = None) -> nn.Module:
+    """A network for some weights: their width and strides, with a block of choice.
+
+    Args:
+        weights (BackboneWeights): Weights to load into it.
+        attention (str): Name of the block as in config files, such as ``'ge-theta-e8'``.
+        depth (int, optional): Depth of the ResNet. Defaults to None: that of the weights.
+
+    Returns:
+        nn.Module: An AttentionResNet, initialised, with nothing loaded.
+
+    Raises:
+        CheckpointError: If the depth is left open and the weights are no ResNet's.
+        ValueError: If there is no such block or depth.
+    """
+    depth = depth or depth_of(weights.state)
+    if depth is None:
+        raise CheckpointError(
+            f'{weights.path}: no ResNet-18, 34, 50, 101 or 152, as far as its names tell '
+            f'(the first is {next(iter(weights.state))!r})'
+        )
+    stem = weights.state.get('conv1.weight')
+    base_channels = 64 if stem is None else stem.shape[0]
+    channels = stage_channels(depth, base_channels)[0]
+    backbone = AttentionResNet(
+        depth,
+        attention=attention_config(attention, channels),
+        base_channels=base_channels,
+        **weights.network,
+    )
+    backbone.init_weights()
+    return backbone
+
+
+def build_from_config(config: str) -> nn.Module:
+    """The backbone of a config's model, initialised, with nothing loaded.
+
+    Args:
+        config (str): Path of the config of a detector or classifier.
+
+    Raises:
+        UserError: If the config cannot be read, or has no backbone that can be built.
+    """
+    try:
+        backbone = _build_backbone(Config.fromfile(config))
+    except Exception as error:  # A config is code.
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f'{config}: no backbone can be built from it ({cause})') from error
+    backbone.init_weights()
+    return backbone
+
+
+def _build_backbone(cfg: Config) -> Any:
+    from mmdet.registry import MODELS
+
+    scope = cfg.get('default_scope', 'mmdet')
+    if scope == 'mmpretrain':
+        use_peers()  # Its models import torchvision.
+    backbone_cfg = cfg.model.backbone
+    backbone_cfg.update(init_cfg=None)
+    backbone_cfg.pop('pretrained', None)
+    with DefaultScope.overwrite_default_scope(scope):
+        return MODELS.build(backbone_cfg)
+
+
+def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
+    """Images to calibrate on, as mmdet's detectors are fed.
+
+    Args:
+        folder (str): Folder of images.
+        count (int): How many to take, evenly from the sorted names. Defaults to 16.
+        size (int): Length in pixels that the longer side is resized to. Defaults to 512.
+
+    Returns:
+        list[Tensor]: Normalised RGB images, each (1, 3, H, W), float32.
+
+    Raises:
+        UserError: If the folder is missing, has no images, or one that cannot be read.
+    """
+    files = find_images([folder], unique_names=False)
+    chosen = np.unique(np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int))
+    images = []
+    for file in (files[index] for index in chosen):
+        check_image(file)
+        image = mmcv.imread(file, channel_order='rgb')
+        if min(image.shape[:2]) * size < max(image.shape[:2]):
+            raise UserError(f'{file}: too narrow to be resized; leave it out')
+        image = mmcv.imrescale(image, (size, size))
+        normalised = (image.astype(np.float64) - _MEAN) / _STD
+        images.append(torch.from_numpy(normalised.transpose(2, 0, 1)[None]).float())
+    return images
+
+
+def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
+    """Write an imported backbone, with the rest of the model it came from, as a checkpoint.
+
+    Args:
+        backbone (nn.Module): The backbone after the import.
+        report (LoadReport): What the import reported.
+        out (str): File to write; its folder is made.
+
+    Raises:
+        CheckpointError: If the file cannot be written.
+    """
+    original = read_checkpoint(report.file)
+    # The neck and the heads of a detector, or the head of a classifier.
+    _, others = split_backbone(original.state)
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()} | others
+    note = dict(
+        version=__version__,
+        source=report.source,
+        sha256=report.sha256,
+        gates=note_of(find_gates(backbone), report),
+        network=_network_of(backbone),
+    )
+    meta = dict(ge_det=note)
+    if 'dataset_meta' in original.meta:
+        meta['dataset_meta'] = original.meta['dataset_meta']
+    path = Path(out).expanduser()
+    unfinished = path.with_name(f'{path.name}.unfinished')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(dict(meta=meta, state_dict=state), unfinished)
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:  # torch raises the latter where it cannot write.
+        with suppress(OSError):
+            unfinished.unlink()
+        cause = ' '.join(str(error).split())
+        raise CheckpointError(f'{out}: cannot be written ({cause})') from error
+
+
+def _network_of(backbone: nn.Module) -> dict[str, str]:
+    """``style`` and ``stem_pool`` of a ResNet, as far as it has them."""
+    pool = getattr(getattr(backbone, 'maxpool', None), 'ceil_mode', None)
+    found = dict(
+        style=getattr(backbone, 'style', None),
+        stem_pool=None if pool is None else 'ceil' if pool else 'padded',
+    )
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,1 @@
+"""What makes the libraries around us work on the machines of today."""

@@ -1,0 +1,177 @@
+"""The choices behind a config for a user's own data: names, defaults, and what must fit together.
+
+:mod:`ge_det.config_writer.text` turns them into a short config that inherits mmdet's own by
+``_base_ = 'mmdet::...'``, so it runs wherever mmdet and this package are installed, from any
+folder, with mmdet's own ``tools/train.py`` too.
+
+Example:
+    >>> options = UserConfig(
+    ...     train_json='train.json', val_json='val.json', train_images='images',
+    ...     val_images='images', classes=('cat', 'dog'), num_images=200, attention='sge')
+    >>> print(config_text(options))
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from ge_det.catalogue import DEPTHS, NAMES, attention_config, stage_channels
+from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
+
+@dataclass(frozen=True)
+class Detector:
+    """What differs between the detectors in a config.
+
+    Args:
+        title (str): Name for readers.
+        base (str): mmdet's config.
+        base_lr (float): Its learning rate, for 16 images an iteration.
+        masks (bool): Whether it learns masks. Defaults to False.
+    """
+
+    title: str
+    base: str
+    base_lr: float
+    masks: bool = False
+
+
+DETECTORS = {
+    'faster-rcnn': Detector('Faster R-CNN', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', 0.02),
+    'mask-rcnn': Detector('Mask R-CNN', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', 0.02, True),
+    'cascade-rcnn': Detector('Cascade R-CNN', 'cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py', 0.02),
+    'retinanet': Detector('RetinaNet', 'retinanet/retinanet_r50_fpn_1x_coco.py', 0.01),
+}
+
+DEFAULT_SCALE = (1333, 800)
+"""mmdet's: the picture is made as large as fits into it."""
+
+
+def _known(what: str, value: Any, choices: Collection[Any]) -> Any:
+    if value not in choices:
+        listed = ', '.join(map(str, choices))
+        raise ValueError(f'{what} {value!r} is unknown: choose from {listed}')
+    return value
+
+
+@dataclass(frozen=True)
+class UserConfig:
+    """A detector for one train and one val set.
+
+    Paths are made absolute, so that the config works from any folder.
+
+    Args:
+        train_json (str): COCO annotations to train on.
+        val_json (str): COCO annotations to measure on.
+        train_images (str): Folder of the train images.
+        val_images (str): Folder of the val images.
+        classes (tuple[str]): Class names in the order of the COCO files.
+        num_images (int): Train images with at least one box; the schedule follows from it.
+        detector (str): A key of :data:`DETECTORS`. Defaults to 'faster-rcnn'.
+        attention (str): Short name of a block, or 'none'. Defaults to 'sge'.
+        depth (int): Depth of the ResNet. Defaults to 50.
+        epochs (int, optional): Defaults to None: as many as give about 6000 iterations, but at
+            least 12 (mmdet's 1x schedule) and at most 48.
+        batch_size (int): Images an iteration. Defaults to 2.
+        lr (float, optional): Learning rate. Defaults to None: mmdet's, scaled to the batch.
+        scale (tuple[int]): Width and height that images are resized to fit into. Defaults to
+            mmdet's (1333, 800).
+        base_channels (int): Width of the network; 64 is a ResNet, 16 trains on a CPU.
+            Defaults to 64.
+        pretrained (str): Path or URL of backbone weights, 'none', or 'auto' for mmpretrain's
+            ImageNet weights where they fit. Defaults to 'auto'.
+        workers (int): Processes that load images. Defaults to 2.
+
+    Raises:
+        ValueError: If a value is not allowed; the message is one line.
+    """
+
+    train_json: str
+    val_json: str
+    train_images: str
+    val_images: str
+    classes: tuple[str, ...]
+    num_images: int
+    detector: str = 'faster-rcnn'
+    attention: str = 'sge'
+    depth: int = 50
+    epochs: int | None = None
+    batch_size: int = 2
+    lr: float | None = None
+    scale: tuple[int, int] = DEFAULT_SCALE
+    base_channels: int = 64
+    pretrained: str = 'auto'
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _known('detector', self.detector, DETECTORS)
+        _known('attention', self.attention, NAMES)
+        _known('depth', self.depth, DEPTHS)
+        if not self.classes:
+            raise ValueError('classes must not be empty')
+        if self.base_channels < 16 or self.base_channels % 16:
+            # The gates' bottlenecks divide the channels of a stage by 16.
+            raise ValueError(f'base_channels {self.base_channels} must be a multiple of 16')
+        positive = {'num_images': self.num_images, 'epochs': self.epochs, 'lr': self.lr}
+        positive |= {'batch_size': self.batch_size, 'scale': min(self.scale)}
+        for name, value in positive.items():
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f'{name} {value} must be a number greater than 0')
+        if self.workers < 0:
+            raise ValueError('workers must not be below 0')
+        for name in ('train_json', 'val_json', 'train_images', 'val_images'):
+            object.__setattr__(self, name, os.path.abspath(getattr(self, name)))
+
+    @property
+    def num_epochs(self) -> int:
+        """``epochs``, or the default for this many images."""
+        return self.epochs or min(48, max(12, math.ceil(6000 / self.iterations_per_epoch)))
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Iterations an epoch on one device."""
+        return math.ceil(self.num_images / self.batch_size)
+
+    @property
+    def warmup(self) -> int:
+        """Iterations of warm-up: mmdet's 500, but at most a tenth of the training."""
+        return max(2, min(500, self.num_epochs * self.iterations_per_epoch // 10))
+
+    @property
+    def milestones(self) -> list[int]:
+        """Epochs after which the learning rate falls, in the proportions of mmdet's schedules."""
+        epochs = {round(self.num_epochs * part) for part in (2 / 3, 11 / 12)}
+        return sorted(epoch for epoch in epochs if 0 < epoch < self.num_epochs)
+
+    @property
+    def learning_rate(self) -> float:
+        """``lr``, or mmdet's for 16 images scaled linearly to the batch."""
+        scaled = DETECTORS[self.detector].base_lr * self.batch_size / 16
+        return self.lr or float(f'{scaled:.6g}')
+
+    @property
+    def stage_channels(self) -> list[int]:
+        """Channels that the four stages of the backbone put out."""
+        return stage_channels(self.depth, self.base_channels)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Path or URL that the backbone starts from, None for random weights."""
+        if self.pretrained == 'none':
+            return None
+        if self.pretrained != 'auto':
+            is_url = '://' in self.pretrained
+            return self.pretrained if is_url else os.path.abspath(self.pretrained)
+        if self.base_channels != 64:
+            return None
+        if self.attention == 'se' and self.depth in SE_RESNET_URLS:
+            return SE_RESNET_URLS[self.depth]
+        return RESNET_URLS[self.depth]
+
+    @property
+    def block(self) -> dict[str, Any] | None:
+        """The backbone's ``attention``, with as many SGE groups as a narrow network allows."""
+        return attention_config(self.attention, self.stage_channels[0])

@@ -1,0 +1,59 @@
+"""Files that are there as a whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, content: bytes | Callable[[Path], object]) -> None:
+    """Write a file in one step: after a crash it is there as it was before, or as it is to be.
+
+    Args:
+        path (Path): The file; its folder must be there.
+        content (bytes | Callable): What to write, or what writes it to the path it is given.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        if isinstance(content, bytes):
+            part.write_bytes(content)
+        else:
+            content(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def is_part(path: Path) -> bool:
+    """Whether another process is writing this file, or died of it."""
+    return path.name.startswith('.') and path.name.endswith('.part')
+
+
+def to_json(content: dict[str, Any]) -> bytes:
+    """A mapping as compact JSON."""
+    return json.dumps(content, separators=(',', ':')).encode('utf-8')
+
+
+def read_json(file: Path) -> dict[str, Any] | None:
+    """The mapping in a JSON file; None if there is none."""
+    try:
+        content = json.loads(file.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

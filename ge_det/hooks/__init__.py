@@ -1,0 +1,5 @@
+"""Hooks of MMEngine."""
+
+from .channels_last import ChannelsLast
+
+__all__ = ['ChannelsLast']

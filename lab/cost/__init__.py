@@ -1,0 +1,1 @@
+"""Published costs beside our counts."""

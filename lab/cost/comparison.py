@@ -1,0 +1,201 @@
+"""Our count beside the published one, for the same networks.
+
+No source says what it counts. So for each of them the convention is taken that gives most of its
+figures back to the printed digits, and where another one is needed, or none helps, the comparison
+says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from ge_det.backbones import AttentionResNet
+from ge_det.catalogue import attention_config
+
+from ge_det.flops.count import CONVENTIONS, NetworkCost, count_cost
+from .published import PUBLISHED, Published
+
+CLASSES = 1000
+"""Of ImageNet."""
+
+
+class PooledResNet(nn.Module):
+    """A backbone, global average pooling and, where the source counts it, the classifier.
+
+    Args:
+        backbone (AttentionResNet): The backbone.
+        has_classifier (bool): Whether a linear layer for ImageNet's classes follows.
+    """
+
+    def __init__(self, backbone: AttentionResNet, has_classifier: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(backbone.feat_dim, CLASSES) if has_classifier else nn.Identity()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) to scores (N, 1000), or to features (N, C) without a classifier."""
+        return self.fc(self.pool(self.backbone(image)[-1]).flatten(1))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether a printed figure comes out.
+
+    Args:
+        printed (str): The published figure, in ``unit``.
+        unit (float): 1e6 or 1e9.
+        counted (Mapping[str, int]): Our figure by each convention.
+        convention (str): The one that fits the source best.
+    """
+
+    printed: str
+    unit: float
+    counted: Mapping[str, int]
+    convention: str
+
+    @property
+    def exact(self) -> int:
+        """Our figure."""
+        return self.counted[self.convention]
+
+    @property
+    def is_equal(self) -> bool:
+        """To the printed digits."""
+        return equal_digits(self.printed, self.exact, self.unit)
+
+    def __str__(self) -> str:
+        if self.is_equal:
+            return 'equal'
+        ours = _as_printed(self.printed, self.exact, self.unit)
+        others = [c for c, n in self.counted.items() if equal_digits(self.printed, n, self.unit)]
+        # Rather the same convention with the gates in full than quite another one.
+        others.sort(key=lambda convention: not convention.startswith(self.convention))
+        return f'no, {ours}' + (f'; equal by: {others[0]}' if others else '')
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One published line beside ours; None where the source gives no figure."""
+
+    published: Published
+    parameters: Agreement | None
+    flops: Agreement | None
+
+
+def compare(lines: Iterable[Published] = PUBLISHED) -> list[Comparison]:
+    """Count the networks of published lines and compare.
+
+    Args:
+        lines (Iterable[Published]): Lines, among which the conventions of their sources are chosen.
+            Defaults to all there are, which takes a minute or two on one core.
+
+    Returns:
+        list[Comparison]: One for each line.
+    """
+    lines = tuple(lines)
+    parameters = {line: _parameters(count_line(line)) for line in lines}
+    flops = {line: _flops(count_line(line)) for line in lines}
+    comparisons = []
+    for line in lines:
+        same_source = [other for other in lines if other.source == line.source]
+        comparisons.append(
+            Comparison(
+                line,
+                _agreement(
+                    line.parameters,
+                    1e6,
+                    parameters[line],
+                    [(other.parameters, parameters[other]) for other in same_source],
+                ),
+                _agreement(
+                    line.gflops,
+                    1e9,
+                    flops[line],
+                    [(other.gflops, flops[other]) for other in same_source],
+                ),
+            )
+        )
+    return comparisons
+
+
+def _agreement(
+    printed: str,
+    unit: float,
+    counted: Mapping[str, int],
+    same_source: list[tuple[str, Mapping[str, int]]],
+) -> Agreement | None:
+    if not printed:
+        return None
+
+    def number_equal(convention: str) -> int:
+        return sum(
+            equal_digits(figure, ours[convention], unit) for figure, ours in same_source if figure
+        )
+
+    # The first of the best: conventions are listed from the simplest on.
+    return Agreement(printed, unit, counted, max(counted, key=number_equal))
+
+
+def equal_digits(printed: str, count: int, unit: float) -> bool:
+    """Whether a count, in millions or billions, is a published figure to its printed digits."""
+    return _as_printed(printed, count, unit) == printed
+
+
+def _as_printed(printed: str, count: int, unit: float) -> str:
+    return f'{count / unit:.{len(printed.partition(".")[2])}f}'
+
+
+def _parameters(cost: NetworkCost) -> dict[str, int]:
+    network, gates = cost.parameters[''], cost.gate_parameters()
+    with_all = network.total + network.statistics
+    return {
+        'learned': network.total,
+        'with running statistics': with_all,
+        "with the trunk's running statistics": with_all - gates.statistics,
+    }
+
+
+def _flops(cost: NetworkCost) -> dict[str, int]:
+    alike = {name: cost.flops(trunk=name, gates=name) for name in CONVENTIONS}
+    gates_in_full = {
+        f'{name}, gates in full': cost.flops(trunk=name) for name in CONVENTIONS if name != 'all'
+    }
+    return alike | gates_in_full
+
+
+def count_line(line: Published) -> NetworkCost:
+    """Count the network of a published line, at its source's image size."""
+    source = line.source
+    return _count(
+        line.depth, line.attention, line.stage, source.style, source.size, source.has_classifier
+    )
+
+
+@cache
+def _count(
+    depth: int,
+    attention: str,
+    stage: int,
+    style: str,
+    size: tuple[int, int],
+    has_classifier: bool,
+) -> NetworkCost:
+    with torch.device('meta'):  # Random weights take longer than the count.
+        backbone = AttentionResNet(
+            depth,
+            attention=attention_config(attention),
+            attention_stages=tuple(stage in (0, number) for number in (2, 3, 4, 5)),
+            style=style,
+            stem_pool='ceil' if style == 'caffe' else 'padded',
+        )
+        network = PooledResNet(backbone, has_classifier)
+    network.to_empty(device='cpu')
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.detach().zero_()  # Whatever the memory held may be slow to compute with.
+    return count_cost(network, torch.zeros(1, 3, *size))

@@ -1,0 +1,202 @@
+"""The doctor, run as users run it, on this environment and on broken ones.
+
+A broken piece is a package of the same name, put first on the path of the process.
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from ge_det.cli import doctor
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*pieces, path='', python=sys.executable):
+    """The exit status of the doctor and its report, one entry a piece."""
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(path), str(ROOT)]))
+    command = [str(python), doctor.__file__, *pieces]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert 'Traceback' not in done.stderr
+    report, name = {}, ''
+    for line in done.stdout.splitlines():
+        name = name if line.startswith(' ') else line.split()[0]
+        report[name] = report.get(name, '') + line + '\n'
+    return done.returncode, report
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """Make a package, and if given a version its metadata too; the path it lies on."""
+
+    def make(name, body, version='', distribution=''):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '__init__.py').write_text(body)
+        if version:
+            distribution = distribution or name
+            info = tmp_path / f'{distribution.replace("-", "_")}-{version}.dist-info'
+            info.mkdir()
+            (info / 'METADATA').write_text(f'Name: {distribution}\nVersion: {version}\n')
+        return tmp_path
+
+    return make
+
+
+def test_this_environment_is_sound():
+    status, report = run()
+    assert list(report) == [check.name for check in doctor.CHECKS]
+    assert not [line for line in report.values() if 'FAIL' in line]
+    assert 'ops on' in report['mmcv']
+    assert status == 0
+
+
+def test_it_is_a_module_too():
+    done = subprocess.run(
+        [sys.executable, '-m', 'ge_det.cli.doctor', 'python'], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0
+    assert done.stdout.split() == ['python', sys.version.split()[0], 'ok']
+
+
+def test_broken_torch_does_not_stop_the_module(fake):
+    """Running it as a module imports ge_det first, which must survive that, too."""
+    path = fake('torch', "raise OSError('libtorch_cuda.so: cannot open')")
+    done = subprocess.run(
+        [sys.executable, '-m', 'ge_det.cli.doctor', 'torch', 'numpy'],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=dict(os.environ, PYTHONPATH=str(path)),
+    )
+    assert done.stderr == ''
+    assert done.returncode == 1
+    assert 'FAIL OSError: libtorch_cuda.so' in done.stdout
+
+
+def test_broken_torchvision_fails_and_is_named_as_the_cause(fake):
+    path = fake('torchvision', "raise RuntimeError('operator torchvision::nms does not exist')")
+    status, report = run('numpy', 'mmdet', 'torchvision', path=path)
+    assert status == 1
+    assert ' ok' in report['numpy']
+    assert 'FAIL RuntimeError: operator torchvision::nms does not exist' in report['torchvision']
+    assert report['torchvision'].endswith('pip uninstall -y torchvision\n')
+    # mmdet imports mmpretrain, if there is one, and that imports torchvision.
+    if 'FAIL' in report['mmdet']:
+        assert report['mmdet'].endswith('pip uninstall -y torchvision\n')
+
+
+def test_sound_torchvision_is_fine(fake):
+    status, report = run('torchvision', path=fake('torchvision', "__version__ = '0.28.0'"))
+    assert status == 0
+    assert report['torchvision'].split() == ['torchvision', '0.28.0', 'ok']
+
+
+def test_mmcv_that_mmdet_refuses(fake):
+    path = fake('mmcv', "__version__ = '2.2.0'", version='2.2.0')
+    status, report = run('mmcv', 'mmdet', path=path)
+    assert status == 1
+    assert 'FAIL AssertionError: MMCV==2.2.0 is used but incompatible' in report['mmdet']
+    assert '<2.2.0' in report['mmdet']
+    assert '--force-reinstall' in report['mmdet']
+    assert report['mmdet'].endswith(' mmcv==2.1.0\n')
+
+
+def test_mmcv_without_ops(fake):
+    path = fake('mmcv', "__version__ = '2.1.0'", version='2.1.0')
+    (path / 'mmcv' / 'ops.py').write_text('import mmcv._ext')
+    status, report = run('mmcv', path=path)
+    assert status == 1
+    assert "No module named 'mmcv._ext'" in report['mmcv']
+    assert 'MMCV_WITH_OPS=1' in report['mmcv']
+    assert '--no-build-isolation' in report['mmcv']
+    assert '--no-cache-dir' in report['mmcv']
+
+
+@pytest.mark.parametrize(
+    ('body', 'said'),
+    [
+        ('import os; os.abort()', 'crashed with SIGABRT'),
+        ('import os; os._exit(3)', 'ended with status 3'),
+        ('raise SystemExit(0)', 'ended without an answer'),
+        ("raise OSError('libsomething.so: cannot open')", 'OSError: libsomething.so'),
+        ('assert False', 'AssertionError'),
+    ],
+)
+def test_nothing_that_a_piece_does_hides_the_others(fake, body, said):
+    status, report = run('pycocotools', 'numpy', path=fake('pycocotools', body))
+    assert status == 1
+    assert f'FAIL {said}' in report['pycocotools']
+    assert 'pip install' in report['pycocotools']
+    assert ' ok' in report['numpy']
+
+
+def test_a_piece_that_hangs(fake, monkeypatch):
+    path = fake('pycocotools', 'import time; time.sleep(60)')
+    monkeypatch.setenv('PYTHONPATH', str(path))
+    monkeypatch.setattr(doctor, 'TIMEOUT', 1)
+    assert doctor.main(['pycocotools']) == 1
+
+
+def test_old_torch(fake):
+    body = "__version__ = '2.5.1+cpu'\ndef ones(n): return __import__('numpy').ones(n)"
+    status, report = run('torch', path=fake('torch', body))
+    assert status == 1
+    assert 'torch 2.6 or newer is needed' in report['torch']
+    assert '--no-deps' not in report['torch']  # A newer torch brings its own.
+
+
+def test_new_setuptools(fake):
+    path = fake('pkg_resources', 'raise ModuleNotFoundError("No module named \'pkg_resources\'")')
+    status, report = run('setuptools', path=path)
+    assert status == 1
+    assert '<82' in report['setuptools']
+
+
+def test_opencv_without_the_libraries_of_a_desktop(fake):
+    path = fake('cv2', "raise ImportError('libGL.so.1: cannot open shared object file')")
+    status, report = run('opencv', 'mmcv', path=path)
+    assert status == 1
+    for piece in ('opencv', 'mmcv'):
+        assert report[piece].endswith('--no-deps opencv-python-headless\n')
+
+
+def test_forks_are_as_good_as_the_originals(fake):
+    path = fake('mmcv', "__version__ = '2.3.6'", version='2.3.6', distribution='onedl-mmcv')
+    (path / 'mmcv' / 'ops.py').write_text('def nms(boxes, scores, threshold): pass')
+    status, report = run('mmcv', path=path)
+    assert status == 0
+    assert 'onedl-mmcv' in report['mmcv']
+
+
+def test_beside_forks_the_mend_is_a_fork(fake):
+    path = fake('mmcv', "__version__ = '2.3.6'", version='2.3.6', distribution='onedl-mmcv')
+    status, report = run('mmdet', path=path)
+    assert status == 1
+    assert 'onedl-mmdetection' in report['mmdet']
+
+
+def test_empty_environment(tmp_path):
+    """All is missing but Python; the doctor says so, piece by piece."""
+    venv.create(tmp_path / 'empty', with_pip=False, symlinks=True)
+    status, report = run(python=tmp_path / 'empty' / 'bin' / 'python')
+    assert status == 1
+    assert list(report) == [check.name for check in doctor.CHECKS]
+    for check in doctor.CHECKS:
+        if check.name == 'python':
+            assert ' ok' in report[check.name]
+        elif check.optional:
+            assert report[check.name].split() == [check.name, '-']
+        else:
+            assert 'FAIL is not installed' in report[check.name]
+            assert 'pip install ' in report[check.name]
+
+
+def test_unknown_piece(capsys):
+    with pytest.raises(SystemExit) as error:
+        doctor.main(['tensorflow'])
+    assert error.value.code == 2
+    assert 'no piece is called tensorflow' in capsys.readouterr().err

@@ -1,0 +1,109 @@
+"""Checkpoints of another model are refused before anything runs."""
+
+import pytest
+import torch
+
+from ge_det import AttentionResNet
+from ge_det.cli.openmmlab import check_model
+from ge_det.errors import UserError
+from ge_det.cli.preflight import build_without_memory
+
+CONFIG = """
+_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+model = dict(
+    backbone=dict(
+        type='ge_det.AttentionResNet',
+        init_cfg=None,
+        base_channels=16,
+        attention=dict(type='ge_det.SpatialGroupEnhance'),
+    ),
+    neck=dict(in_channels=[64, 128, 256, 512], out_channels=16),
+    bbox_head=dict(in_channels=16, feat_channels=16),
+)
+"""
+SWAPPED = {'model.backbone.attention.type': 'ge_det.SqueezeExcite'}
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp('preflight') / 'my.py'
+    path.write_text(CONFIG)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(config):
+    model = build_without_memory(config).to_empty(device='cpu')
+    path = config.replace('my.py', 'epoch_1.pth')
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return path
+
+
+def test_its_own_checkpoint_fits(config, checkpoint):
+    check_model(config, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (SWAPPED, r"lacks 64 tensors, the first 'backbone.layer1.0.se_layer.*left over|has more"),
+        ({'model.backbone.depth': 101}, 'lacks .*layer3.6'),
+        ({'model.bbox_head.num_classes': 3}, 'has other shapes in 2 tensors'),
+    ],
+    ids=['block', 'depth', 'classes'],
+)
+def test_a_checkpoint_of_another_model_is_refused(config, checkpoint, options, message):
+    with pytest.raises(UserError, match=message) as caught:
+        check_model(config, options, checkpoint)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_wrong_argument_of_the_model_is_one_line(config):
+    options = {'model.backbone.attention.groups': 7}
+    with pytest.raises(UserError, match='groups=7 is not allowed with in_channels=64') as caught:
+        check_model(config, options)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_config_without_a_model(tmp_path):
+    (tmp_path / 'empty.py').write_text('x = 1\n')
+    with pytest.raises(UserError, match='there is no model in it'):
+        check_model(str(tmp_path / 'empty.py'))
+
+
+def test_what_cannot_be_checked_is_left_to_the_tool(tmp_path, capsys):
+    (tmp_path / 'odd.py').write_text("model = dict(type='ResNet', depth=50, no_such_argument=1)\n")
+    check_model(str(tmp_path / 'odd.py'))
+    assert 'not checked beforehand (TypeError' in capsys.readouterr().out
+
+
+@pytest.fixture(scope='module')
+def resnet18(tmp_path_factory):
+    path = tmp_path_factory.mktemp('start') / 'resnet18.pth'
+    torch.save(AttentionResNet(18, base_channels=16).state_dict(), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        (
+            'pretrained',
+            'does not fit this backbone.*holds a ResNet-18, this backbone is a ResNet-50',
+        ),
+        ('load_from', 'only 0 of the model.s .* weights of a backbone alone go to its pretrained='),
+    ],
+)
+def test_weights_a_training_cannot_start_from_are_refused(config, resnet18, option, message):
+    key = 'load_from' if option == 'load_from' else 'model.backbone.pretrained'
+    with pytest.raises(UserError, match=message) as caught:
+        check_model(config, {key: resnet18}, is_start=True)
+    assert '\n' not in str(caught.value)
+    check_model(config, {key: resnet18})  # Testing does without.
+    with pytest.raises(UserError, match='there is no such file'):
+        check_model(config, {key: './none.pth'}, is_start=True)
+
+
+def test_a_training_may_start_from_another_head(config, checkpoint):
+    options = {'load_from': checkpoint, 'model.bbox_head.num_classes': 3}
+    check_model(config, options, is_start=True)

@@ -1,0 +1,228 @@
+"""The command lines that stand before mmdet's tools: flags, clear errors, safe loading.
+
+Training end to end is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+
+from ge_det.cli import openmmlab
+from ge_det.datasets.image_files import find_images
+from ge_det.cli.openmmlab import (
+    UserError,
+    check_arguments,
+    find_script,
+    load_safely,
+    run_tool,
+)
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+def load_tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> int:
+    """Run a tool in this process and return its exit code."""
+    # The process that runs the tests must not keep what the tool sets.
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', [f'tools/{name}.py', *arguments])
+    with pytest.raises(SystemExit) as stop:
+        run_tool(name)
+    return int(stop.value.code or 0)
+
+
+@pytest.mark.parametrize('name', ['train', 'test', 'infer'])
+def test_the_file_itself_runs_and_prints_help(name: str) -> None:
+    pytest.importorskip('mmdet')
+    command = [sys.executable, str(TOOLS / f'{name}.py'), '--help']
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'usage: {name}.py')
+
+
+@pytest.mark.parametrize(
+    ('name', 'flags'),
+    [
+        ('train', '--work-dir --amp --auto-scale-lr --resume --cfg-options --launcher'),
+        ('test', '--work-dir --out --show --show-dir --cfg-options --launcher --tta'),
+    ],
+)
+def test_flags_are_mmdets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, flags: str
+) -> None:
+    pytest.importorskip('mmdet')
+    assert run(monkeypatch, name, '--help') == 0
+    shown = capsys.readouterr().out
+    assert [flag for flag in flags.split() if flag not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'arguments', 'message'),
+    [
+        ('train', '', 'the following arguments are required: config'),
+        ('train', 'none.py', 'train: none.py: no such config file; check the path'),
+        ('train', '{config} --resume none.pth', 'train: none.pth: no such checkpoint file'),
+        ('train', '{config} --nonsense', 'unrecognized arguments: --nonsense'),
+        ('test', '{config}', 'the following arguments are required: checkpoint'),
+        ('test', '{config} none.pth', 'test: none.pth: no such checkpoint file'),
+        ('test', '{config} {config} --out a.json', 'test: --out a.json: predictions are pickled'),
+    ],
+)
+def test_argument_errors_are_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    arguments: str,
+    message: str,
+) -> None:
+    pytest.importorskip('mmdet')
+    config = tmp_path / 'config.py'
+    config.write_text('')
+    assert run(monkeypatch, name, *arguments.format(config=config).split()) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    'options',
+    [{'amp': True}, {'amp': False, 'cfg_options': {'optim_wrapper.type': 'AmpOptimWrapper'}}],
+)
+def test_amp_without_a_gpu(monkeypatch: pytest.MonkeyPatch, options: dict[str, object]) -> None:
+    device = pytest.importorskip('mmengine.device')
+    args = argparse.Namespace(config=__file__, **options)
+    monkeypatch.setattr(device, 'get_device', lambda: 'cpu')
+    with pytest.raises(UserError, match='--amp needs a GPU'):
+        check_arguments(args)
+    monkeypatch.setattr(device, 'get_device', lambda: 'cuda')
+    check_arguments(args)
+
+
+def test_what_mmdet_accepts_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_arguments(argparse.Namespace(config=__file__, resume='auto'))
+    check_arguments(argparse.Namespace(config=__file__, resume=None, amp=False, cfg_options=None))
+    check_arguments(
+        argparse.Namespace(config=__file__, checkpoint='https://host/a.pth', out='a.pkl')
+    )
+
+
+def test_the_script_runs_as_main_with_the_arguments_untouched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / 'train.py'
+    script.write_text(
+        'import argparse, sys\n'
+        'def parse_args():\n'
+        '    return argparse.Namespace(config=sys.argv[1])\n'
+        'if __name__ == "__main__":\n'
+        '    raise SystemExit(sys.argv[1:] != [__import__("os").environ["WANTED"], "--flag"])\n'
+    )
+    monkeypatch.setattr(mmdet_tools, 'find_script', lambda *_: script)
+    config = tmp_path / 'config.py'
+    config.write_text("model = dict(type='FPN', in_channels=[8], out_channels=8, num_outs=1)\n")
+    monkeypatch.setenv('WANTED', str(config))
+    assert run(monkeypatch, 'train', str(config), '--flag') == 0
+
+
+def test_the_script_of_a_wheel_and_of_an_editable_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = SimpleNamespace(origin=str(tmp_path / 'mmdet' / '__init__.py'))
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: spec)
+    with pytest.raises(UserError, match='has no tool train.py'):
+        find_script('train')
+    for folder in (tmp_path / 'tools', tmp_path / 'mmdet' / '.mim' / 'tools'):
+        folder.mkdir(parents=True)
+        (folder / 'train.py').touch()
+        assert find_script('train') == folder / 'train.py'
+
+
+def test_without_mmdet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    assert run(monkeypatch, 'train', 'config.py') == 2
+    assert 'mmdet is not installed' in capsys.readouterr().err
+    with pytest.raises(UserError, match='mmpretrain is not installed here; run tools/setup.sh'):
+        find_script('train', 'mmpretrain')
+
+
+class Harmful:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_no_checkpoint_can_run_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    checkpoint, trace = tmp_path / 'a.pth', tmp_path / 'trace'
+    torch.save({'state_dict': Harmful(trace)}, checkpoint)
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '')  # restored after the test
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD')
+    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
+    load_safely()
+    with pytest.raises(Exception, match='mkdir'):
+        torch.load(checkpoint, weights_only=False)  # as some versions of MMEngine do
+    assert not trace.exists()
+
+
+def test_an_explicit_choice_of_the_user_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    load_safely()
+    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+
+
+def test_images_of_files_and_folders(tmp_path: Path) -> None:
+    for name in ('b.JPG', 'a.png', 'notes.txt'):
+        (tmp_path / name).touch()
+    (tmp_path / 'other').mkdir()
+    odd = tmp_path / 'other' / 'no_suffix'
+    odd.touch()
+    images = find_images([str(tmp_path), str(odd), str(tmp_path / 'a.png')])
+    assert [Path(image).name for image in images] == ['a.png', 'b.JPG', 'no_suffix']
+
+
+def test_images_that_cannot_be_drawn(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match='no such image or folder'):
+        find_images([str(tmp_path / 'none.png')])
+    with pytest.raises(UserError, match='no image in this folder'):
+        find_images([str(tmp_path)])
+    for name in ('a.png', 'a.jpg'):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match='would be drawn into the same file'):
+        find_images([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ('none.png --config {file} --checkpoint {file} --out out', 'none.png: no such image'),
+        ('{file} --config none.py --checkpoint {file} --out out', 'none.py: no such config file'),
+        ('{file} --config {file} --checkpoint none.pth --out out', 'none.pth: no such checkpoint'),
+        ('{file} --config {file} --checkpoint {file} --out out', 'py: not an image'),
+        ('--config {file} --checkpoint {file} --out out', 'arguments are required: IMAGE'),
+    ],
+)
+def test_infer_errors_are_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: str, message: str
+) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        load_tool('infer').main([part.format(file=__file__) for part in arguments.split()])
+    assert message in capsys.readouterr().err.splitlines()[-1]

@@ -1,0 +1,65 @@
+"""The matrices of the COCO reproduction name the configs of this folder, each with its block."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from coco_matrix import BLOCK, COCO, DEEP, DETECTORS, R50, R101
+from mmengine.config import Config
+
+from lab.evidence.matrix.cell_config import write_cell_config
+from lab.evidence.matrix.matrix import Matrix, find_cell
+from lab.evidence.matrix.workplace import Workplace
+
+EVERY = [('matrix.yaml', 50, R50, BLOCK), ('matrix-r101.yaml', 101, R101, DEEP)]
+
+
+@pytest.mark.parametrize(('name', 'depth', 'cases', 'blocks'), EVERY)
+def test_every_config_is_run_with_three_seeds(name, depth, cases, blocks):
+    cells = Matrix.read(COCO / name).cells()
+    runs = Counter((cell.config.resolve(), cell.key.seed) for cell in cells)
+    assert runs == {(case.path.resolve(), seed): 1 for case in cases for seed in (0, 1, 2)}
+    assert {cell.key.detector for cell in cells} == set(DETECTORS)
+    for cell in cells:
+        folder = 'baseline' if cell.key.attention == 'none' else cell.key.attention
+        assert cell.config.parent.name == folder
+        assert folder in blocks
+        assert cell.config.name.startswith(f'{cell.key.detector}_r{depth}')
+    # All rows of the table before the next seed.
+    assert [cell.key.seed for cell in cells] == sorted(cell.key.seed for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ('matrix', 'name'),
+    [
+        ('matrix.yaml', 'faster-rcnn_r50_coco2017_seed0'),
+        ('matrix.yaml', 'retinanet_r50-ge-theta-plus_coco2017_seed2'),
+        ('matrix-r101.yaml', 'cascade-rcnn_r101-se_coco2017_seed1'),
+    ],
+)
+def test_a_cell_is_its_config_with_a_seed_and_a_paired_start(tmp_path, matrix, name):
+    cell = find_cell(Matrix.read(COCO / matrix).cells(), name)
+    found = Config.fromfile(write_cell_config(cell, tmp_path)).to_dict()
+    assert found.pop('randomness') == dict(seed=int(name[-1]))
+    assert found.pop('custom_hooks') == [dict(type='ge_det.PairedStart')]
+    expected = Config.fromfile(cell.config).to_dict()
+    assert not {'randomness', 'custom_hooks'} & set(expected)
+    assert found == expected
+
+
+def test_the_pictures_are_those_with_objects_of_the_configs_set(tmp_path):
+    # 118287 pictures less the 1021 without objects; 8 GPUs with 2 each take 7330 iterations.
+    cell = Matrix.read(COCO / 'matrix.yaml').cells()[0]
+    assert cell.data.train == 118287 - 1021
+    data = Config.fromfile(cell.config).train_dataloader
+    assert data.batch_size == 2
+    assert data.dataset.filter_cfg.filter_empty_gt
+    assert data.dataset.ann_file == 'annotations/instances_train2017.json'
+    assert data.dataset.data_root == 'data/coco/'
+    assert (
+        Workplace(Matrix.read(COCO / 'matrix.yaml'), tmp_path)
+        .experiment(cell)
+        .total_iterations(-(-cell.data.train // 8))
+        == 24 * 7330
+    )

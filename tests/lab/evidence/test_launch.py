@@ -1,0 +1,78 @@
+"""Command lines of trainings, what they resume from, and how they fail."""
+
+import sys
+
+import pytest
+import torch
+
+from lab.evidence.experiment import Experiment, mend_last_checkpoint
+from lab.evidence.launch import Launch
+
+
+def test_one_process(tmp_path):
+    assert Launch().command('train.py', 'a.py', '--resume') == [
+        sys.executable, 'train.py', 'a.py', '--resume',
+    ]  # fmt: skip
+
+
+def test_torchrun():
+    words = Launch.gpus(4).command('-m', 'ge_det.cli.train_classifier', 'a.py', '--work-dir', 'b')
+    assert ' '.join(words[1:]) == (
+        '-m torch.distributed.run --standalone --nproc_per_node=4 '
+        '-m ge_det.cli.train_classifier a.py --launcher pytorch --work-dir b'
+    )
+
+
+def test_slurm_takes_whole_nodes_and_its_own_options():
+    words = Launch.slurm('fast', 16, extra=['--time=8:00:00']).command('train.py', 'a.py')
+    assert words[0] == 'srun' and words[-4:] == ['train.py', 'a.py', '--launcher', 'slurm']
+    assert '--partition=fast' in words and '--time=8:00:00' in words
+    assert '--ntasks=16' in words and '--gres=gpu:8' in words and '--ntasks-per-node=8' in words
+    assert '--gres=gpu:2' in Launch.slurm('fast', 2).before
+
+
+def test_the_rate_follows_the_number_of_pictures(tmp_path):
+    command = Experiment('a', tmp_path / 'a.py', tmp_path, scale_rate=True).training_command
+    assert '--auto-scale-lr' in command('--resume')
+    assert '--auto-scale-lr' not in Experiment('a', tmp_path, tmp_path).training_command()
+    # Takes many values, so nothing may come after it.
+    assert command('--resume')[-2] == '--cfg-options'
+    assert command()[-1] == 'default_hooks.checkpoint.max_keep_ckpts=2'
+
+
+def save(work_dir, epoch):
+    torch.save(dict(a=1), work_dir / f'epoch_{epoch}.pth')
+
+
+@pytest.mark.parametrize('note', ['', 'epoch_3.pth', 'gone.pth'])
+def test_a_note_that_a_kill_spoilt_is_mended(tmp_path, note):
+    save(tmp_path, 2)
+    save(tmp_path, 10)
+    whole = (tmp_path / 'epoch_2.pth').read_bytes()
+    (tmp_path / 'epoch_3.pth').write_bytes(whole[: len(whole) // 2])
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / note) if note else '')
+    assert mend_last_checkpoint(tmp_path)
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_10.pth')
+
+
+def test_a_note_that_is_right_stays(tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    assert mend_last_checkpoint(tmp_path)
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_1.pth')
+
+
+def test_without_a_whole_checkpoint_the_training_begins_anew(tmp_path):
+    (tmp_path / 'epoch_1.pth').write_bytes(b'PK')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    assert not mend_last_checkpoint(tmp_path)
+    assert not (tmp_path / 'last_checkpoint').exists()
+
+
+def test_a_failure_is_told_by_its_error_not_by_what_launchers_add(tmp_path):
+    experiment = Experiment('cell', tmp_path / 'a.py', tmp_path)
+    experiment.log.write_text('Traceback\nValueError: no such thing\n=====\nexited with 1\n')
+    assert str(experiment.failure()).startswith('cell: ValueError: no such thing')
+    experiment.log.write_text('the last word\n')
+    assert str(experiment.failure()).startswith('cell: the last word')

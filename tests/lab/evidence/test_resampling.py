@@ -1,0 +1,174 @@
+"""Metrics of groups, classes and resamples against plain evaluations by pycocotools."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from pycocotools import mask
+
+from lab.evidence.detection_metrics import detection_metrics
+from lab.evidence.statistics import resampling
+from lab.evidence.statistics.resampling import draw_images, measure
+
+GROUPS = {'all': None, 'pair': ['ring', 'disc'], 'rare': ['cross']}
+CLASSES = ('disc', 'ring', 'cross', 'never')
+PARTS = GROUPS | {f'class:{name}': [name] for name in CLASSES}
+SIZES = ('APs', 'APm', 'APl')
+IMAGES = [3, 5, 6, 10, 12, 20, 21, 30]
+SIZE = 120
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def rle(box):
+    left, top, width, height = np.round(box).astype(int)
+    pixels = np.zeros((SIZE, SIZE), np.uint8, order='F')
+    pixels[top : top + height, left : left + width] = 1
+    return {**mask.encode(pixels), 'counts': mask.encode(pixels)['counts'].decode()}
+
+
+@pytest.fixture(scope='module')
+def coco():
+    """Annotations and detections: crowds, ties, an empty image, a class in one image only."""
+    random = np.random.default_rng(0)
+    objects, found = [], []
+    for place, image in enumerate(IMAGES[:-1]):
+        for number in range(4):
+            category = 9 if (place, number) == (2, 0) else int(random.choice([2, 4]))
+            box = [*random.uniform(0, 50, 2), *random.uniform(12, 60, 2)]  # None is large.
+            objects.append(
+                dict(
+                    id=len(objects) + 1,
+                    image_id=image,
+                    category_id=category,
+                    bbox=box,
+                    segmentation=rle(box),
+                    area=box[2] * box[3],
+                    iscrowd=int(number == 3 and place % 3 == 0),
+                )
+            )
+            for _ in range(3):
+                near = np.maximum(0, box + random.normal(0, 4, 4)).tolist()
+                guess = int(random.choice([category, category, 2]))
+                score = round(random.uniform(), 1)
+                found.append(dict(image_id=image, category_id=guess, bbox=near, score=score))
+    names = {4: 'disc', 2: 'ring', 9: 'cross', 11: 'never'}
+    truth = dict(
+        images=[dict(id=i, file_name=f'{i}.png', width=SIZE, height=SIZE) for i in IMAGES],
+        categories=[dict(id=key, name=name) for key, name in names.items()],
+        annotations=objects,
+    )
+    return truth, found
+
+
+def as_masks(found):
+    kept = ('image_id', 'category_id', 'score')
+    return [{key: one[key] for key in kept} | dict(segmentation=rle(one['bbox'])) for one in found]
+
+
+@pytest.fixture(params=['bbox', 'segm'])
+def case(coco, request):
+    truth, found = coco
+    return truth, found if request.param == 'bbox' else as_masks(found), request.param
+
+
+def copies_of(entries, drawn):
+    """Those in drawn images, each copy of an image with an id of its own."""
+    copied = []
+    for new, place in enumerate(drawn, start=1):
+        copied += [one | dict(image_id=new) for one in entries if one['image_id'] == IMAGES[place]]
+    return copied
+
+
+def evaluate_copies(folder, truth, found, drawn, iou_type):
+    objects = copies_of(truth['annotations'], drawn)
+    copied = truth | dict(
+        images=[truth['images'][0] | dict(id=new + 1) for new in range(len(drawn))],
+        annotations=[one | dict(id=key) for key, one in enumerate(objects, start=1)],
+    )
+    files = write(folder / 'copies.json', copied), write(folder / 'f.json', copies_of(found, drawn))
+    return {part: detection_metrics(*files, classes, iou_type) for part, classes in PARTS.items()}
+
+
+def kept(part, resample):
+    names = ('AP', 'AP50', 'AP75') if part == 'all' else ('AP',)
+    return names + SIZES if part == 'all' and resample % 4 == 0 else names
+
+
+def test_groups_classes_and_resamples_are_those_of_plain_evaluations(case, tmp_path):
+    truth, found, iou_type = case
+    files = write(tmp_path / 'val.json', truth), write(tmp_path / 'found.json', found)
+    measured = measure(*files, GROUPS, iou_type, resamples=8)
+    expected = {g: detection_metrics(*files, classes, iou_type) for g, classes in GROUPS.items()}
+    np.testing.assert_equal(measured.metrics, expected)
+    assert 0 < expected['all']['AP'] < 1 and math.isnan(expected['all']['APl'])
+    for name in CLASSES:
+        alone = detection_metrics(*files, [name], iou_type)
+        np.testing.assert_equal(measured.classes[name], {k: alone[k] for k in ('AP', 'AP50')})
+    for resample in range(8):
+        drawn = draw_images(resample, len(IMAGES))
+        brute = evaluate_copies(tmp_path, truth, found, drawn, iou_type)
+        for part, values in measured.resamples.items():
+            for name in kept(part, resample):
+                place = resample // 4 if name in SIZES else resample
+                np.testing.assert_equal(values[name][place], brute[part][name])
+    assert {part: set(values) for part, values in measured.resamples.items()} == {
+        part: set(kept(part, 0)) for part in PARTS
+    }
+    assert [len(measured.resamples['all'][name]) for name in ('AP75', 'APs')] == [8, 2]
+    absent = np.isnan(measured.resamples['rare']['AP'])  # Its only image was not drawn.
+    assert absent.any() and not absent.all()
+    assert not np.isnan(measured.resamples['all']['AP']).any()
+
+
+def test_each_image_once_gives_the_metric(coco, tmp_path, monkeypatch):
+    monkeypatch.setattr(resampling, 'draw_images', lambda resample, images: np.arange(images))
+    files = write(tmp_path / 'val.json', coco[0]), write(tmp_path / 'found.json', coco[1])
+    measured = measure(*files, GROUPS, resamples=1)
+    for part, values in measured.resamples.items():
+        found = measured.metrics.get(part) or measured.classes[part.removeprefix('class:')]
+        for name in kept(part, 0):
+            np.testing.assert_equal(values[name], [found[name]])
+
+
+def test_without_detections_all_is_zero_or_unknown(coco, tmp_path):
+    files = write(tmp_path / 'val.json', coco[0]), write(tmp_path / 'found.json', [])
+    measured = measure(*files, GROUPS, resamples=5)
+    assert measured.metrics['all']['AP'] == 0
+    assert measured.resamples['pair'] == dict(AP=[0] * 5)
+    assert math.isnan(measured.classes['never']['AP'])
+
+
+def test_draws_depend_on_the_resample_and_the_number_of_images():
+    first = draw_images(0, 50)
+    assert first.shape == (50,)
+    assert set(first) < set(range(50))
+    np.testing.assert_equal(first, draw_images(0, 50))
+    assert (first != draw_images(1, 50)).any()
+    # Recorded, since resamples made by other versions of NumPy must pair with these.
+    assert draw_images(3, 6).tolist() == [0, 5, 2, 2, 0, 5]
+
+
+def test_nothing_is_printed(coco, tmp_path, capsys):
+    files = write(tmp_path / 'val.json', coco[0]), write(tmp_path / 'found.json', coco[1])
+    measure(*files, GROUPS, resamples=1)
+    assert capsys.readouterr().out == ''
+
+
+def test_bad_input_is_named(coco, tmp_path):
+    truth = write(tmp_path / 'val.json', coco[0])
+    found = write(tmp_path / 'found.json', coco[1])
+    with pytest.raises(ValueError, match=r"\['square'\] are not among"):
+        measure(truth, found, {'odd': ['square']})
+    with pytest.raises(ValueError, match="group 'odd' has no classes"):
+        measure(truth, found, {'odd': []})
+    elsewhere = write(tmp_path / 'elsewhere.json', [coco[1][0] | dict(image_id=77)])
+    with pytest.raises(ValueError, match='such as 77: give the annotations it was tested on'):
+        measure(truth, elsewhere, GROUPS)
+    empty = write(tmp_path / 'empty.json', dict(images=[], categories=[], annotations=[]))
+    with pytest.raises(ValueError, match='has no images'):
+        measure(empty, write(tmp_path / 'none.json', []), {})

@@ -1,0 +1,228 @@
+"""`tools/reproduce.py run`: a kill loses nothing, a failed cell does not stop the others."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from matrix_case import TOOL, reproduce, write_matrix
+
+from lab.evidence.arguments import parser
+from lab.evidence.executors import LocalExecutor, run_cells
+from lab.evidence.matrix.lock import BusyError, hold_training, is_locked, locked
+from lab.evidence.matrix.matrix import Matrix
+from lab.evidence.matrix.result import CellResult
+from lab.evidence.matrix.run_cell import run_cell
+from lab.evidence.matrix.workplace import Workplace
+
+PLAIN, SE = (
+    'faster-rcnn_r50_context-shapes_short_seed0',
+    'faster-rcnn_r50-se_context-shapes_short_seed0',
+)
+
+
+def send(what, folder):
+    """Send a signal to all processes that work in a folder, whoever started them."""
+    for entry in Path('/proc').iterdir():
+        try:
+            if entry.name.isdigit() and (entry / 'cwd').resolve() == folder.resolve():
+                os.kill(int(entry.name), what)
+        except OSError:
+            continue
+
+
+def weights(folder):
+    return torch.load(folder / 'epoch_2.pth', weights_only=False)['state_dict']
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A matrix that was killed with all its processes, and run again to the end."""
+    folder = tmp_path_factory.mktemp('killed')
+    write_matrix(folder)
+    run = [sys.executable, str(TOOL), 'run', 'small.yaml', '--jobs', '1']
+    with (folder / 'first.log').open('w') as log:
+        first = subprocess.Popen(run, cwd=folder, stdout=log, stderr=log)
+        cell = folder / 'work_dirs/evidence/small' / PLAIN
+        deadline = time.monotonic() + 300
+        while not (cell / 'last_checkpoint').is_file():
+            assert first.poll() is None, (folder / 'first.log').read_text()[-3000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        send(signal.SIGSTOP, folder)  # Looking takes longer than the epoch that is left.
+        status = reproduce(folder, 'status', 'small.yaml').stdout
+        send(signal.SIGKILL, folder)
+        first.wait()
+        while is_locked(cell):  # The killed take a moment to go.
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    killed_at = (cell / 'last_checkpoint').read_text()
+    interrupted = reproduce(folder, 'status', 'small.yaml').stdout
+    second = reproduce(folder, 'run', 'small.yaml')
+    assert second.returncode == 0, second.stdout + second.stderr
+    return dict(
+        folder=folder,
+        cells=folder / 'work_dirs/evidence/small',
+        killed_at=killed_at,
+        while_running=status,
+        interrupted=interrupted,
+        second=second.stdout,
+    )
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished, tmp_path):
+    assert f'running     {PLAIN}' in finished['while_running']
+    assert f'interrupted {PLAIN}' in finished['interrupted']
+    assert 'epoch_1' in finished['killed_at']
+    assert 'done in all: 2 of 2' in finished['second']
+    assert (finished['cells'] / PLAIN / 'result.json').is_file()
+    log = (finished['cells'] / PLAIN / 'console.log').read_text()
+    assert 'resumed epoch: 1' in log
+
+    write_matrix(tmp_path, attention=['none'])
+    assert reproduce(tmp_path, 'run', 'small.yaml').returncode == 0
+    whole = weights(tmp_path / 'work_dirs/evidence/small' / PLAIN)
+    resumed = weights(finished['cells'] / PLAIN)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_what_is_done_is_not_run_again(finished):
+    before = {file: file.stat().st_mtime_ns for file in finished['cells'].glob('*/epoch_2.pth')}
+    assert len(before) == 2
+    again = reproduce(finished['folder'], 'run', 'small.yaml')
+    assert again.returncode == 0 and '0 cells run; done in all: 2 of 2' in again.stdout
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert '2 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
+
+
+def test_a_report_needs_the_landed_results_only(finished, tmp_path):
+    report = reproduce(finished['folder'], 'report', 'small.yaml')
+    assert report.returncode == 0, report.stderr
+    out = finished['folder'] / 'docs/evidence/small'
+    assert {'report.md', 'report.html', 'gains.png', 'cells'} <= {f.name for f in out.iterdir()}
+    results = {f.stem: CellResult.read(f) for f in (out / 'cells').glob('*.json')}
+    assert set(results) == {PLAIN, SE}
+    assert results[SE].cost['gate_parameters'] > 0 == results[PLAIN].cost['gate_parameters']
+    assert results[SE].iterations == 4 and len(results[SE].resamples['bbox']['all']['AP']) == 5
+    assert results[SE].commands[0].startswith('python tools/train.py work_dirs/evidence/small')
+    # On a fresh machine, the results that lie with the project stand for their runs.
+    (tmp_path / 'docs').symlink_to(finished['folder'] / 'docs')
+    write_matrix(tmp_path)
+    assert '2 done' in reproduce(tmp_path, 'status', 'small.yaml').stdout
+    assert '0 cells run; done in all: 2 of 2' in reproduce(tmp_path, 'run', 'small.yaml').stdout
+    # Another schedule has results of its own.
+    changed = {'train_cfg.max_epochs': 3}
+    write_matrix(tmp_path, schedules={'short': changed})
+    assert '2 waiting' in reproduce(tmp_path, 'status', 'small.yaml').stdout
+
+
+def test_a_failed_cell_is_named_and_the_rest_runs(tmp_path):
+    bad = {'optim_wrapper.optimizer.type': 'NoSuchOptimizer'}
+    good = {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 9}
+    write_matrix(tmp_path, attention=['none'], schedules=dict(bad=bad, good=good))
+    done = reproduce(tmp_path, 'run', 'small.yaml', '--jobs', '2')
+    assert done.returncode == 1
+    assert '1 cells run; done in all: 1 of 2' in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith('failed: ')]
+    assert 'context-shapes_bad_seed0' in line and 'TypeError' in line
+    status = reproduce(tmp_path, 'status', 'small.yaml').stdout
+    assert 'failed' in status and 'TypeError' in status and '1 done' in status
+
+
+def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = Workplace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
+    folder = place.folder(place.cells[0])
+    with locked(folder):
+        assert is_locked(folder)
+        assert place.state(place.cells[0]) == 'running'
+        outcome = run_cells(place, LocalExecutor(1))
+    assert [cell.name for cell in outcome.busy] == [PLAIN] and not outcome.failed
+    assert not is_locked(folder)
+
+
+def test_a_training_whose_parents_were_killed_is_not_joined(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = Workplace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
+    cell = place.cells[0]
+    place.folder(cell).mkdir(parents=True)
+    with hold_training(place.folder(cell)), hold_training(place.folder(cell)):  # Two ranks.
+        assert place.state(cell) == 'running'
+        with pytest.raises(BusyError, match='another process runs this cell'):
+            run_cell(place, cell)
+    assert place.state(cell) == 'waiting'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['run', 'none.yaml'], 'none.yaml: no such matrix file; check the path'),
+        (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches no cell"),
+        (['run', 'small.yaml', '--executor', 'slurm'], '--executor slurm needs --partition'),
+        (['run', 'small.yaml', '--executor', 'slurm', '--partition', 'a'], 'srun is not on PATH'),
+    ],
+)
+def test_errors_are_one_line(tmp_path, arguments, said):
+    write_matrix(tmp_path)
+    done = reproduce(tmp_path, *arguments)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.startswith('reproduce: ')]
+    assert len(lines) == 1 and said in lines[0]
+
+
+@pytest.mark.parametrize(
+    'option', ['--jobs=-1', '--jobs=0', '--threads=0', '--measure=0', '--measure=few']
+)
+def test_counts_are_whole_numbers_from_1(option, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parser('').parse_args(['plan', 'small.yaml', option])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.endswith(f'{option.split("=")[1]!r} must be a whole number from 1')
+
+
+def test_a_result_that_cannot_be_read_hides_no_other(finished, recwarn):
+    (file,) = [f for f in finished['cells'].glob('*/result.json') if SE in str(f)]
+    whole = file.read_text()
+    try:
+        file.write_text(whole[:100])
+        shutil.rmtree(finished['folder'] / 'docs', ignore_errors=True)
+        assert '1 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
+        assert any('not the result of a cell' in str(warning.message) for warning in recwarn)
+    finally:
+        file.write_text(whole)
+
+
+def test_photos_that_are_not_there_are_asked_for(tmp_path):
+    write_matrix(tmp_path, data={'context-shapes': dict(about='draw them first')})
+    done = reproduce(tmp_path, 'run', 'small.yaml')
+    assert done.returncode == 2
+    assert 'not there. data context-shapes: draw them first' in done.stderr
+
+
+def test_a_result_is_read_as_it_was_written_or_not_at_all(tmp_path):
+    cells = Path(__file__).parents[2] / 'docs/evidence/context-shapes/cells'
+    landed = min(cells.glob('faster*.json'))
+    file = tmp_path / landed.name
+    CellResult.read(landed).write(file)
+    assert file.read_bytes() == landed.read_bytes()
+    file.write_text(json.dumps(dict(a=1)))
+    with pytest.raises(ValueError, match='not the result of a cell'):
+        CellResult.read(file)
+    for name, value, said in (
+        ('format', 0, 'format 0'),
+        ('key', {}, 'not the result of a cell'),
+        ('metrics', 'x', 'metrics is damaged'),
+        ('metrics', {'bbox': {'all': {'AP': '0.3'}}}, 'metrics is damaged'),
+        ('resamples', {'bbox': {'all': [0.3]}}, 'resamples is damaged'),
+        ('curve', {'loss': [[1, 2, 3]]}, 'curve is damaged'),
+    ):
+        file.write_text(json.dumps({**json.loads(landed.read_text()), name: value}))
+        with pytest.raises(ValueError, match=said):
+            CellResult.read(file)

@@ -1,0 +1,187 @@
+"""The benchmark measures what it says: turns, ratios, memory, and a file to go on with.
+
+Nothing here asserts a speed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lab.speed.contenders import Contender
+from lab.speed.groups import Group, plan_groups, scaled_size
+from lab.speed.memory import kept_bytes
+from lab.speed.results import SpeedResults
+from lab.speed.run import measure_group, run_benchmark
+from lab.speed.settings import BenchmarkError, SpeedSettings
+from lab.speed.timing import (
+    WARM_UP_ROUNDS,
+    growth_exponent,
+    ratios,
+    round_orders,
+    spread,
+    time_interleaved,
+)
+
+SMALL: dict[str, Any] = dict(size=(96, 64), base_channels=8, rounds=1)
+
+pytestmark = pytest.mark.filterwarnings('ignore:a gate in training normalises')
+
+
+def settings(mode: str = 'backbones', **changes: Any) -> SpeedSettings:
+    return SpeedSettings(mode, **{**SMALL, **changes})
+
+
+def test_everyone_has_one_turn_a_round_in_changing_order() -> None:
+    orders = round_orders('abcd', 30)
+    assert all(sorted(order) == list('abcd') for order in orders)
+    assert {order[0] for order in orders} == set('abcd')
+
+
+def test_calls_run_in_turns_without_garbage_collection() -> None:
+    ran, collecting, ticks = [], [], []
+
+    def call(name: str) -> None:
+        ran.append(name)
+        collecting.append(gc.isenabled())
+        time.sleep(0.02)  # Long enough to be run once a turn.
+
+    names = ('plain', 'ours', 'rival')
+    timings = time_interleaved(
+        {name: lambda name=name: call(name) for name in names}, rounds=3, tick=ticks.append
+    )
+    turns = [ran[i : i + 3] for i in range(0, len(ran), 3)]
+    assert turns == round_orders(names, WARM_UP_ROUNDS + 3)
+    assert not any(collecting) and gc.isenabled()
+    assert ticks == list(range(1, WARM_UP_ROUNDS + 4))
+    assert {name: len(own) for name, own in timings.seconds.items()} == dict.fromkeys(names, 3)
+    assert min(min(own) for own in timings.seconds.values()) >= 0.02
+
+
+def test_short_calls_are_repeated_and_told_one_by_one() -> None:
+    count = 0
+
+    def call() -> None:
+        nonlocal count
+        count += 1
+        time.sleep(0.001)
+
+    timings = time_interleaved({'plain': call}, rounds=2)
+    repeats = timings.repeats['plain']
+    assert repeats > 1
+    assert count == WARM_UP_ROUNDS + 2 * repeats
+    assert min(timings.seconds['plain']) >= 0.001
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    found = ratios({'plain': [1.0, 2.0, 4.0], 'ours': [2.0, 2.0, 12.0]})
+    assert found['plain'] == (1, 1, 1)
+    assert found['ours'] == (2, 1.5, 2.5)  # of 2, 1 and 3
+    assert spread([5.0]) == (5, 5, 5)
+
+
+def test_growth_exponent() -> None:
+    areas = [1.0, 2.0, 4.0, 8.0]
+    assert growth_exponent(areas, [3 * area**1.5 for area in areas]) == pytest.approx(1.5)
+
+
+def test_views_count_as_their_one_storage() -> None:
+    x = torch.randn(8, 10, requires_grad=True)
+
+    def forward() -> Tensor:
+        y = x.exp()  # Keeps y,
+        return (y[:4] * y[4:]).sum() + (y.t() * y.t()).sum()  # and these are views of it.
+
+    assert kept_bytes(forward)[0] == 80 * 4
+    assert kept_bytes(lambda: x * x, without=[x[2:]])[0] == 0  # x's own storage is left out.
+
+
+def test_kept_bytes_of_a_network_counted_by_hand() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),  # keeps the picture, which is left out, and its weight
+        nn.BatchNorm2d(4).eval(),  # keeps its input
+        nn.ReLU(inplace=True),  # keeps its output, which lies where its input did
+        nn.Conv2d(4, 5, 1),  # keeps that too
+        nn.Sigmoid(),  # keeps its output
+    )
+    picture = torch.randn(2, 3, 6, 7)
+    without = [*network.parameters(), *network.buffers(), picture]
+    kept, outputs = kept_bytes(lambda: network(picture), without)
+    assert kept == 4 * (2 * 6 * 7) * (4 + 4 + 5)
+    torch.testing.assert_close(outputs, network(picture))
+
+
+def test_a_training_step_leaves_the_gradient_of_one_pass() -> None:
+    linear = nn.Linear(3, 2)
+    x = torch.randn(5, 3)
+    contender = Contender('plain', linear, lambda x: [linear(x)], settings(train=True))
+    contender.step(x)
+    first = linear.weight.grad.clone()
+    contender.step(x)
+    torch.testing.assert_close(linear.weight.grad, first)
+    (cotangent,) = contender._cotangents
+    (expected,) = torch.autograd.grad((linear(x) * cotangent).sum(), [linear.weight])
+    torch.testing.assert_close(first, expected)
+    assert cotangent.std() > 0.1
+
+
+def test_what_cannot_fit_is_refused_beforehand() -> None:
+    for chosen in (
+        settings(train=True, size=(200000, 300000)),  # by what a small picture keeps
+        settings(size=(9000000, 9000000)),  # by the allocator
+    ):
+        with pytest.raises(BenchmarkError, match='not enough memory for se at size .* smaller'):
+            measure_group(chosen, Group('se', chosen.size))
+
+
+def test_groups() -> None:
+    chosen = settings('blocks', size=(128, 192))
+    groups = plan_groups(chosen, ['se'], growth=True)
+    keys = [group.key for group in groups]
+    assert keys[:8] == [
+        f'{name} layer{stage}' for name in ('se', 'context-block') for stage in (1, 2, 3, 4)
+    ]
+    assert keys[8:11] == ['se layer1 64x96', 'se layer1 96x128', 'se layer1 192x256']
+    assert len(set(keys)) == len(keys) == 20
+    alone = settings(against=('plugin',))
+    assert plan_groups(alone, ['se'], growth=False) == [Group('se', (96, 64))]
+    assert scaled_size((800, 1333), 0.25) == (384, 672)
+
+
+def test_results_are_kept_and_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / 'new' / 'speed.json'
+    chosen = settings(against=('plugin',))
+    results = SpeedResults.open(chosen, file)
+    run_benchmark(chosen, ['se'], growth=False, results=results)
+    first = json.loads(file.read_text())
+    assert list(first['groups']) == ['se']
+    assert len(first['groups']['se']['seconds']['ours']) == 1
+    assert first['settings']['size'] == [96, 64] and first['copy_bytes_per_second'] > 0
+
+    again = SpeedResults.open(chosen, file)
+    run_benchmark(chosen, ['se', 'ge-theta-minus'], growth=False, results=again)
+    second = json.loads(file.read_text())
+    assert second['groups'].pop('ge-theta-minus')['ratios']['plain']['median'] == 1
+    assert second == first  # The old figures were not measured again.
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_other_files_are_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / 'speed.json'
+    SpeedResults.open(settings(), file)
+    before = file.read_text()
+    with pytest.raises(BenchmarkError, match=r'other settings \(rounds 1, not 2\).*another --json'):
+        SpeedResults.open(settings(rounds=2), file)
+    assert file.read_text() == before
+    for text in ('{}', '[1]', 'nothing', '{"settings": 1, "environment": 2, "groups": {}}'):
+        file.write_text(text)
+        with pytest.raises(BenchmarkError, match='holds no figures of this benchmark'):
+            SpeedResults.open(settings(), file)
+        assert file.read_text() == text
