@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.evidence.transfer import format_table
 from ge_det.catalogue import BLOCKS
 from ge_det.weights.importing import PretrainedOptions
 from ge_det.weights.sources import SOURCES
+from lab.evidence.transfer import format_table
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / 'docs' / 'pretrained.md').read_text(encoding='utf-8')

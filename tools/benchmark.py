@@ -81,12 +81,12 @@ def benchmark(args: argparse.Namespace) -> str:
     import torch
     from mmengine.logging import MMLogger
 
+    from ge_det.catalogue import BLOCKS
     from lab.speed.picture import draw_report
     from lab.speed.report import format_report
     from lab.speed.results import SpeedResults
     from lab.speed.run import run_benchmark
     from lab.speed.settings import RIVALS, SpeedSettings, check_blocks
-    from ge_det.catalogue import BLOCKS
 
     MMLogger.get_instance('benchmark').setLevel('WARNING')
     options: dict[str, Any] = {

@@ -68,8 +68,8 @@ def get_flops(args: argparse.Namespace) -> None:
         raise UserError(f'--json {out}: its folder does not exist; make it first')
     # Slow to import, so after the checks.
     from ge_det.flops import table
-    from lab.cost.comparison import compare
     from ge_det.flops.config_network import count_config
+    from lab.cost.comparison import compare
 
     if args.published:
         print(

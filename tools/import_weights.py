@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
+from ge_det.catalogue import DEPTHS, NAMES
 from ge_det.cli.openmmlab import check_file, load_safely, one_line_errors
 from ge_det.errors import UserError
-from ge_det.catalogue import DEPTHS, NAMES
 
 
 def parse_args():

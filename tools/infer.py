@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 
 import ge_det  # noqa: F401  Makes MMEngine's checkpoints loadable the safe way.
-from ge_det.datasets.image_files import check_image, find_images
 from ge_det.cli.openmmlab import (
     UserError,
     check_file,
@@ -18,6 +17,7 @@ from ge_det.cli.openmmlab import (
     load_safely,
     one_line_errors,
 )
+from ge_det.datasets.image_files import check_image, find_images
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -10,11 +10,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from ge_det.datasets.coco_check import check_coco
-from ge_det.cli.openmmlab import one_line_errors
 from ge_det.catalogue import DEPTHS, NAMES
+from ge_det.cli.openmmlab import one_line_errors
 from ge_det.config_writer.options import DEFAULT_SCALE, DETECTORS, UserConfig
 from ge_det.config_writer.text import check_output, write_config
+from ge_det.datasets.coco_check import check_coco
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,7 +31,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model = parser.add_argument_group('model')
     model.add_argument('--detector', choices=DETECTORS, default='faster-rcnn', help='%(default)s')
     model.add_argument(
-        '--attention', choices=NAMES, default='sge', metavar='NAME', help=', '.join(ATTENTION)
+        '--attention', choices=NAMES, default='sge', metavar='NAME', help=', '.join(NAMES)
     )
     model.add_argument('--depth', type=int, choices=DEPTHS, default=50, help='%(default)s')
     model.add_argument(

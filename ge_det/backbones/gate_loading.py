@@ -10,9 +10,9 @@ from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
+from ge_det.errors import CheckpointError
 from ge_det.weights.backbone_weights import read_backbone_weights
 from ge_det.weights.checkpoint import read_state_dict
-from ge_det.errors import CheckpointError
 from ge_det.weights.importing import PretrainedOptions
 from ge_det.weights.matching import covers
 

@@ -16,7 +16,9 @@ from .layers import constant_gate, hidden_channels
 class _Layer(nn.Module):
     """A 1x1 convolution and its activation, under the names that mmcv's ConvModule gives them."""
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool, activate: nn.Module) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, bias: bool, activate: nn.Module
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=bias)
         self.activate = activate

@@ -20,13 +20,12 @@ from torch import Tensor, nn
 
 from ge_det import __version__
 from ge_det.backbones import AttentionResNet
-from ge_det.datasets.image_files import check_image, find_images
-from ge_det.errors import UserError
-from ge_det.compat.peers import use_peers
 from ge_det.catalogue import attention_config, stage_channels
+from ge_det.compat.peers import use_peers
+from ge_det.datasets.image_files import check_image, find_images
+from ge_det.errors import CheckpointError, UserError
 from ge_det.weights.backbone_weights import BackboneWeights
 from ge_det.weights.checkpoint import read_checkpoint, split_backbone
-from ge_det.errors import CheckpointError
 from ge_det.weights.gate_record import note_of
 from ge_det.weights.matching import depth_of, find_gates
 from ge_det.weights.report import LoadReport

@@ -36,7 +36,9 @@ def find_script(name: str, package: str = 'mmdet') -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         # The doctor can do without the other.
-        how = '`python -m ge_det.cli.doctor` says how' if package == 'mmdet' else 'run tools/setup.sh'
+        how = (
+            '`python -m ge_det.cli.doctor` says how' if package == 'mmdet' else 'run tools/setup.sh'
+        )
         raise UserError(f'{package} is not installed here; {how}')
     folder = Path(spec.origin).parent
     candidates = (

@@ -13,8 +13,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from ge_det.weights.checkpoint import read_state_dict
 from ge_det.errors import CheckpointError
+from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.fitting import fit_weights
 from ge_det.weights.importing import PretrainedOptions
 

@@ -22,6 +22,7 @@ from typing import Any
 from ge_det.catalogue import DEPTHS, NAMES, attention_config, stage_channels
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
 
+
 @dataclass(frozen=True)
 class Detector:
     """What differs between the detectors in a config.

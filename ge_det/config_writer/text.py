@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ge_det.datasets.coco_file import PathType
 from ge_det.config_writer.options import DEFAULT_SCALE, DETECTORS, UserConfig
+from ge_det.datasets.coco_file import PathType
 
 _PALETTE_COLOURS = 80  # mmdet draws with COCO's palette, one colour a class.
 

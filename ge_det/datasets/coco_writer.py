@@ -18,8 +18,8 @@ from ge_det.datasets.set_files import (
     with_progress,
     write_image,
 )
-from ge_det.files import is_part, read_json, to_json, write_whole
 from ge_det.datasets.shapes import size_class
+from ge_det.files import is_part, read_json, to_json, write_whole
 
 if TYPE_CHECKING:
     from ge_det.datasets.context_shapes import ContextShapes

@@ -19,8 +19,8 @@ from ge_det.datasets.set_files import (
     with_progress,
     write_image,
 )
-from ge_det.files import is_part, read_json, to_json, write_whole
 from ge_det.datasets.shapes import SHAPES
+from ge_det.files import is_part, read_json, to_json, write_whole
 
 #: Tells which set a folder holds or is to hold; with the number of pictures once it holds them.
 MARKER = 'scenes.json'

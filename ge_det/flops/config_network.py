@@ -13,9 +13,9 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ge_det.cli.openmmlab import check_file
-from ge_det.errors import UserError
-from ge_det.compat.peers import use_peers
 from ge_det.cli.preflight import read_config
+from ge_det.compat.peers import use_peers
+from ge_det.errors import UserError
 
 from .count import NetworkCost, count_cost
 

@@ -19,9 +19,9 @@ import torch
 from mmengine.analysis import FlopAnalyzer
 from torch import Tensor, nn
 
-from lab.as_published import as_published
 from ge_det.backbones import AttentionResNet
 from ge_det.blocks import AttentionBlock
+from lab.as_published import as_published
 
 from .rules import RULES
 

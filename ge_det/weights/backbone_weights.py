@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .checkpoint import read_checkpoint, split_backbone
 from ge_det.errors import CheckpointError
+
+from .checkpoint import read_checkpoint, split_backbone
 from .gate_record import GateRecord, block_of, is_theta_minus, read_record
 from .matching import covers
 from .sources import find_source, guess_source, locate

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .download import fetch, is_url
 from ge_det.errors import CheckpointError
+
+from .download import fetch, is_url
 
 # Every ResNet has it, so what stands before it in a file is the backbone's prefix.
 _LANDMARK = 'layer1.0.conv1.weight'

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from .backbone_weights import BackboneWeights, read_backbone_weights
 from ge_det.errors import CheckpointError
+
+from .backbone_weights import BackboneWeights, read_backbone_weights
 from .matching import find_gates, find_problems, fits
 from .sources import guess_source
 

@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ge_det.files import sha256_of
+
 from .fitting import Fit, fit_weights
 from .import_notes import find_notes
 from .matching import missing_and_misshapen

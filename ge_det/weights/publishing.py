@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 import ge_det
+from ge_det.errors import CheckpointError
+from ge_det.files import sha256_of
 
 from .checkpoint import read_checkpoint
-from ge_det.files import sha256_of
-from ge_det.errors import CheckpointError
 
 # What is noted of the environment, under all names a package can be installed by.
 _DISTRIBUTIONS = {

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ge_det.backbones import AttentionResNet
 from ge_det.catalogue import attention_config
-
 from ge_det.flops.count import CONVENTIONS, NetworkCost, count_cost
+
 from .published import PUBLISHED, Published
 
 CLASSES = 1000

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from ge_det.cli.offline_import import build_from_config, read_images, write_checkpoint
 from ge_det.catalogue import BLOCKS, attention_config
+from ge_det.cli.offline_import import build_from_config, read_images, write_checkpoint
 from ge_det.weights.importing import import_pretrained
 
 from .demo import SHAPES, TRAIN_IMAGES, VAL_IMAGES

@@ -8,9 +8,9 @@ import torch
 from mmdet.models.backbones import ResNet
 from torch import Tensor
 
-from lab.as_published import replace_blocks
 from ge_det.backbones import AttentionResNet
 from ge_det.catalogue import attention_config, stage_channels
+from lab.as_published import replace_blocks
 
 from .contenders import Contender, load_shared, place, randomise
 from .peers import NEIGHBOUR, neighbour_backbone, peer_backbones

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lab.as_published import as_published
 from ge_det.backbones.attention_config import attention_class
 from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import attention_config, stage_channels
+from lab.as_published import as_published
 
 from .contenders import Contender, place, randomise
 from .peers import NEIGHBOUR, neighbour_block, peer_blocks

@@ -56,7 +56,10 @@ def test_this_environment_is_sound():
 
 def test_it_is_a_module_too():
     done = subprocess.run(
-        [sys.executable, '-m', 'ge_det.cli.doctor', 'python'], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, '-m', 'ge_det.cli.doctor', 'python'],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert done.returncode == 0
     assert done.stdout.split() == ['python', sys.version.split()[0], 'ok']

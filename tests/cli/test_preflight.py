@@ -5,8 +5,8 @@ import torch
 
 from ge_det import AttentionResNet
 from ge_det.cli.openmmlab import check_model
-from ge_det.errors import UserError
 from ge_det.cli.preflight import build_without_memory
+from ge_det.errors import UserError
 
 CONFIG = """
 _base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'

@@ -16,8 +16,6 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from ge_det.cli import openmmlab
-from ge_det.datasets.image_files import find_images
 from ge_det.cli.openmmlab import (
     UserError,
     check_arguments,
@@ -25,6 +23,7 @@ from ge_det.cli.openmmlab import (
     load_safely,
     run_tool,
 )
+from ge_det.datasets.image_files import find_images
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 

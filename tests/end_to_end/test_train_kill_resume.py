@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ge_det.datasets import ContextShapes
 from ge_det.cli.openmmlab import find_script
+from ge_det.datasets import ContextShapes
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 SMALL = [

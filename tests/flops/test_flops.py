@@ -12,8 +12,8 @@ from mmengine.analysis import FlopAnalyzer, parameter_count
 from torch import Tensor, nn
 
 import ge_det
-from lab.cost.comparison import PooledResNet
 from ge_det.flops.count import CONVENTIONS, Parameters, count_cost, find_gates
+from lab.cost.comparison import PooledResNet
 
 # Channels, hidden channels, groups; a map no stride divides, and its number of positions.
 C, HIDDEN, G = 32, 8, 4

@@ -9,8 +9,8 @@ from block_cases import BLOCKS, CHANNELS, random_block
 from torch import nn
 
 import ge_det
-from lab.as_published import as_published, replace_blocks
 from ge_det.blocks import AttentionBlock
+from lab.as_published import as_published, replace_blocks
 
 SIZES = ((9, 13), (16, 7), (3, 2))
 

@@ -12,8 +12,8 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 
 from ge_det import AttentionResNet
-from ge_det.weights.checkpoint import read_state_dict, split_backbone
 from ge_det.errors import CheckpointError
+from ge_det.weights.checkpoint import read_state_dict, split_backbone
 
 SE = dict(type='ge_det.SqueezeExcite')
 

@@ -19,9 +19,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ge_det import AttentionResNet
+from ge_det.errors import CheckpointError
 from ge_det.weights import publishing
 from ge_det.weights.checkpoint import read_state_dict
-from ge_det.errors import CheckpointError
 from ge_det.weights.publishing import publish
 
 OPTIONS = dict(depth=18, base_channels=16, attention=dict(type='ge_det.SqueezeExcite'))

@@ -13,8 +13,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ge_det.datasets.scene_folders import MARKER as SCENES_MARKER
 from ge_det.catalogue import attention_config, stage_channels
+from ge_det.datasets.scene_folders import MARKER as SCENES_MARKER
 
 from .matrix import Cell
 from .yaml_file import MatrixError

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from ge_det.datasets import ContextShapes
 from ge_det.catalogue import DEPTHS, NAMES
+from ge_det.datasets import ContextShapes
 
 from .yaml_file import MatrixError
 

@@ -16,7 +16,6 @@ from torch import nn
 
 from ge_det.registry import MODELS
 
-
 from .lock import hold_training
 from .sessions import note_session
 

@@ -18,13 +18,13 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
+from ge_det.files import to_json, write_whole
 from ge_det.flops.config_network import default_shape
 from lab.speed.contenders import place as move
 from lab.speed.detectors import DetectorPass, detector_inputs, give_weights
 from lab.speed.memory import is_out_of_memory
 from lab.speed.settings import BenchmarkError, SpeedSettings, environment
 from lab.speed.timing import time_interleaved
-from ge_det.files import to_json, write_whole
 
 from .matrix import Cell
 from .price import network_name

@@ -10,8 +10,8 @@ from coco_matrix import parsed
 from mmengine.registry import DefaultScope
 
 from ge_det import AttentionResNet
-from ge_det.datasets import SCENE_SHAPE_CLASSES, ContextShapes, write_scene_folders
 from ge_det.cli.preflight import build_without_memory
+from ge_det.datasets import SCENE_SHAPE_CLASSES, ContextShapes, write_scene_folders
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CLASSIFIER = CONFIGS / 'evidence/resnet50-narrow_context-scenes.py'

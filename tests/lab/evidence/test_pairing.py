@@ -10,11 +10,11 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, set_random_seed
 
+from ge_det.registry import MODELS
 from lab.evidence.matrix.data import draw_data
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.matrix.pairing import pair_weights
 from lab.evidence.matrix.workplace import Workplace
-from ge_det.registry import MODELS
 
 BLOCKS = ['none', 'se', 'ge-theta-minus', 'ge-theta-plus-e8', 'sge', 'rg-se']
 

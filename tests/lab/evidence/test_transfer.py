@@ -11,10 +11,10 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ge_det.cli.preflight import build_without_memory, check_fits
 from lab.evidence import transfer
 from lab.evidence.experiment import Experiment, ExperimentError
 from lab.evidence.side_by_side import run_side_by_side
-from ge_det.cli.preflight import build_without_memory, check_fits
 
 PLAIN = Path(__file__).parents[2] / 'configs/demo/faster-rcnn_r50-narrow_fpn_context-shapes.py'
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from ge_det.catalogue import BLOCKS
 from lab.speed.backbones import backbone_contenders, pictures
 from lab.speed.blocks import block_contenders, map_shape, stage_map
 from lab.speed.contenders import Contender
 from lab.speed.groups import Group, plan_groups
 from lab.speed.run import measure_group
 from lab.speed.settings import BenchmarkError, SpeedSettings
-from ge_det.catalogue import BLOCKS
 
 SMALL: dict[str, Any] = dict(size=(96, 64), base_channels=8, rounds=1)
 
