@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +13,8 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from ge_det.cli.openmmlab import check_file
-from ge_det.cli.preflight import read_config
 from ge_det.compat.peers import use_peers
-from ge_det.errors import UserError
+from ge_det.errors import UserError, one_line
 
 from .count import NetworkCost, count_cost
 
@@ -60,12 +59,14 @@ def count_config(
         UserError: If the config has no network that can be built, says no image size, or the
             network does not run at the size; the message is one line.
     """
-    check_file(config, 'config')
+    if not Path(config).is_file():
+        raise UserError(f'{config}: no such config file; check the path')
     try:
-        cfg = read_config(config, cfg_options)
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict(cfg_options or {})
         model = _build(cfg)
     except Exception as error:  # A config is code.
-        raise UserError(f'{config}: no network can be built from it ({_line(error)})') from error
+        raise UserError(f'{config}: no network can be built from it ({one_line(error)})') from error
     shape = shape or default_shape(cfg)
     if shape is None:
         raise UserError(f'{config}: its test pipeline says no image size; give --shape H W')
@@ -79,7 +80,7 @@ def count_config(
         size = f'{shape[0]}x{shape[1]}'
         raise UserError(
             f'{config}: the network does not run on an image of {size}; try a larger --shape '
-            f'({_line(error)})'
+            f'({_first_line(error)})'
         ) from error
     return CountedConfig(type(model).__name__, shape, (image.shape[2], image.shape[3]), cost)
 
@@ -125,5 +126,6 @@ def _feed(model: nn.Module, shape: tuple[int, int]) -> Tensor:
     return data['inputs']
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
+    """torch's messages go on with a trace."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,9 +1,9 @@
 """What a network costs: its parameters and FLOPs, with what the gates do counted in full.
 
 MMEngine's counter traces the network once; this gives it the rules it lacks
-(:mod:`.operation_rules`) and keeps gates and trunk apart.
+(:mod:`.rules`) and keeps gates and trunk apart.
 
-A block is counted by its formula, step by step (:mod:`.as_published`), not by what its fast path
+A block is counted by its formula, step by step (:mod:`.formulas`), not by what its fast path
 happens to run. So the figure belongs to the method, and the same network always has the same cost.
 
 Counters disagree on what is worth counting, hence :data:`CONVENTIONS`.
@@ -23,6 +23,7 @@ from ge_det.backbones import AttentionResNet
 from ge_det.blocks import AttentionBlock
 from lab.as_published import as_published
 
+from .formulas import as_published
 from .rules import RULES
 
 MULTIPLY_ADDS = frozenset({'conv', 'linear', 'addmm', 'mm', 'bmm', 'matmul', 'einsum'})
@@ -147,7 +148,7 @@ def _select(operations: Mapping[str, int], convention: str) -> int:
     return sum(n for name, n in operations.items() if counted is None or name in counted)
 
 
-def find_gates(model: nn.Module) -> dict[str, nn.Module]:
+def blocks_in(model: nn.Module) -> dict[str, nn.Module]:
     """The attention blocks of any model by name, whichever way they came into it."""
     found: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
@@ -175,7 +176,7 @@ def count_cost(model: nn.Module, *inputs: Tensor) -> NetworkCost:
         >>> count_cost(block, torch.zeros(1, 256, 7, 7)).flops()
         33552
     """
-    gates = find_gates(model)
+    gates = blocks_in(model)
     parameters = {name: Parameters.of(module) for name, module in model.named_modules()}
     with _by_formula(model, gates) as network, torch.no_grad():
         analyzer = FlopAnalyzer(network, inputs).set_op_handle(**RULES)

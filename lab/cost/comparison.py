@@ -18,7 +18,7 @@ from ge_det.backbones import AttentionResNet
 from ge_det.catalogue import attention_config
 from ge_det.flops.count import CONVENTIONS, NetworkCost, count_cost
 
-from .published import PUBLISHED, Published
+from .published import PUBLISHED, PublishedCost
 
 CLASSES = 1000
 """Of ImageNet."""
@@ -80,23 +80,23 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CostComparison:
     """One published line beside ours; None where the source gives no figure."""
 
-    published: Published
+    published: PublishedCost
     parameters: Agreement | None
     flops: Agreement | None
 
 
-def compare(lines: Iterable[Published] = PUBLISHED) -> list[Comparison]:
+def compare(lines: Iterable[PublishedCost] = PUBLISHED) -> list[CostComparison]:
     """Count the networks of published lines and compare.
 
     Args:
-        lines (Iterable[Published]): Lines, among which the conventions of their sources are chosen.
+        lines (Iterable[PublishedCost]): Among these the conventions of their sources are chosen.
             Defaults to all there are, which takes a minute or two on one core.
 
     Returns:
-        list[Comparison]: One for each line.
+        list[CostComparison]: One for each line.
     """
     lines = tuple(lines)
     parameters = {line: _parameters(count_line(line)) for line in lines}
@@ -105,7 +105,7 @@ def compare(lines: Iterable[Published] = PUBLISHED) -> list[Comparison]:
     for line in lines:
         same_source = [other for other in lines if other.source == line.source]
         comparisons.append(
-            Comparison(
+            CostComparison(
                 line,
                 _agreement(
                     line.parameters,
@@ -169,7 +169,7 @@ def _flops(cost: NetworkCost) -> dict[str, int]:
     return alike | gates_in_full
 
 
-def count_line(line: Published) -> NetworkCost:
+def count_line(line: PublishedCost) -> NetworkCost:
     """Count the network of a published line, at its source's image size."""
     source = line.source
     return _count(

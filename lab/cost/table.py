@@ -7,10 +7,10 @@ from typing import Any
 
 from ge_det.flops.table import aligned
 
-from .comparison import Agreement, Comparison
+from .comparison import Agreement, CostComparison
 
 
-def comparison_rows(comparisons: list[Comparison]) -> list[dict[str, Any]]:
+def comparison_rows(comparisons: list[CostComparison]) -> list[dict[str, Any]]:
     """Comparisons for a file: what is published, what we count, and by which convention."""
     return [
         dict(
@@ -38,7 +38,7 @@ def _agreement_row(agreement: Agreement | None) -> dict[str, Any] | None:
     )
 
 
-def comparison_table(comparisons: list[Comparison]) -> str:
+def comparison_table(comparisons: list[CostComparison]) -> str:
     """Comparisons as text, one table a source."""
     blocks = []
     for source, group in groupby(comparisons, lambda comparison: comparison.published.source):
@@ -72,7 +72,7 @@ def comparison_table(comparisons: list[Comparison]) -> str:
     return '\n\n'.join(blocks)
 
 
-def _conventions(of_source: list[Comparison]) -> list[str]:
+def _conventions(of_source: list[CostComparison]) -> list[str]:
     """What is counted; alike for all lines of a source."""
     found = {}
     for comparison in of_source:

@@ -16,9 +16,10 @@ from mmengine.analysis import get_model_complexity_info
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ge_det.flops import config_network
 from ge_det.flops.config_network import count_config, default_shape
 from ge_det.flops.count import CONVENTIONS
-from lab.cost import comparison, config_network
+from lab.cost import comparison
 from lab.cost.published import PUBLISHED, SGE
 
 ROOT = Path(__file__).parents[2]

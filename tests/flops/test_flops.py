@@ -12,7 +12,7 @@ from mmengine.analysis import FlopAnalyzer, parameter_count
 from torch import Tensor, nn
 
 import ge_det
-from ge_det.flops.count import CONVENTIONS, Parameters, count_cost, find_gates
+from ge_det.flops.count import CONVENTIONS, Parameters, blocks_in, count_cost
 from lab.cost.comparison import PooledResNet
 
 # Channels, hidden channels, groups; a map no stride divides, and its number of positions.
@@ -140,7 +140,7 @@ def test_parameters_are_the_authors(attention: str, depth: int) -> None:
         network = PooledResNet(backbone, has_classifier=True)
     added = ADDED[attention][depth == 101]
     assert Parameters.of(network).total == PLAIN[depth] + added
-    gates = find_gates(network)
+    gates = blocks_in(network)
     assert sum(Parameters.of(gate).total for gate in gates.values()) == added
 
 

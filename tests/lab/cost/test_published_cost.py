@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from ge_det.flops import table
-from lab.cost.comparison import Agreement, Comparison, compare, count_line
+from lab.cost import table
+from lab.cost.comparison import Agreement, CostComparison, compare, count_line
 from lab.cost.published import PUBLISHED, SE, SGE, SGE_DETECTION
 
 # Learned parameters of the plain networks, as counted in the authors' files.
@@ -17,7 +17,7 @@ PLAIN = {50: 25_557_032, 101: 44_549_160}
 
 
 @pytest.fixture(scope='module')
-def compared() -> Iterator[list[Comparison]]:
+def compared() -> Iterator[list[CostComparison]]:
     """All lines of the SE paper, and those of the others that are quick to count."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -30,13 +30,13 @@ def compared() -> Iterator[list[Comparison]]:
     torch.set_num_threads(threads)
 
 
-def test_resnet_50_has_the_two_well_known_costs(compared: list[Comparison]) -> None:
+def test_resnet_50_has_the_two_well_known_costs(compared: list[CostComparison]) -> None:
     networks = {c.published.source.style: c.flops for c in compared if c.published.network == 'R50'}
     assert networks['pytorch'].counted['layers'] == 4_121_924_096
     assert networks['caffe'].counted['multiply-adds'] == 3_857_973_248
 
 
-def test_published_figures_come_out(compared: list[Comparison]) -> None:
+def test_published_figures_come_out(compared: list[CostComparison]) -> None:
     differing = {
         c.published.network: (str(c.parameters), str(c.flops))
         for c in compared
@@ -48,7 +48,7 @@ def test_published_figures_come_out(compared: list[Comparison]) -> None:
     }
 
 
-def test_the_remark_about_resnet_50_is_true(compared: list[Comparison]) -> None:
+def test_the_remark_about_resnet_50_is_true(compared: list[CostComparison]) -> None:
     remarked = {
         (line.source, line.attention)
         for line in PUBLISHED

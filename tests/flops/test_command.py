@@ -1,0 +1,43 @@
+"""The command as ``ge-det`` calls it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ge_det.errors import UserError
+from ge_det.flops.command import build_parser, main
+
+CONFIG = Path(__file__).parents[2] / 'configs/demo/faster-rcnn_r50-narrow_fpn_context-shapes.py'
+
+
+def test_it_prints_the_table_and_returns_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(CONFIG), '--shape', '64', '90']) == 0
+    assert capsys.readouterr().out.startswith('one image of 64x90, padded to 64x96\n')
+
+
+def test_without_a_config_it_asks_for_one() -> None:
+    with pytest.raises(UserError, match='give a CONFIG'):
+        main([])
+
+
+def test_changes_are_read_as_mmengine_does(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser()
+    args = parser.parse_args(['x.py', '--cfg-options', 'a.b=[1,2]', 'c=dict'])
+    assert args.cfg_options == {'a.b': [1, 2], 'c': 'dict'}
+    with pytest.raises(SystemExit):
+        parser.parse_args(['x.py', '--cfg-options', 'a'])
+    assert '--cfg-options a: give KEY=VALUE' in capsys.readouterr().err
+
+
+def test_help_imports_nothing_slow() -> None:
+    code = (
+        'import sys; from ge_det.flops.command import main\n'
+        'try: main(["--help"])\n'
+        'finally: sys.stderr.write(str({"torch", "mmengine", "numpy"} & set(sys.modules)))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert 'usage: ge-det flops' in done.stdout and done.stderr == 'set()'
