@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from ge_det.backbones import AttentionResNet
 from ge_det.blocks import AttentionBlock
-from lab.as_published import as_published
 
 from .formulas import as_published
 from .rules import RULES
