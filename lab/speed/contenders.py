@@ -14,32 +14,29 @@ from .settings import SpeedSettings
 
 @dataclass
 class Contender:
-    """A network and how to run it once.
+    """A network and how to run it once."""
 
-    Args:
-        name (str): Its column in the table.
-        network (nn.Module): In the mode, place and memory order that it is measured in.
-        forward (Callable): From the inputs to the outputs that the backward pass starts from.
-        settings (SpeedSettings): Of the run.
-        trains (bool): Whether it has a backward pass in a training run. Defaults to True.
-        same_function (bool): Whether its outputs are to be ours. Defaults to False.
-    """
-
-    name: str
-    network: nn.Module
-    forward: Callable[[Any], Sequence[Tensor]]
+    name: str  # Its column in the table.
+    network: nn.Module  # In the mode, place and memory order that it is measured in.
     settings: SpeedSettings
-    trains: bool = True
-    same_function: bool = False
+    forward: Callable[[Any], Sequence[Tensor] | Tensor] | None = None  # If not the network.
+    trains: bool = True  # Whether it has a backward pass in a training run.
+    same_function: bool = False  # Whether its outputs are to be ours.
     _cotangents: list[Tensor] = field(default_factory=list)
+
+    @property
+    def backbone(self) -> Any:
+        """The network, or that part of a detector."""
+        return getattr(self.network, 'backbone', self.network)
 
     def outputs(self, inputs: Any) -> list[Tensor]:
         """Forward pass; builds a graph in a training run."""
         s = self.settings
-        is_training = s.train and self.trains
         kind = torch.device(s.device).type
-        with torch.set_grad_enabled(is_training), torch.autocast(kind, s.amp_dtype, s.amp):
-            return list(self.forward(inputs))
+        graph = torch.set_grad_enabled(s.train and self.trains)
+        with graph, torch.autocast(kind, s.amp_dtype, s.amp):
+            outputs = (self.forward or self.network)(inputs)
+        return [outputs] if isinstance(outputs, Tensor) else list(outputs)
 
     def step(self, inputs: Any) -> None:
         """What is timed: the forward pass, in a training run the backward pass too.
@@ -85,47 +82,29 @@ def randomise(network: nn.Module, seed: int = 0) -> None:
     Running statistics are left alone. Residual branches end in weights below one, so that the sum
     over the units neither grows without bound nor vanishes into denormal numbers, which are slow.
     """
-    generator = torch.Generator().manual_seed(seed)
-
-    def uniform(tensor: Tensor, low: float, high: float) -> None:
-        values = torch.rand(tensor.shape, generator=generator) * (high - low) + low
-        tensor.copy_(values)
-
+    device = next((parameter.device for parameter in network.parameters()), None)
+    generator = torch.Generator(device or 'cpu').manual_seed(seed)
     for module in network.modules():
-        own = dict(module.named_parameters(recurse=False))
-        if isinstance(module, nn.BatchNorm2d):
-            uniform(module.weight, 0.3, 0.9)
-            uniform(module.bias, -0.3, 0.3)
-        elif isinstance(module, (nn.Conv2d, nn.Linear)):
-            fan_in = module.weight[0].numel()
-            bound = (6 / fan_in) ** 0.5
-            uniform(own.pop('weight'), -bound, bound)
-            for bias in own.values():
-                uniform(bias, -0.5, 0.5)
-        else:
-            for parameter in own.values():
-                uniform(parameter, -0.5, 0.5)
+        for name, parameter in module.named_parameters(recurse=False):
+            low, high = -0.5, 0.5
+            if isinstance(module, nn.BatchNorm2d):
+                low, high = (0.3, 0.9) if name == 'weight' else (-0.3, 0.3)
+            elif isinstance(module, (nn.Conv2d, nn.Linear)) and name == 'weight':
+                high = (6 / parameter[0].numel()) ** 0.5
+                low = -high
+            values = torch.rand(parameter.shape, generator=generator, device=device)
+            parameter.copy_(values * (high - low) + low)
 
 
 def load_shared(
     network: nn.Module, state: Mapping[str, Tensor], names: Mapping[str, str] | None = None
 ) -> bool:
-    """Load what a network has in common with another, by name and shape.
+    """Load what a network has in common with another, by name (``names``: theirs) and shape.
 
-    Args:
-        network (nn.Module): What to load into.
-        state (Mapping[str, Tensor]): State dict of the other.
-        names (Mapping[str, str], optional): The other's name for each key of the network.
-            Defaults to the same names.
-
-    Returns:
-        bool: Whether that was all of the network's parameters and statistics.
+    Returns whether that was all of the network's parameters and statistics.
     """
     own = network.state_dict()
-    found = {}
-    for key, tensor in own.items():
-        other = state.get(names[key] if names is not None else key)
-        if other is not None and other.shape == tensor.shape:
-            found[key] = other
+    theirs = {key: state.get(names[key] if names else key) for key in own}
+    found = {k: v for k, v in theirs.items() if v is not None and v.shape == own[k].shape}
     network.load_state_dict(found, strict=False)
     return all(key in found or key.endswith('num_batches_tracked') for key in own)

@@ -17,23 +17,17 @@ def kept_bytes(forward: Callable[[], T], without: Iterable[Tensor] = ()) -> tupl
 
     Each storage counts once and whole, however many tensors are views of it. Only tensors that
     autograd saves are seen, not those that a Python function keeps by itself. Under autocast the
-    half-precision copies of the weights are among them, in every network alike.
-
-    Args:
-        forward (Callable): The pass, with gradients enabled.
-        without (Iterable[Tensor]): Tensors whose storages do not count, such as parameters,
-            buffers and the picture. Defaults to none.
-
-    Returns:
-        tuple: Bytes, and the value of ``forward``.
+    half-precision copies of the weights are among them, in every network alike. Storages of the
+    tensors in ``without``, such as parameters, buffers and the picture, do not count.
     """
-    known = {_address(tensor) for tensor in without}
+    known = {tensor.untyped_storage().data_ptr() for tensor in without}
     # The storages themselves, so that no address is given away a second time meanwhile.
     found: dict[int, torch.UntypedStorage] = {}
 
     def note(tensor: Tensor) -> Tensor:
-        if _address(tensor) not in known:
-            found[_address(tensor)] = tensor.untyped_storage()
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            found[storage.data_ptr()] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
@@ -41,10 +35,8 @@ def kept_bytes(forward: Callable[[], T], without: Iterable[Tensor] = ()) -> tupl
     return sum(storage.nbytes() for storage in found.values()), value
 
 
-def peak_bytes(call: Callable[[], object], device: str) -> int | None:
-    """The most that a call had allocated on a GPU beyond what was there before; None on a CPU."""
-    if device == 'cpu':
-        return None
+def peak_bytes(call: Callable[[], object], device: str) -> int:
+    """The most that a call had allocated on a GPU beyond what was there before."""
     torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
@@ -62,21 +54,13 @@ def free_bytes(device: str) -> int | None:
         lines = Path('/proc/meminfo').read_text(encoding='utf-8').splitlines()
     except OSError:
         return None
-    for line in lines:
-        if line.startswith('MemAvailable:'):
-            return int(line.split()[1]) * 1024
-    return None
+    found = [int(line.split()[1]) for line in lines if line.startswith('MemAvailable:')]
+    return found[0] * 1024 if found else None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or a CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "can't allocate memory" in text or 'not enough memory' in text
-    )
-
-
-def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+    said = ("can't allocate memory", 'not enough memory')
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in said)

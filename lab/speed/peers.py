@@ -4,91 +4,68 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmcv.cnn import ContextBlock
-from mmdet.models.backbones import ResNet
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock, GatherExcite, SqueezeExcite
 from ge_det.compat.peers import use_peers
+from ge_det.errors import one_line
 from ge_det.weights.sources import SOURCES
 
 from .contenders import Contender, load_shared, place, randomise
 from .settings import SpeedSettings
 
-NEIGHBOUR = 'context-block'
-"""Row of GCNet's context block, the attention that mmcv and mmdet have themselves."""
-
-_RATIO = 1 / 16
-
 
 def peer_backbones(
-    settings: SpeedSettings,
-    block: str,
-    state: dict[str, Tensor],
-    options: dict[str, Any],
-    notes: list[str],
+    settings: SpeedSettings, state: dict[str, Tensor], options: dict[str, Any], notes: list[str]
 ) -> list[Contender]:
-    """mmpretrain's and timm's SE-ResNet, for the block ``'se'``.
-
-    Args:
-        settings (SpeedSettings): Of the run.
-        block (str): Name of the block.
-        state (dict[str, Tensor]): Weights of our network with it, to load as far as they fit.
-        options (dict): Arguments of mmdet's ResNet.
-        notes (list[str]): A line for each that cannot take part.
-
-    Returns:
-        list[Contender]: Empty for other blocks.
-    """
-    if block != 'se' or not _can_import(notes):
+    """mmpretrain's and timm's SE-ResNet with our weights in them; options as of mmdet's ResNet."""
+    if not _can_import(notes):
         return []
+    import timm
+    from mmpretrain.models import SEResNet
+
+    networks: dict[str, nn.Module] = {}
+    depth, stages = settings.depth, (0, 1, 2, 3)
+    if depth in SEResNet.arch_settings:
+        width = settings.base_channels
+        networks['mmpretrain'] = SEResNet(**options, stem_channels=width, out_indices=stages)
+    else:
+        notes.append(f'mmpretrain left out: it has no SE-ResNet-{depth}')
+    if settings.base_channels == 64:
+        stages = (1, 2, 3, 4)
+        networks['timm'] = timm.create_model(
+            f'seresnet{depth}', features_only=True, out_indices=stages
+        )
+    else:
+        notes.append('timm left out: its SE-ResNets have 64 base channels only')
     found = []
-    for build in (_mmpretrain, _timm):
-        try:
-            found.append(build(settings, state, options))
-        except _LeftOut as reason:
-            notes.append(str(reason))
+    for name, network in networks.items():
+        randomise(network, seed=1)
+        own = network.state_dict()
+        # The importer's own rules: what our network calls each tensor.
+        names = dict(zip(own, SOURCES['timm'].rename(own), strict=True)) if name == 'timm' else None
+        is_same = load_shared(network, state, names)
+        place(network, settings)
+        if name == 'timm':
+            _freeze_like_mmdet(network, settings.frozen_stages)
+        found.append(Contender(name, network, settings, same_function=is_same))
     return found
 
 
-def peer_blocks(
-    settings: SpeedSettings, block: AttentionBlock, notes: list[str]
-) -> dict[str, nn.Module]:
+def peer_blocks(block: AttentionBlock, notes: list[str]) -> dict[str, nn.Module]:
     """The block alone from mmpretrain and timm, by library, with weights of their own."""
     is_se = isinstance(block, SqueezeExcite)
     is_theta_minus = isinstance(block, GatherExcite) and block.variant == 'theta_minus'
     if not (is_se or is_theta_minus) or not _can_import(notes):
         return {}
-    from timm.layers import GatherExcite as TimmGatherExcite
-    from timm.layers import SEModule
+    import timm.layers
+    from mmpretrain.models.utils import SELayer
 
     channels = block.in_channels
     if isinstance(block, GatherExcite):
         extent = 0 if block.extent == 'global' else int(block.extent)
-        return {'timm': TimmGatherExcite(channels, extent=extent, use_mlp=False)}
-    from mmpretrain.models.utils import SELayer
-
-    return {'mmpretrain': SELayer(channels), 'timm': SEModule(channels)}
-
-
-def neighbour_backbone(
-    settings: SpeedSettings, trunk: dict[str, Tensor], options: dict[str, Any]
-) -> Contender:
-    """mmdet's ResNet, of depth 50 or more, with context blocks in the place of ours."""
-    plugin = dict(cfg=dict(type='ContextBlock', ratio=_RATIO), position='after_conv3')
-    network = ResNet(**options, plugins=[plugin])
-    randomise(network, seed=1)
-    load_shared(network, trunk)
-    return Contender('mmcv', place(network, settings), network, settings)
-
-
-def neighbour_block(channels: int) -> nn.Module:
-    """One context block."""
-    return ContextBlock(channels, ratio=_RATIO)
-
-
-class _LeftOut(Exception):
-    """Why a peer cannot take part, in one line."""
+        return {'timm': timm.layers.GatherExcite(channels, extent=extent, use_mlp=False)}
+    return {'mmpretrain': SELayer(channels), 'timm': timm.layers.SEModule(channels)}
 
 
 def _can_import(notes: list[str]) -> bool:
@@ -97,42 +74,9 @@ def _can_import(notes: list[str]) -> bool:
         import mmpretrain.models  # noqa: F401
         import timm  # noqa: F401
     except Exception as error:  # Versions that do not go together fail in many ways.
-        notes.append(f'mmpretrain and timm left out: {" ".join(str(error).split())}')
+        notes.append(f'mmpretrain and timm left out: {one_line(error)}')
         return False
     return True
-
-
-def _mmpretrain(
-    settings: SpeedSettings, state: dict[str, Tensor], options: dict[str, Any]
-) -> Contender:
-    from mmpretrain.models import SEResNet
-
-    if settings.depth not in SEResNet.arch_settings:
-        raise _LeftOut(f'mmpretrain left out: it has no SE-ResNet-{settings.depth}')
-    width = dict(stem_channels=settings.base_channels, out_indices=(0, 1, 2, 3))
-    network = SEResNet(**options, **width)
-    randomise(network, seed=1)
-    is_same = load_shared(network, state)
-    place(network, settings)
-    return Contender('mmpretrain', network, network, settings, same_function=is_same)
-
-
-def _timm(settings: SpeedSettings, state: dict[str, Tensor], options: dict[str, Any]) -> Contender:
-    import timm
-
-    if settings.base_channels != 64:
-        raise _LeftOut('timm left out: its SE-ResNets have 64 base channels only')
-    network = timm.create_model(
-        f'seresnet{settings.depth}', features_only=True, out_indices=(1, 2, 3, 4)
-    )
-    randomise(network, seed=1)
-    own = network.state_dict()
-    # The importer's own rules: what our network calls each of timm's tensors.
-    names = dict(zip(own, SOURCES['timm'].rename(own), strict=True))
-    is_same = load_shared(network, state, names)
-    place(network, settings)
-    _freeze_like_mmdet(network, settings.frozen_stages)
-    return Contender('timm', network, network, settings, same_function=is_same)
 
 
 def _freeze_like_mmdet(network: nn.Module, frozen_stages: int) -> None:

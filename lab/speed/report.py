@@ -2,126 +2,79 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .blocks import MAPS_READ_AND_WRITTEN
-from .results import SpeedResults
-from .timing import growth_exponent
+from matplotlib.figure import Figure
+from tabulate import tabulate  # type: ignore[import-untyped]
 
-TITLES = {
-    'published': 'as published',
-    'module': 'plug-in module',
-    'ours': 'ours',
-    'mmpretrain': 'mmpretrain',
-    'timm': 'timm',
-    'mmcv': 'mmcv',
-}
-"""Columns by contender, in their order."""
+from .run import SpeedResults
 
+# Columns by contender, in their order, and colours of their bars.
+TITLES = {name: name for name in ('published', 'module', 'ours', 'mmpretrain', 'timm', 'mmcv')}
+TITLES |= {'published': 'as published', 'module': 'plug-in module'}
+COLOURS = dict(zip(TITLES, ('red', 'orange', 'green', 'purple', 'brown', 'grey'), strict=True))
+
+# What times are divided by, by mode.
 BASES = {
     'blocks': 'a copy of the map',
     'backbones': 'the plain ResNet',
     'detectors': 'the detector with a plain ResNet',
 }
-"""What times are divided by, by mode."""
+
+# Whole maps that a gate must move at least, by whether it trains. Forward it reads x and writes y.
+# Backward it reads x and the gradient of y and writes that of x.
+MAPS_READ_AND_WRITTEN = {False: 2, True: 5}
 
 # More than float32 rounding through a whole network.
 TOLERANCE = 1e-3
 
-_MEMORY = ('published', 'module', 'ours')
-
-Row = tuple[str, dict[str, Any]]
-
-
-def main_rows(results: SpeedResults) -> list[Row]:
-    """Results at the asked size with their keys, further sizes left out."""
-    return [(key, group) for key, group in results.groups.items() if not group['only_ours']]
-
-
-def growth_points(
-    results: SpeedResults, row: Mapping[str, Any], name: str
-) -> tuple[list[int], list[float]]:
-    """Areas of the picture and median seconds of a contender, by area.
-
-    Args:
-        results (SpeedResults): All of a run.
-        row (Mapping): A main row.
-        name (str): ``'plain'`` or ``'ours'``.
-
-    Returns:
-        tuple: Areas in pixels and seconds; empty if further sizes were not measured.
-    """
-    same = [
-        group
-        for group in results.groups.values()
-        if (group['block'], group['stage']) == (row['block'], row['stage'])
-        and name in group['seconds']
-    ]
-    points = sorted((math.prod(g['size']), median(g['seconds'][name])) for g in same)
-    if len(points) < 2:
-        return [], []
-    return [area for area, _ in points], [seconds for _, seconds in points]
-
 
 def format_report(results: SpeedResults) -> str:
-    """Header, table and notes, in Markdown.
-
-    Args:
-        results (SpeedResults): With one group at least.
-    """
-    rows = main_rows(results)
-    columns = [name for name in TITLES if any(name in row['ratios'] for _, row in rows)]
-    cells = {'block': [key for key, _ in rows]}
+    """Header, table and notes, in Markdown, of one group at least."""
+    groups, settings = results.groups, results.settings
+    columns = [name for name in TITLES if any(name in row['ratios'] for row in groups.values())]
+    table = {'block': list(groups)}
     for name in columns:
-        cells[TITLES[name]] = [_ratio(row['ratios'].get(name)) for _, row in rows]
-    kept = [name for name in _MEMORY if name in columns]
+        table[TITLES[name]] = [_ratio(row['ratios'].get(name)) for row in groups.values()]
+    kept = [name for name in ('published', 'module', 'ours') if name in columns]
     listed = ' / '.join(TITLES[name] for name in kept)
     for figure, title in (('kept_bytes', 'activation memory'), ('peak_bytes', 'peak on the GPU')):
-        if kept and any(row.get(figure) for _, row in rows):
-            cells[f'extra {title}, %: {listed}'] = [
-                ' / '.join(_extra(row, figure, name) for name in kept) for _, row in rows
+        if kept and any(row.get(figure) for row in groups.values()):
+            table[f'extra {title}, %: {listed}'] = [
+                ' / '.join(_extra(row, figure, name) for name in kept) for row in groups.values()
             ]
-    if results.settings['mode'] == 'blocks':
-        moved = MAPS_READ_AND_WRITTEN[results.settings['train']] / 2
-        cells['share of the copy bandwidth, ours'] = [
+    if settings['mode'] == 'blocks':
+        moved = MAPS_READ_AND_WRITTEN[settings['train']] / 2
+        table['share of the copy bandwidth, ours'] = [
             f'{moved / row["ratios"]["ours"]["median"]:.0%}' if 'ours' in row['ratios'] else '-'
-            for _, row in rows
+            for row in groups.values()
         ]
-    if any(group['only_ours'] for group in results.groups.values()):
-        for name in ('plain', 'ours'):
-            cells[f'{name}: time ~ area^'] = [
-                _exponent(*growth_points(results, row, name)) for _, row in rows
-            ]
-    return '\n\n'.join([_header(results), _table(cells), *_notes(rows)])
+    text = tabulate(table, headers='keys', tablefmt='github', disable_numparse=True)
+    return '\n\n'.join([_header(results), text, *_notes(groups)])
 
 
 def _header(results: SpeedResults) -> str:
     s, machine = results.settings, results.machine
-    height, width = s['size']
     half = 'bfloat16' if s['device'] == 'cpu' else 'float16'
     parts = [
-        s['mode'],
-        'training step' if s['train'] else 'inference',
+        _title(results),
         f'autocast to {half}' if s['amp'] else machine['float32'],
-        f'size {height}x{width}',
-        f'batch {s["batch"]}',
-        *(['channels last'] if s['channels_last'] else []),
-        f'ResNet-{s["depth"]}',
-        f'{s["base_channels"]} base channels',
-        f'frozen_stages={s["frozen_stages"]}',
-        f'rounds={s["rounds"]}',
+        f'batch {s["batch"]}' + (', channels last' if s['channels_last'] else ''),
+        f'ResNet-{s["depth"]}, {s["base_channels"]} base channels',
+        f'frozen_stages={s["frozen_stages"]}, rounds={s["rounds"]}',
         *([s['config']] if s['config'] else []),
     ]
-    plain = [median(row['seconds']['plain']) for _, row in main_rows(results)]
+    plain = [f'{median(row["seconds"]["plain"]):.3g}' for row in results.groups.values()]
+    low, high = min(plain, key=float), max(plain, key=float)
+    took = f'{low} s' if low == high else f'{low} to {high} s in the median'
     base = BASES[s['mode']]
     lines = [
         ', '.join(parts) + '.',
         f'Measured on {machine["device"]}, threads={s["threads"]}, torch {machine["torch"]}; '
-        f'{base} took {_seconds(plain)}; a large copy into '
+        f'{base} took {took}; a large copy into '
         f'new memory moves {(results.bandwidth or 0) / 1e9:.1f} GB/s, read and written.',
         f'Time over that of {base} in the same round: median over the rounds (quartiles).',
     ]
@@ -138,32 +91,26 @@ def _header(results: SpeedResults) -> str:
     return '\n'.join(lines)
 
 
-def _notes(rows: Sequence[Row]) -> list[str]:
-    notes = list(dict.fromkeys(note for _, row in rows for note in row['notes']))
-    for key, row in rows:
-        if row['plan']:
-            counts = Counter((unit['runs'], unit['why']) for unit in row['plan'])
-            told = '; '.join(f'{n} {runs} ({why})' for (runs, why), n in counts.items())
-            notes.append(f'{key}, units of ours: {told}')
-        for name, difference in row['difference'].items():
-            if not difference <= TOLERANCE:  # NaN is no agreement either.
-                notes.append(
-                    f'{key}: the outputs of {TITLES[name]} differ from the others by '
-                    f'{difference:.1e} of the largest; rounding explains that in half precision '
-                    'and TF32, not in float32'
-                )
+def _title(results: SpeedResults) -> str:
+    s = results.settings
+    what = 'training step' if s['train'] else 'inference'
+    return f'{s["mode"]}, {what}, size {s["size"][0]}x{s["size"][1]}'
+
+
+def _notes(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    notes = list(dict.fromkeys(note for row in groups.values() for note in row['notes']))
+    for key, row in groups.items():
+        notes += [
+            f'{key}: the outputs of {TITLES[name]} differ from the others by {difference:.1e} of '
+            'the largest; rounding explains that in half precision and TF32, not in float32'
+            for name, difference in row['difference'].items()
+            if not difference <= TOLERANCE  # NaN is no agreement either.
+        ]
     return ['\n'.join(f'- {note}' for note in notes)] if notes else []
 
 
-def _table(columns: Mapping[str, Sequence[str]]) -> str:
-    lines = [list(columns), ['---'] * len(columns), *zip(*columns.values(), strict=True)]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-
-
 def _ratio(ratio: Mapping[str, float] | None) -> str:
-    if ratio is None:
-        return '-'
-    return f'{ratio["median"]:.3f} ({ratio["low"]:.3f}-{ratio["high"]:.3f})'
+    return '-' if ratio is None else '{median:.3f} ({low:.3f}-{high:.3f})'.format(**ratio)
 
 
 def _extra(row: Mapping[str, Any], figure: str, name: str) -> str:
@@ -171,15 +118,32 @@ def _extra(row: Mapping[str, Any], figure: str, name: str) -> str:
     measured = row.get(figure) or {}
     if measured.get(name) is None:
         return '-'
-    if 'map_bytes' in row:
-        return f'{100 * measured[name] / row["map_bytes"]:+.1f}'
-    return f'{100 * (measured[name] / measured["plain"] - 1):+.1f}'
+    share = measured[name] / row.get('map_bytes', measured.get('plain')) - ('map_bytes' not in row)
+    return f'{100 * share:+.1f}'
 
 
-def _exponent(areas: Sequence[int], seconds: Sequence[float]) -> str:
-    return f'{growth_exponent(areas, seconds):.2f}' if areas else '-'
-
-
-def _seconds(values: Iterable[float]) -> str:
-    low, high = min(values), max(values)
-    return f'{low:.3g} s' if low == high else f'{low:.3g} to {high:.3g} s in the median'
+def draw_report(results: SpeedResults, out: str | Path) -> None:
+    """Bars of the ratios, one group of bars a block, into a PNG file."""
+    bars = sum(len(row['ratios']) for row in results.groups.values())
+    figure = Figure(figsize=(8, 1.5 + 0.22 * bars), layout='constrained')
+    figure.suptitle(f'{_title(results)}, {results.machine["device"]}')
+    axes = figure.subplots()
+    place, ticks, drawn = 0.0, [], {}
+    for row in results.groups.values():
+        shown = [name for name in TITLES if name in row['ratios']]
+        ticks.append(place + (len(shown) - 1) / 2)
+        for name in shown:
+            middle, low, high = (row['ratios'][name][k] for k in ('median', 'low', 'high'))
+            error = [[middle - low], [high - middle]]
+            color = f'tab:{COLOURS[name]}'
+            drawn[TITLES[name]] = axes.barh(place, middle, 0.85, color=color, xerr=error)
+            axes.text(0, place, f' {middle:.3f}', va='center', fontsize=7, color='white')
+            place += 1
+        place += 0.8
+    axes.axvline(1, color='black', linewidth=1)
+    axes.set_yticks(ticks, list(results.groups))
+    axes.invert_yaxis()
+    axes.set_xlabel(f'time over that of {BASES[results.settings["mode"]]}')
+    axes.grid(axis='x', alpha=0.3)
+    axes.legend(drawn.values(), drawn, fontsize=8)
+    figure.savefig(out, dpi=100, format='png')

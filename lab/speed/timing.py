@@ -51,18 +51,11 @@ def time_interleaved(
     calls: Mapping[str, Call],
     rounds: int,
     device: str = 'cpu',
-    tick: Callable[[int], None] = lambda done: None,
+    tick: Callable[[], object] = lambda: None,
 ) -> Timings:
-    """Time some calls in turns, after rounds that do not count.
+    """Time some calls in turns, after rounds that do not count; garbage is collected between them.
 
-    Args:
-        calls (Mapping[str, Call]): What to time, by name.
-        rounds (int): Rounds that count.
-        device (str): Where the calls compute; a GPU is timed by its own events. Defaults to 'cpu'.
-        tick (Callable[[int], None]): Told the number of finished rounds, warm-up included.
-
-    Returns:
-        Timings: Garbage is collected between the calls only.
+    A GPU is timed by its own events. ``tick`` is called after every round.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     repeats = dict.fromkeys(calls, 1)
@@ -73,7 +66,7 @@ def time_interleaved(
                 seconds[name].append(elapsed / repeats[name])
             elif index == WARM_UP_ROUNDS - 1:
                 repeats[name] = max(1, math.ceil(SHORTEST_SAMPLE / max(elapsed, 1e-6)))
-        tick(index + 1)
+        tick()
     return Timings(seconds, repeats)
 
 
@@ -91,20 +84,8 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median, low, high)
 
 
-def growth_exponent(areas: Sequence[float], seconds: Sequence[float]) -> float:
-    """The p of seconds = factor * area^p, by least squares of the logarithms."""
-    slope, _ = np.polyfit(np.log(areas), np.log(seconds), 1)
-    return float(slope)
-
-
 def copy_bandwidth(device: str = 'cpu', megabytes: int = 64, rounds: int = 9) -> float:
-    """Bytes a second, read and written together, of copying a large tensor to a new place.
-
-    Args:
-        device (str): Where. Defaults to 'cpu'.
-        megabytes (int): Size of the tensor; about the first stage's map. Defaults to 64.
-        rounds (int): Copies, of which the median counts. Defaults to 9.
-    """
+    """Bytes a second, read and written together, of copying a large tensor to a new place."""
     source = torch.zeros(megabytes * 2**18, device=device)
     timings = time_interleaved({'copy': source.clone}, rounds, device)
     return 2 * source.nbytes / spread(timings.seconds['copy']).median

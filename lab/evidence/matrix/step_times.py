@@ -18,12 +18,13 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
+from ge_det.errors import UserError
 from ge_det.files import to_json, write_whole
 from ge_det.flops.config_network import default_shape
 from lab.speed.contenders import place as move
 from lab.speed.detectors import DetectorPass, detector_inputs, give_weights
 from lab.speed.memory import is_out_of_memory
-from lab.speed.settings import BenchmarkError, SpeedSettings, environment
+from lab.speed.settings import SpeedSettings, environment
 from lab.speed.timing import time_interleaved
 
 from .matrix import Cell
@@ -126,7 +127,7 @@ def _check_machine(times: StepTimes, machine: dict[str, Any]) -> None:
 def _settings(config: Config, file: Path, steps: int, threads: int) -> SpeedSettings:
     size = default_shape(config)
     if size is None:
-        raise BenchmarkError(f'{file}: its test pipeline says no image size; add a Resize')
+        raise UserError(f'{file}: its test pipeline says no image size; add a Resize')
     return SpeedSettings(
         mode='detectors',
         train=True,

@@ -15,20 +15,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ge_det.errors import UserError
 from lab.speed.contenders import Contender
-from lab.speed.groups import Group, plan_groups, scaled_size
+from lab.speed.measure import Group, measure_group
 from lab.speed.memory import kept_bytes
-from lab.speed.results import SpeedResults
-from lab.speed.run import measure_group, run_benchmark
-from lab.speed.settings import BenchmarkError, SpeedSettings
-from lab.speed.timing import (
-    WARM_UP_ROUNDS,
-    growth_exponent,
-    ratios,
-    round_orders,
-    spread,
-    time_interleaved,
-)
+from lab.speed.run import SpeedResults, plan_groups, run_benchmark
+from lab.speed.settings import SpeedSettings
+from lab.speed.timing import WARM_UP_ROUNDS, ratios, round_orders, spread, time_interleaved
 
 SMALL: dict[str, Any] = dict(size=(96, 64), base_channels=8, rounds=1)
 
@@ -55,12 +48,14 @@ def test_calls_run_in_turns_without_garbage_collection() -> None:
 
     names = ('plain', 'ours', 'rival')
     timings = time_interleaved(
-        {name: lambda name=name: call(name) for name in names}, rounds=3, tick=ticks.append
+        {name: lambda name=name: call(name) for name in names},
+        rounds=3,
+        tick=lambda: ticks.append(len(ran)),
     )
     turns = [ran[i : i + 3] for i in range(0, len(ran), 3)]
     assert turns == round_orders(names, WARM_UP_ROUNDS + 3)
     assert not any(collecting) and gc.isenabled()
-    assert ticks == list(range(1, WARM_UP_ROUNDS + 4))
+    assert ticks == [3 * index for index in range(1, WARM_UP_ROUNDS + 4)]
     assert {name: len(own) for name, own in timings.seconds.items()} == dict.fromkeys(names, 3)
     assert min(min(own) for own in timings.seconds.values()) >= 0.02
 
@@ -85,11 +80,6 @@ def test_ratios_are_of_the_same_round() -> None:
     assert found['plain'] == (1, 1, 1)
     assert found['ours'] == (2, 1.5, 2.5)  # of 2, 1 and 3
     assert spread([5.0]) == (5, 5, 5)
-
-
-def test_growth_exponent() -> None:
-    areas = [1.0, 2.0, 4.0, 8.0]
-    assert growth_exponent(areas, [3 * area**1.5 for area in areas]) == pytest.approx(1.5)
 
 
 def test_views_count_as_their_one_storage() -> None:
@@ -121,7 +111,7 @@ def test_kept_bytes_of_a_network_counted_by_hand() -> None:
 def test_a_training_step_leaves_the_gradient_of_one_pass() -> None:
     linear = nn.Linear(3, 2)
     x = torch.randn(5, 3)
-    contender = Contender('plain', linear, lambda x: [linear(x)], settings(train=True))
+    contender = Contender('plain', linear, settings(train=True))
     contender.step(x)
     first = linear.weight.grad.clone()
     contender.step(x)
@@ -137,36 +127,33 @@ def test_what_cannot_fit_is_refused_beforehand() -> None:
         settings(train=True, size=(200000, 300000)),  # by what a small picture keeps
         settings(size=(9000000, 9000000)),  # by the allocator
     ):
-        with pytest.raises(BenchmarkError, match='not enough memory for se at size .* smaller'):
-            measure_group(chosen, Group('se', chosen.size))
+        with pytest.raises(UserError, match='not enough memory for se at size .* smaller'):
+            measure_group(chosen, Group('se'))
 
 
 def test_groups() -> None:
     chosen = settings('blocks', size=(128, 192))
-    groups = plan_groups(chosen, ['se'], growth=True)
-    keys = [group.key for group in groups]
-    assert keys[:8] == [
+    keys = [group.key for group in plan_groups(chosen, ['se'])]
+    assert keys == [
         f'{name} layer{stage}' for name in ('se', 'context-block') for stage in (1, 2, 3, 4)
     ]
-    assert keys[8:11] == ['se layer1 64x96', 'se layer1 96x128', 'se layer1 192x256']
-    assert len(set(keys)) == len(keys) == 20
-    alone = settings(against=('plugin',))
-    assert plan_groups(alone, ['se'], growth=False) == [Group('se', (96, 64))]
-    assert scaled_size((800, 1333), 0.25) == (384, 672)
+    assert [group.key for group in plan_groups(settings(), ['se'])] == ['se', 'context-block']
+    assert [group.key for group in plan_groups(settings(depth=18), ['se'])] == ['se']
+    assert plan_groups(settings(against=('plugin',)), ['se']) == [Group('se')]
 
 
 def test_results_are_kept_and_gone_on_with(tmp_path: Path) -> None:
     file = tmp_path / 'new' / 'speed.json'
     chosen = settings(against=('plugin',))
     results = SpeedResults.open(chosen, file)
-    run_benchmark(chosen, ['se'], growth=False, results=results)
+    run_benchmark(chosen, ['se'], results)
     first = json.loads(file.read_text())
     assert list(first['groups']) == ['se']
     assert len(first['groups']['se']['seconds']['ours']) == 1
     assert first['settings']['size'] == [96, 64] and first['copy_bytes_per_second'] > 0
 
     again = SpeedResults.open(chosen, file)
-    run_benchmark(chosen, ['se', 'ge-theta-minus'], growth=False, results=again)
+    run_benchmark(chosen, ['se', 'ge-theta-minus'], again)
     second = json.loads(file.read_text())
     assert second['groups'].pop('ge-theta-minus')['ratios']['plain']['median'] == 1
     assert second == first  # The old figures were not measured again.
@@ -177,11 +164,11 @@ def test_other_files_are_refused_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / 'speed.json'
     SpeedResults.open(settings(), file)
     before = file.read_text()
-    with pytest.raises(BenchmarkError, match=r'other settings \(rounds 1, not 2\).*another --json'):
+    with pytest.raises(UserError, match=r'other settings \(rounds 1, not 2\).*another --json'):
         SpeedResults.open(settings(rounds=2), file)
     assert file.read_text() == before
     for text in ('{}', '[1]', 'nothing', '{"settings": 1, "environment": 2, "groups": {}}'):
         file.write_text(text)
-        with pytest.raises(BenchmarkError, match='holds no figures of this benchmark'):
+        with pytest.raises(UserError, match='holds no figures of this benchmark'):
             SpeedResults.open(settings(), file)
         assert file.read_text() == text

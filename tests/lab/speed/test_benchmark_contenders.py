@@ -10,12 +10,18 @@ import torch
 from torch import nn
 
 from ge_det.catalogue import BLOCKS
-from lab.speed.backbones import backbone_contenders, pictures
-from lab.speed.blocks import block_contenders, map_shape, stage_map
+from ge_det.errors import UserError
 from lab.speed.contenders import Contender
-from lab.speed.groups import Group, plan_groups
-from lab.speed.run import measure_group
-from lab.speed.settings import BenchmarkError, SpeedSettings
+from lab.speed.measure import Group, measure_group
+from lab.speed.networks import (
+    backbone_contenders,
+    block_contenders,
+    map_shape,
+    pictures,
+    stage_map,
+)
+from lab.speed.run import plan_groups
+from lab.speed.settings import SpeedSettings
 
 SMALL: dict[str, Any] = dict(size=(96, 64), base_channels=8, rounds=1)
 
@@ -27,7 +33,7 @@ def settings(mode: str = 'backbones', **changes: Any) -> SpeedSettings:
 
 
 def contenders(block: str, chosen: SpeedSettings) -> dict[str, Contender]:
-    return {c.name: c for c in backbone_contenders(chosen, block, only_ours=False, notes=[])}
+    return {c.name: c for c in backbone_contenders(chosen, block, notes=[])}
 
 
 @pytest.mark.parametrize('block', BLOCKS)
@@ -86,20 +92,20 @@ def test_peers_take_our_weights_and_freeze_alike(peers: None) -> None:
 
 def test_blocks_see_the_maps_of_the_stages() -> None:
     chosen = SpeedSettings('blocks')
-    shapes = [map_shape(chosen, stage, chosen.size) for stage in range(4)]
+    shapes = [map_shape(chosen, stage) for stage in range(4)]
     assert shapes[0] == (1, 256, 200, 334) and shapes[3] == (1, 2048, 25, 42)
     small = settings('blocks', train=True, amp=True)
-    x = stage_map(small, 1, small.size)
+    x = stage_map(small, 1)
     assert x.shape == (1, 64, 12, 8) and x.dtype == torch.bfloat16 and x.requires_grad
 
 
 @pytest.mark.parametrize('block', ['se', 'ge-theta-minus', 'ge-theta-minus-e8'])
 def test_peers_of_a_block_alone(peers: None, block: str) -> None:
     chosen = settings('blocks')
-    found = block_contenders(chosen, block, stage=2, only_ours=False, notes=[])
+    found = block_contenders(chosen, block, stage=2, notes=[])
     names = [contender.name for contender in found]
     assert names[:3] == ['plain', 'published', 'ours'] and names[-1] == 'timm'
-    x = stage_map(chosen, 2, chosen.size)
+    x = stage_map(chosen, 2)
     outputs = {c.name: c.outputs(x)[0] for c in found}
     assert torch.equal(outputs['plain'], x) and outputs['plain'].data_ptr() != x.data_ptr()
     torch.testing.assert_close(outputs['published'], outputs['ours'])
@@ -132,7 +138,7 @@ def test_detectors(base: str, train: bool, tmp_path: Path) -> None:
     config = tmp_path / 'small.py'
     config.write_text(SMALL_HEADS.format(base=base, heads=HEADS[base]))
     chosen = settings('detectors', config=str(config), train=train)
-    (group,) = plan_groups(chosen, ['sge'], growth=False)
+    (group,) = plan_groups(chosen, ['sge'])
     result = measure_group(chosen, group)
     assert set(result['seconds']) == {'plain', 'module', 'ours'}
     if train:
@@ -148,5 +154,5 @@ def test_a_config_without_a_resnet_is_refused(tmp_path: Path) -> None:
     ):
         config.write_text(text)
         chosen = settings('detectors', config=str(config))
-        with pytest.raises(BenchmarkError, match=message):
-            measure_group(chosen, Group('se', chosen.size))
+        with pytest.raises(UserError, match=message):
+            measure_group(chosen, Group('se'))

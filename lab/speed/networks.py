@@ -1,0 +1,132 @@
+"""What is measured together: a plain ResNet, ours, the plug-in route, as published, peers.
+
+With one block alone, the plain network is a copy of the map. Rivals that cannot take part are told
+in the lists ``notes``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmcv.cnn import ContextBlock
+from mmdet.models.backbones import ResNet
+from torch import Tensor, nn
+
+from ge_det.backbones import AttentionResNet
+from ge_det.backbones.attention_config import attention_class
+from ge_det.blocks import AttentionBlock
+from ge_det.catalogue import attention_config, stage_channels
+from lab.as_published import as_published, replace_blocks
+
+from .contenders import Contender, load_shared, place, randomise
+from .peers import peer_backbones, peer_blocks
+from .settings import SpeedSettings
+
+NEIGHBOUR = 'context-block'
+"""Row of GCNet's context block, the attention that mmcv and mmdet have themselves."""
+
+_NEIGHBOUR_RATIO = 1 / 16
+
+
+def pictures(settings: SpeedSettings, size: tuple[int, int]) -> Tensor:
+    """Random normalised pictures (N, 3, H, W)."""
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.randn(settings.batch, 3, *size, generator=generator)
+    return batch.to(settings.device).contiguous(memory_format=settings.memory_format)
+
+
+def map_shape(settings: SpeedSettings, stage: int) -> tuple[int, ...]:
+    """(N, C, H, W) of what a block of a stage sees, stage 0 being ``layer1``."""
+    channels = stage_channels(settings.depth, settings.base_channels)[stage]
+    height, width = (-(-side // (4 * 2**stage)) for side in settings.size)
+    return settings.batch, channels, height, width
+
+
+def stage_map(settings: SpeedSettings, stage: int) -> Tensor:
+    """A random map; under autocast in half precision, as the normalisation before puts it out."""
+    values = torch.randn(map_shape(settings, stage), generator=torch.Generator().manual_seed(0))
+    values = values.to(settings.device, settings.amp_dtype if settings.amp else torch.float32)
+    values = values.contiguous(memory_format=settings.memory_format)
+    return values.requires_grad_(settings.train)
+
+
+def trunk_options(settings: SpeedSettings) -> dict[str, Any]:
+    """What all ResNets of a run are built with."""
+    names = ('depth', 'base_channels', 'frozen_stages')
+    return {name: getattr(settings, name) for name in names} | {'norm_eval': True}
+
+
+def attention_options(settings: SpeedSettings, block: str) -> dict[str, Any]:
+    """Arguments of a backbone with a block, whose gates count as loaded.
+
+    So they are frozen with their stage like the trunk, which is what fine-tuning does. Only their
+    batch normalisation trains: that is the dearer way, and the one for fresh gates.
+    """
+    channels = stage_channels(settings.depth, settings.base_channels)[0]
+    attention = attention_config(block, channels)
+    return dict(attention=attention, freeze_gates=True, gate_norm_eval=False)
+
+
+def backbone_contenders(settings: SpeedSettings, block: str, notes: list[str]) -> list[Contender]:
+    """Whole backbones, the plain one first, with the same weights where they have the same."""
+    trunk = trunk_options(settings)
+
+    def build(kind: type[nn.Module], seed: int | None = None, **options: Any) -> nn.Module:
+        with torch.device(settings.device):  # Random weights for a GPU are drawn there.
+            network = kind(**trunk, **options)
+        if seed is not None:
+            randomise(network, seed)
+        return network
+
+    plain = build(ResNet, seed=0)
+    found = [Contender('plain', place(plain, settings), settings)]
+    if block == NEIGHBOUR:  # mmdet puts it into ResNet-50 and deeper only.
+        plugin = dict(cfg=dict(type='ContextBlock', ratio=_NEIGHBOUR_RATIO), position='after_conv3')
+        network = build(ResNet, seed=1, plugins=[plugin])
+        load_shared(network, plain.state_dict())
+        return [*found, Contender('mmcv', place(network, settings), settings)]
+    attention = attention_options(settings, block)
+    ours = build(AttentionResNet, seed=1, **attention)
+    load_shared(ours, plain.state_dict())
+    networks = {}
+    for rival, name in (('published', 'published'), ('plugin', 'module')):
+        if rival in settings.against:
+            networks[name] = build(AttentionResNet, **attention, fused=False)
+            networks[name].load_state_dict(ours.state_dict())
+    for name, network in {**networks, 'ours': ours}.items():
+        place(network, settings)
+        if name == 'published':
+            replace_blocks(network)  # After the mode is set, which the copies take over.
+        found.append(Contender(name, network, settings, same_function=True))
+    if block == 'se' and 'peers' in settings.against:
+        found += peer_backbones(settings, ours.state_dict(), trunk, notes)
+    return found
+
+
+def block_contenders(
+    settings: SpeedSettings, block: str, stage: int, notes: list[str]
+) -> list[Contender]:
+    """One block on the map of a stage, after a copy of that map as ``'plain'``."""
+    found = [Contender('plain', nn.Identity(), settings, torch.clone, trains=False)]
+    widths = stage_channels(settings.depth, settings.base_channels)
+    others: dict[str, nn.Module] = {}
+    if block == NEIGHBOUR:
+        others['mmcv'] = ContextBlock(widths[stage], ratio=_NEIGHBOUR_RATIO)
+    else:
+        options = attention_config(block, widths[0]) or {}
+        kind: Any = attention_class(options)
+        del options['type']
+        ours: AttentionBlock = kind(widths[stage], **options, **kind.stage_kwargs(stage, options))
+        randomise(ours, seed=1)
+        place(ours, settings)
+        if 'published' in settings.against:
+            published = as_published(ours)
+            found.append(Contender('published', published, settings, same_function=True))
+        found.append(Contender('ours', ours, settings, same_function=True))
+        if 'peers' in settings.against:
+            others = peer_blocks(ours, notes)
+    for name, module in others.items():
+        randomise(module, seed=1)
+        found.append(Contender(name, place(module, settings), settings))
+    return found
