@@ -1,6 +1,6 @@
 """GE, SE and SGE attention for the backbones of MMDetection.
 
-Public names are imported on first use, so that ``import ge_det`` and ``python -m ge_det.cli.doctor``
+Public names are imported on first use, so that ``import ge_det`` and ``ge-det doctor``
 work in an environment that still lacks mmcv or mmdet.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 from typing import Any
+
+from ge_det.compat.external_configs import register_configs
 
 __version__ = '0.1.0'
 
@@ -24,6 +26,8 @@ _HOME_OF = {
 
 __all__ = ['__version__', *_HOME_OF]  # noqa: PLE0604
 
+register_configs()
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
@@ -33,7 +37,7 @@ def __getattr__(name: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f'ge_det.{name} needs a package that does not import here ({error}); '
-            '`python -m ge_det.cli.doctor` names the command that mends it'
+            '`ge-det doctor` names the command that mends it'
         ) from error
 
 

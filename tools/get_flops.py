@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that `lab` imports from anywhere
 
-from ge_det.cli.openmmlab import one_line_errors
+from ge_det.cli.errors import run_command
 from ge_det.errors import UserError
 from ge_det.flops import command
 
@@ -40,15 +40,10 @@ def get_flops(args: Namespace) -> None:
     command.report(count_published if args.published else lambda: command.count(args), args.json)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        with one_line_errors('get_flops'), one_line_errors('get_flops', OSError):
-            get_flops(args)
-    except KeyboardInterrupt:
-        print('get_flops: interrupted', file=sys.stderr)
-        sys.exit(130)
+    return run_command('get_flops', lambda: get_flops(args))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

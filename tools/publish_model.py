@@ -1,64 +1,8 @@
-"""Write the weights of a training checkpoint into a small file to share, its hash in its name.
+"""Write the weights of a training checkpoint into a small file: `ge-det publish`."""
 
-The optimizer and the log stay behind; config, classes and versions go with it.
-
-Example:
-    python tools/publish_model.py work_dirs/my/epoch_12.pth --out published/faster-rcnn_r50-sge
-"""
-
-import argparse
 import sys
-from collections.abc import Sequence
 
-from ge_det.cli.openmmlab import check_file, check_model, load_safely, one_line_errors
-from ge_det.errors import CheckpointError
-from ge_det.weights.publishing import publish
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('checkpoint', help='file that a training wrote')
-    parser.add_argument(
-        '--out',
-        metavar='DIR_OR_STEM',
-        help='a folder (end it in / if it is new), or path and beginning of the name; default: '
-        "the checkpoint's",
-    )
-    parser.add_argument('--config', help='config to note in it; default: the one in the checkpoint')
-    parser.add_argument(
-        '--backbone-only', action='store_true', help='leave out all tensors not under backbone.'
-    )
-    return parser.parse_args(argv)
-
-
-def publish_model(args: argparse.Namespace) -> None:
-    load_safely()
-    if args.config is not None:
-        check_file(args.config, 'config')
-        check_model(args.config, checkpoint=args.checkpoint)
-    made = publish(args.checkpoint, args.out, args.config, args.backbone_only)
-    if not made.has_config:
-        print(
-            'publish_model: the checkpoint tells no config, so nobody can rebuild its model from '
-            'the file alone; --config adds it',
-            file=sys.stderr,
-        )
-    print(f'{made.path} is {"written" if made.is_new else "there already, the same"}')
-    print(f'{made.tensors} tensors, {_megabytes(made.size_before)} -> {_megabytes(made.size)}')
-    print(f'sha256 {made.sha256}')
-
-
-def _megabytes(size: int) -> str:
-    return f'{size / 1e6:.1f} MB'
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    with one_line_errors('publish_model'), one_line_errors('publish_model', CheckpointError):
-        publish_model(args)
-
+from ge_det.cli.main import run
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run('publish'))

@@ -1,6 +1,8 @@
-"""Test a detector: mmdet's own tools/test.py with its flags, after a check of the arguments."""
+"""Measure a trained detector: `ge-det test`, with mmdet's own flags."""
 
-from ge_det.cli.openmmlab import run_tool
+import sys
+
+from ge_det.cli.main import run
 
 if __name__ == '__main__':
-    run_tool('test')
+    sys.exit(run('test'))

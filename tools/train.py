@@ -1,6 +1,8 @@
-"""Train a detector: mmdet's own tools/train.py with its flags, after a check of the arguments."""
+"""Train a detector: `ge-det train`, with mmdet's own flags."""
 
-from ge_det.cli.openmmlab import run_tool
+import sys
+
+from ge_det.cli.main import run
 
 if __name__ == '__main__':
-    run_tool('train')
+    sys.exit(run('train'))

@@ -1,11 +1,8 @@
-"""Train a classifier: mmpretrain's own tools/train.py with its flags, after a check of them.
+"""Train a classifier: `ge-det train-classifier`, with mmpretrain's own flags."""
 
-Its checkpoint is what a detector's `pretrained=dict(checkpoint=...)` takes.
-"""
+import sys
 
-from __future__ import annotations
-
-from ge_det.cli.train_classifier import main
+from ge_det.cli.main import run
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run('train-classifier'))

@@ -1,7 +1,7 @@
 """Tell what a working detector needs, what is there, and the one command that mends what is not.
 
-    python -m ge_det.cli.doctor              every piece
-    python -m ge_det.cli.doctor mmcv mmdet   only these
+    ge-det doctor              every piece
+    ge-det doctor mmcv mmdet   only these
 
 Each piece is tried in a process of its own, so one that raises, crashes or hangs on import cannot
 hide the others. The exit status is 1 when a detector cannot be trained here, 0 otherwise.
@@ -223,7 +223,7 @@ def examine(check: Check) -> Result:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Report on the pieces named on the command line, or on all of them."""
-    parser = argparse.ArgumentParser(prog='python -m ge_det.cli.doctor', description=__doc__)
+    parser = argparse.ArgumentParser(prog='ge-det doctor', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     names = [check.name for check in CHECKS]
     parser.add_argument('piece', nargs='*', help=f'one of {", ".join(names)}')

@@ -6,8 +6,6 @@ treats them as fresh: they learn inside frozen stages, and their normalisation u
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,8 @@ from ge_det.backbones import AttentionResNet
 from ge_det.catalogue import attention_config, stage_channels
 from ge_det.compat.peers import use_peers
 from ge_det.datasets.image_files import check_image, find_images
-from ge_det.errors import CheckpointError, UserError
+from ge_det.errors import CheckpointError, UserError, one_line
+from ge_det.files import write_whole
 from ge_det.weights.backbone_weights import BackboneWeights
 from ge_det.weights.checkpoint import read_checkpoint, split_backbone
 from ge_det.weights.gate_record import note_of
@@ -154,16 +153,17 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
     if 'dataset_meta' in original.meta:
         meta['dataset_meta'] = original.meta['dataset_meta']
     path = Path(out).expanduser()
-    unfinished = path.with_name(f'{path.name}.unfinished')
+    content = dict(meta=meta, state_dict=state)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(dict(meta=meta, state_dict=state), unfinished)
-        os.replace(unfinished, path)
+        write_whole(path, lambda part: _save(content, part))
     except (OSError, RuntimeError) as error:  # torch raises the latter where it cannot write.
-        with suppress(OSError):
-            unfinished.unlink()
-        cause = ' '.join(str(error).split())
-        raise CheckpointError(f'{out}: cannot be written ({cause})') from error
+        raise CheckpointError(f'{out}: cannot be written ({one_line(error)})') from error
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    with path.open('wb') as file:  # Given a path, torch writes its name into the file.
+        torch.save(content, file)
 
 
 def _network_of(backbone: nn.Module) -> dict[str, str]:

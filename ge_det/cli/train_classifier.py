@@ -1,24 +1,37 @@
-"""mmpretrain's own tools/train.py with its flags, after a check of them.
+"""``ge-det train-classifier``: mmpretrain's own tools/train.py with its flags, after a check.
 
-A module of its own, for tools/train_classifier.py and for experiments to run.
+Its checkpoint is what a detector's ``pretrained=dict(checkpoint=...)`` takes.
 """
 
 from __future__ import annotations
 
-from ge_det.cli.openmmlab import check_data, one_line_errors, run_tool
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ge_det.cli.checks import check_data
+from ge_det.cli.openmmlab import run_tool
 from ge_det.compat.peers import use_peers
+from ge_det.errors import UserError, one_line
+
+INTERRUPTED = 'the same command with --resume goes on from the last checkpoint'
 
 
-def main() -> None:
-    """Train a classifier with the arguments of this process.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train a classifier."""
+    run_tool('train', argv, package='mmpretrain', command='train-classifier', also_check=_check)
+    return 0
 
-    Raises:
-        SystemExit: With code 2 and one line, if an argument cannot work.
-    """
-    with one_line_errors('train', ImportError):
+
+def _check(args: argparse.Namespace) -> None:
+    try:
         use_peers()  # mmpretrain.models imports torchvision.
-    run_tool('train', package='mmpretrain', also_check=check_data)
+    except ImportError as error:
+        raise UserError(one_line(error)) from error
+    check_data(args)
 
 
-if __name__ == '__main__':
-    main()
+if __name__ == '__main__':  # For experiments, whose launchers start modules.
+    from ge_det.cli.main import run
+
+    sys.exit(run('train-classifier'))

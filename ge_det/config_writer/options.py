@@ -20,41 +20,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ge_det.catalogue import DEPTHS, NAMES, attention_config, stage_channels
+from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
+from ge_det.errors import UserError
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
-
-
-@dataclass(frozen=True)
-class Detector:
-    """What differs between the detectors in a config.
-
-    Args:
-        title (str): Name for readers.
-        base (str): mmdet's config.
-        base_lr (float): Its learning rate, for 16 images an iteration.
-        masks (bool): Whether it learns masks. Defaults to False.
-    """
-
-    title: str
-    base: str
-    base_lr: float
-    masks: bool = False
-
-
-DETECTORS = {
-    'faster-rcnn': Detector('Faster R-CNN', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', 0.02),
-    'mask-rcnn': Detector('Mask R-CNN', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', 0.02, True),
-    'cascade-rcnn': Detector('Cascade R-CNN', 'cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py', 0.02),
-    'retinanet': Detector('RetinaNet', 'retinanet/retinanet_r50_fpn_1x_coco.py', 0.01),
-}
-
-DEFAULT_SCALE = (1333, 800)
-"""mmdet's: the picture is made as large as fits into it."""
 
 
 def _known(what: str, value: Any, choices: Collection[Any]) -> Any:
     if value not in choices:
         listed = ', '.join(map(str, choices))
-        raise ValueError(f'{what} {value!r} is unknown: choose from {listed}')
+        raise UserError(f'{what} {value!r} is unknown: choose from {listed}')
     return value
 
 
@@ -87,7 +61,7 @@ class UserConfig:
         workers (int): Processes that load images. Defaults to 2.
 
     Raises:
-        ValueError: If a value is not allowed; the message is one line.
+        UserError: If a value is not allowed; the message is one line.
     """
 
     train_json: str
@@ -112,17 +86,17 @@ class UserConfig:
         _known('attention', self.attention, NAMES)
         _known('depth', self.depth, DEPTHS)
         if not self.classes:
-            raise ValueError('classes must not be empty')
+            raise UserError('classes must not be empty')
         if self.base_channels < 16 or self.base_channels % 16:
             # The gates' bottlenecks divide the channels of a stage by 16.
-            raise ValueError(f'base_channels {self.base_channels} must be a multiple of 16')
+            raise UserError(f'base_channels {self.base_channels} must be a multiple of 16')
         positive = {'num_images': self.num_images, 'epochs': self.epochs, 'lr': self.lr}
         positive |= {'batch_size': self.batch_size, 'scale': min(self.scale)}
         for name, value in positive.items():
             if value is not None and not 0 < value < math.inf:
-                raise ValueError(f'{name} {value} must be a number greater than 0')
+                raise UserError(f'{name} {value} must be a number greater than 0')
         if self.workers < 0:
-            raise ValueError('workers must not be below 0')
+            raise UserError('workers must not be below 0')
         for name in ('train_json', 'val_json', 'train_images', 'val_images'):
             object.__setattr__(self, name, os.path.abspath(getattr(self, name)))
 

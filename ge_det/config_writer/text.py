@@ -1,4 +1,4 @@
-"""The text of a config for a user's own data, from the choices in :mod:`ge_det.config_writer.options`."""
+"""The text of a config for a user's own data, from the choices in :mod:`.options`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ge_det.config_writer.options import DEFAULT_SCALE, DETECTORS, UserConfig
+from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
+from ge_det.config_writer.options import UserConfig
 from ge_det.datasets.coco_file import PathType
+from ge_det.errors import UserError
+from ge_det.files import write_whole
 
 _PALETTE_COLOURS = 80  # mmdet draws with COCO's palette, one colour a class.
 
@@ -44,29 +47,29 @@ def write_config(
         Path: The file.
 
     Raises:
-        ValueError: If the file exists or is no Python file, or if weights to start from are not
+        UserError: If the file exists or is no Python file, or if weights to start from are not
             there; the message is one line.
     """
     check_output(out, force)
     checkpoint = options.checkpoint
     if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise ValueError(f'{checkpoint}: no such file of weights; check --pretrained')
+        raise UserError(f'{checkpoint}: no such file of weights; check --pretrained')
     out = Path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(config_text(options, command), encoding='utf-8')
+        write_whole(out, config_text(options, command).encode())
     except OSError as error:
-        raise ValueError(f'{out}: cannot be written ({error}); give another --out') from error
+        raise UserError(f'{out}: cannot be written ({error}); give another --out') from error
     return out
 
 
 def check_output(out: PathType, force: bool) -> None:
-    """Raise a ValueError of one line if a config may not be written to this path."""
+    """Raise a UserError of one line if a config may not be written to this path."""
     out = Path(out)
     if out.suffix != '.py':
-        raise ValueError(f'{out}: the name of a config must end in .py')
+        raise UserError(f'{out}: the name of a config must end in .py')
     if out.exists() and not force:
-        raise ValueError(f'{out}: exists already; --force overwrites it')
+        raise UserError(f'{out}: exists already; --force overwrites it')
 
 
 def _source(value: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ge_det.errors import UserError
+
 
 def check_whole(
     name: str, value: Any, low: int, high: int | None = None, length: int | None = None
@@ -18,7 +20,7 @@ def check_whole(
         length: How many numbers the tuple must have, or None for a single number.
 
     Raises:
-        ValueError: If the value is not allowed.
+        UserError: If the value is not allowed.
     """
     numbers = _numbers(value, length)
     if numbers is None or not all(
@@ -27,21 +29,21 @@ def check_whole(
     ):
         what = 'a whole number' if length is None else f'{length} whole numbers'
         upper = '' if high is None else f' to {high}'
-        raise ValueError(f'{name}={value!r} must be {what} from {low}{upper}')
+        raise UserError(f'{name}={value!r} must be {what} from {low}{upper}')
 
 
 def check_share(name: str, value: Any, length: int | None = None) -> None:
     """Refuse anything but a number from 0 to 1, or a tuple of ``length`` of them.
 
     Raises:
-        ValueError: If the value is not allowed.
+        UserError: If the value is not allowed.
     """
     numbers = _numbers(value, length)
     if numbers is None or not all(
         type(number) in (int, float) and 0 <= number <= 1 for number in numbers
     ):
         what = 'a number' if length is None else f'{length} numbers'
-        raise ValueError(f'{name}={value!r} must be {what} from 0 to 1')
+        raise UserError(f'{name}={value!r} must be {what} from 0 to 1')
 
 
 def _numbers(value: Any, length: int | None) -> tuple[Any, ...] | None:

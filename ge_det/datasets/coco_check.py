@@ -18,7 +18,6 @@ from PIL import Image
 
 from ge_det.datasets.coco_content import check_content, missing_fields
 from ge_det.datasets.coco_file import (
-    CocoError,
     CocoFile,
     PathType,
     Problem,
@@ -26,8 +25,9 @@ from ge_det.datasets.coco_file import (
     cases,
     read_coco,
 )
+from ge_det.errors import UserError
 
-__all__ = ['CocoError', 'CocoReport', 'Problem', 'check_coco', 'read_coco']
+__all__ = ['CocoReport', 'Problem', 'check_coco', 'read_coco']
 
 _EXIF_ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)  # The EXIF orientations by a quarter turn.
@@ -102,7 +102,7 @@ def check_coco(
         for_evaluation = role == 'val'
         try:
             coco = read_coco(path)
-        except CocoError as error:
+        except UserError as error:
             report.problems.append(Problem('error', str(error)))
             continue
         setattr(report, role, coco)

@@ -10,6 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Union
 
+from ge_det.errors import UserError
+
 PathType = Union[str, 'PathLike[str]']
 Record = dict[str, Any]
 
@@ -19,10 +21,6 @@ FIELDS = {
     'categories': ('id', 'name'),
 }
 """The lists of a COCO file and the fields that mmdet reads from each of their records."""
-
-
-class CocoError(ValueError):
-    """A file that cannot be read as COCO annotations; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +73,17 @@ def read_coco(path: PathType) -> CocoFile:
         CocoFile: Its images, annotations and categories.
 
     Raises:
-        CocoError: If the file is missing, is not JSON or has not the form of COCO annotations.
+        UserError: If the file is missing, is not JSON or has not the form of COCO annotations.
     """
     path = Path(path)
     if not path.is_file():
-        raise CocoError(f'{path}: no such file; check the path')
+        raise UserError(f'{path}: no such file; check the path')
     try:
         content = json.loads(path.read_text(encoding='utf-8-sig'))
     except (ValueError, RecursionError) as error:
-        raise CocoError(f'{path}: not valid JSON ({error}); export it again') from error
+        raise UserError(f'{path}: not valid JSON ({error}); export it again') from error
     if not isinstance(content, dict):
-        raise CocoError(
+        raise UserError(
             f'{path}: not COCO annotations: the file holds a {type(content).__name__}, not an '
             'object with images, annotations and categories (a file of results looks like this)'
         )
@@ -97,12 +95,12 @@ def read_coco(path: PathType) -> CocoFile:
 
 def _check_list(path: Path, content: Record, key: str) -> None:
     if key not in content:
-        raise CocoError(f'{path}: not COCO annotations: "{key}" is missing; export it as COCO')
+        raise UserError(f'{path}: not COCO annotations: "{key}" is missing; export it as COCO')
     records = content[key]
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise CocoError(f'{path}: not COCO annotations: "{key}" must be a list of objects')
+        raise UserError(f'{path}: not COCO annotations: "{key}" must be a list of objects')
     if not records:
-        raise CocoError(f'{path}: the list of {key} is empty; nothing can be learned or measured')
+        raise UserError(f'{path}: the list of {key} is empty; nothing can be learned or measured')
 
 
 def _check_names(path: Path, records: list[Record], key: str) -> None:
@@ -112,7 +110,7 @@ def _check_names(path: Path, records: list[Record], key: str) -> None:
             allowed = (str,) if 'name' in name else (str, int)
             value = record.get(name)
             if value is not None and name in FIELDS[key] and not isinstance(value, allowed):
-                raise CocoError(
+                raise UserError(
                     f'{path}: {key} with "{name}" {value!r:.40}; it must be '
                     f'{"a text" if "name" in name else "a whole number"}'
                 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ge_det.datasets.picture import PictureSet
 from ge_det.datasets.scene_classes import CLASSES, categories
 from ge_det.datasets.set_files import (
     differences,
@@ -19,10 +20,8 @@ from ge_det.datasets.set_files import (
     write_image,
 )
 from ge_det.datasets.shapes import size_class
+from ge_det.errors import UserError
 from ge_det.files import is_part, read_json, to_json, write_whole
-
-if TYPE_CHECKING:
-    from ge_det.datasets.context_shapes import ContextShapes
 
 #: Written first; tells which set a folder holds or is to hold.
 MANIFEST = 'context_shapes.json'
@@ -37,12 +36,12 @@ def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def write_folder(
-    shapes: ContextShapes, folder: Path, counts: dict[str, int], overwrite: bool, progress: bool
+    shapes: PictureSet, folder: Path, counts: dict[str, int], overwrite: bool, progress: bool
 ) -> dict[str, Path]:
     """See :meth:`ContextShapes.write`."""
     for split, count in counts.items():
         if type(count) is not int or count < 1:
-            raise ValueError(f'{split}={count!r} must be a whole number from 1')
+            raise UserError(f'{split}={count!r} must be a whole number from 1')
     manifest = make_manifest(shapes, counts)
     _claim(folder, manifest, overwrite)
     files = {split: folder / 'annotations' / f'{split}.json' for split in counts}
@@ -102,7 +101,7 @@ def _finished(images: Path, file: Path, manifest: dict[str, Any], count: int) ->
 
 
 def _write_split(
-    shapes: ContextShapes,
+    shapes: PictureSet,
     images: Path,
     file: Path,
     manifest: dict[str, Any],

@@ -28,7 +28,7 @@ def write_contact_sheet(
         grid: Rows and columns of the sheet.
 
     Raises:
-        ValueError: If the file cannot be written as PNG.
+        OSError: If the file cannot be written.
     """
     import cv2
 

@@ -8,37 +8,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ge_det.datasets import layout, painting
 from ge_det.datasets.argument_checks import check_share, check_whole
 from ge_det.datasets.coco_writer import encode_mask, write_folder
-from ge_det.datasets.layout import Box, Stream
+from ge_det.datasets.layout import Stream
+from ge_det.datasets.picture import Picture
 from ge_det.datasets.scene_classes import CLASSES, SCENES, class_name
 from ge_det.datasets.shapes import SHAPES, SIZE_CLASSES, sizes_in_class
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """One picture of ContextShapes.
-
-    Attributes:
-        image: RGB image (height, width, 3), uint8.
-        annotations: COCO annotations without ``id`` and ``image_id``: ``category_id``, ``bbox``
-            [left, top, width, height] and ``area`` in pixels, ``segmentation`` (compressed RLE with
-            ``counts`` as str) and ``iscrowd`` 0.
-        scene: What the picture shows, one of ``SCENES``.
-        cue_boxes: Place of each cue mark, [left, top, width, height] in pixels.
-        cue_scenes: The scene that each cue mark tells.
-        dropped: How many of the objects asked for found no place.
-    """
-
-    image: NDArray[np.uint8]
-    annotations: list[dict[str, Any]]
-    scene: str
-    cue_boxes: list[Box]
-    cue_scenes: list[str]
-    dropped: int
+from ge_det.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -75,7 +53,7 @@ class ContextShapes:
         noise: Amplitude of the noise of a pixel in grey levels, 0 to 255.
 
     Raises:
-        ValueError: If an argument is not allowed, or if they leave no room for marks or objects.
+        UserError: If an argument is not allowed, or if they leave no room for marks or objects.
     """
 
     #: Goes up with every change that alters a pixel or an annotation.
@@ -108,11 +86,11 @@ class ContextShapes:
         check_whole('image_size', self.image_size, 1, length=2)
         check_whole('objects', self.objects, 1, length=2)
         if self.objects[0] > self.objects[1]:
-            raise ValueError(f'objects={self.objects}: the first number must not exceed the second')
+            raise UserError(f'objects={self.objects}: the first number must not exceed the second')
         check_share('context_share', self.context_share)
         check_share('size_shares', self.size_shares, length=3)
         if abs(sum(self.size_shares) - 1) > 1e-9:
-            raise ValueError(f'size_shares={self.size_shares} must sum to 1')
+            raise UserError(f'size_shares={self.size_shares} must sum to 1')
         check_whole('cue_marks', self.cue_marks, 1)
         check_whole('cue_stripe', self.cue_stripe, 1)
         check_whole('cue_size', self.cue_size, 2 * self.cue_stripe)
@@ -122,7 +100,7 @@ class ContextShapes:
         check_whole('cue_sides', self.cue_sides, 1, 4)
         check_whole('noise', self.noise, 0, 255)
         if 2 * self._truthful_marks <= self.cue_marks:
-            raise ValueError(
+            raise UserError(
                 f'cue_agreement={self.cue_agreement} makes {self._truthful_marks} of '
                 f'cue_marks={self.cue_marks} tell the true scene; more than half of them must'
             )
@@ -138,14 +116,14 @@ class ContextShapes:
                 and the names of the context classes.
 
         Raises:
-            ValueError: If the split, the index or the scene does not exist.
+            UserError: If the split, the index or the scene does not exist.
         """
         if split not in self.SPLITS:
-            raise ValueError(f'split={split!r} must be one of {self.SPLITS}')
+            raise UserError(f'split={split!r} must be one of {self.SPLITS}')
         if not isinstance(index, (int, np.integer)) or index < 0:
-            raise ValueError(f'index={index!r} must be a whole number from 0')
+            raise UserError(f'index={index!r} must be a whole number from 0')
         if scene not in (None, *SCENES):
-            raise ValueError(f'scene={scene!r} must be one of {SCENES} or None')
+            raise UserError(f'scene={scene!r} must be one of {SCENES} or None')
 
         def stream(purpose: str) -> Stream:
             return Stream('ContextShapes', self.VERSION, self.seed, split, index, purpose)
@@ -205,13 +183,13 @@ class ContextShapes:
             val: Number of validation pictures.
             overwrite: Replaces another ContextShapes set in ``out_dir``. Any other content is
                 refused all the same.
-            progress: Shows a progress bar when tqdm is installed.
+            progress: Shows a progress bar on a terminal.
 
         Returns:
             The annotation file of each split.
 
         Raises:
-            ValueError: If a count is not allowed.
+            UserError: If a count is not allowed.
             FileExistsError: If the folder holds something else.
         """
         return write_folder(self, Path(out_dir), {'train': train, 'val': val}, overwrite, progress)
@@ -238,7 +216,7 @@ class ContextShapes:
         needed = count * (self.cue_size + layout.GAP) - layout.GAP
         room = layout.band_room(self.image_size, self.cue_size)
         if needed > room:
-            raise ValueError(
+            raise UserError(
                 f'cue_marks={self.cue_marks} of cue_size={self.cue_size} on cue_sides='
                 f'{self.cue_sides} need {needed} pixels along a side, but image_size='
                 f'{self.image_size} has {max(room, 0)}; enlarge image_size or cue_sides'
@@ -246,7 +224,7 @@ class ContextShapes:
         for name, share in zip(SIZE_CLASSES, self.size_shares, strict=True):
             least = max(sizes_in_class(shape, name)[0] for shape in SHAPES)
             if share and least > self._room:
-                raise ValueError(
+                raise UserError(
                     f'image_size={self.image_size} leaves room for objects of '
                     f'{max(self._room, 0)} pixels, but {name} ones need {least}; enlarge '
                     f'image_size, lower cue_clearance={self.cue_clearance}, '

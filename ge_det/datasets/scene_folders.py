@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.datasets.argument_checks import check_whole
-from ge_det.datasets.context_shapes import ContextShapes, Picture
+from ge_det.datasets.context_shapes import ContextShapes
+from ge_det.datasets.picture import Picture
 from ge_det.datasets.scene_classes import CLASSES, SCENES, class_name
 from ge_det.datasets.set_files import (
     differences,
@@ -20,6 +21,7 @@ from ge_det.datasets.set_files import (
     write_image,
 )
 from ge_det.datasets.shapes import SHAPES
+from ge_det.errors import UserError
 from ge_det.files import is_part, read_json, to_json, write_whole
 
 #: Tells which set a folder holds or is to hold; with the number of pictures once it holds them.
@@ -60,17 +62,17 @@ def write_scene_folders(
         out_dir: A folder that is new, empty or holds this very set.
         train: Number of training pictures.
         val: Number of validation pictures.
-        progress: Shows a progress bar when tqdm is installed.
+        progress: Shows a progress bar on a terminal.
 
     Returns:
         The folder of each split.
 
     Raises:
-        ValueError: If a picture may show another number of objects, or a count is not allowed.
+        UserError: If a picture may show another number of objects, or a count is not allowed.
         FileExistsError: If the folder holds something else.
     """
     if shapes.objects != (1, 1):
-        raise ValueError(
+        raise UserError(
             f'objects={shapes.objects}: a picture to classify shows one object; '
             'make the ContextShapes with objects=(1, 1)'
         )

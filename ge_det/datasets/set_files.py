@@ -6,18 +6,17 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm  # type: ignore[import-untyped]
 
+from ge_det.datasets.picture import PictureSet
 from ge_det.files import write_whole
 
-if TYPE_CHECKING:
-    from ge_det.datasets.context_shapes import ContextShapes
 
-
-def make_manifest(shapes: ContextShapes, counts: dict[str, int]) -> dict[str, Any]:
+def make_manifest(shapes: PictureSet, counts: dict[str, int]) -> dict[str, Any]:
     """The arguments of a set and the number of its pictures, as JSON gives them back."""
     manifest = dict(
         generator='ge_det.ContextShapes',
@@ -60,12 +59,8 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def with_progress(indices: range, split: str, progress: bool) -> Iterable[int]:
-    """The indices, with a progress bar on a terminal that has tqdm."""
+    """The indices, with a progress bar on a terminal."""
     if not progress:
-        return indices
-    try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-    except ImportError:
         return indices
     bar: Iterable[int] = tqdm(indices, desc=split, unit='image', disable=None)
     return bar

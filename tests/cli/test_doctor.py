@@ -13,7 +13,7 @@ import pytest
 
 from ge_det.cli import doctor
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(*pieces, path='', python=sys.executable):

@@ -1,7 +1,6 @@
 """tools/import_weights.py: reports, files, and one line for each thing that is wrong."""
 
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from command_line import exit_code
 from random_networks import randomise
 
 from ge_det import AttentionResNet
@@ -124,6 +124,8 @@ def test_the_backbone_of_a_config(folder):
         ('--checkpoint plain.pth --config empty.py --dry-run', 'no backbone can be built'),
         ('--checkpoint plain.pth --attention se --dry-run --report plain.pth', 'different files'),
         ('--checkpoint plain.pth --attention se --out plain.pth', 'different files'),
+        ('--checkpoint plain.pth --attention gse --dry-run', 'did you mean se, rg-se, sge?'),
+        ('--checkpoint plain.pth --attention se --depth 49 --dry-run', '49'),
         ('--checkpoint plain.pth --attention se --out photos', 'is a folder'),
         ('--checkpoint plain.pth --attention se --out x.safetensors', 'let the name end in .pth'),
         ('--checkpoint plain.pth --attention se --dry-run --calibrate texts', 'not an image'),
@@ -137,10 +139,7 @@ def test_wrong_arguments_give_one_line(arguments, message, folder, monkeypatch, 
     (folder / 'texts' / 'a.jpg').write_text('no image')
     torch.save({'fc.weight': torch.ones(1)}, folder / 'head.pth')
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, 'argv', [str(TOOL), *arguments.split()])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(TOOL), run_name='__main__')
-    assert ended.value.code == 2
+    assert exit_code('import-weights', *arguments.split()) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count('\n') == 1

@@ -1,32 +1,22 @@
 import dataclasses
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+from command_line import exit_code
 
+from ge_det.cli.make_context_shapes import build_parser
 from ge_det.datasets import ContextShapes
 
 cv2 = pytest.importorskip('cv2')
 pytest.importorskip('pycocotools')
 
-PATH = Path(__file__).parents[2] / 'tools/make_context_shapes.py'
 
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('make_context_shapes', PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_writes_set_and_preview_and_reports(tool, tmp_path, capsys):
+def test_writes_set_and_preview_and_reports(tmp_path, capsys):
     out = tmp_path / 'set'
     arguments = ['--out', str(out), '--train', '3', '--val', '2', '--seed', '5', '--quiet']
     arguments += ['--image-size', '160', '200', '--size-shares', '0.5', '0.5', '0']
     arguments += ['--cue-agreement', '0.8', '--preview', str(tmp_path / 'deep/sheet.png')]
-    assert tool.main(arguments) == 0
+    assert exit_code('make-context-shapes', *arguments) == 0
     content = json.loads((out / 'annotations/train.json').read_text())
     spec = content['info']['spec']
     assert (spec['seed'], spec['image_size'], spec['cue_agreement']) == (5, [160, 200], 0.8)
@@ -37,13 +27,13 @@ def test_writes_set_and_preview_and_reports(tool, tmp_path, capsys):
     assert sheet.shape[0] > 3 * 160 and sheet.shape[1] == 4 * 200
 
 
-def test_every_argument_has_an_option_with_help(tool):
-    options = {action.dest: action for action in tool.build_parser()._actions}
+def test_every_argument_has_an_option_with_help():
+    options = {action.dest: action for action in build_parser()._actions}
     for field in dataclasses.fields(ContextShapes):
         text = options[field.name].help.partition(' Default:')[0]
         assert len(text) > 20 and text.endswith('.')
         assert options[field.name].default == field.default
-    tool.build_parser().format_help()
+    build_parser().format_help()
 
 
 @pytest.mark.parametrize(
@@ -54,11 +44,11 @@ def test_every_argument_has_an_option_with_help(tool):
         (['--seed', '1'], 'seed 0, not 1'),
     ],
 )
-def test_errors_are_one_line(tool, tmp_path, capsys, extra, message):
+def test_errors_are_one_line(tmp_path, capsys, extra, message):
     arguments = ['--out', str(tmp_path), '--train', '1', '--val', '1', '--quiet']
-    assert tool.main(arguments) == 0
+    assert exit_code('make-context-shapes', *arguments) == 0
     capsys.readouterr()
-    assert tool.main([*arguments, *extra]) == 2
+    assert exit_code('make-context-shapes', *arguments, *extra) == 2
     printed = capsys.readouterr()
     assert message in printed.err
     assert printed.err.count('\n') == 1 and not printed.out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import exit_code
 from mmengine.runner import save_checkpoint
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'publish_model.py'
@@ -51,14 +51,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope='module')
-def tool() -> Any:
-    spec = importlib.util.spec_from_file_location('publish_model', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_file_itself_runs_and_says_what_it_wrote(folder: Path) -> None:
     command = [sys.executable, str(TOOL), 'good.pth', '--out', 'shared/sge']
     done = subprocess.run(command, capture_output=True, text=True)
@@ -71,14 +63,12 @@ def test_the_file_itself_runs_and_says_what_it_wrote(folder: Path) -> None:
     assert os.listdir('shared') == [f'sge-{digest[:8]}.pth']
 
 
-def test_again_and_without_a_config(
-    folder: Path, tool: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_again_and_without_a_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for status in ('is written', 'is there already, the same'):
-        tool.main(['plain.pth'])
+        assert exit_code('publish', *['plain.pth']) == 0
         shown = capsys.readouterr()
         assert shown.out.splitlines()[0].endswith(status)
-        assert shown.err.startswith('publish_model: the checkpoint tells no config')
+        assert shown.err.startswith('publish: the checkpoint tells no config')
         assert len(shown.err.splitlines()) == 1
 
 
@@ -92,9 +82,9 @@ def test_again_and_without_a_config(
         ('new/deep/sge.pth', 'new/deep/sge'),
     ],
 )
-def test_out(folder: Path, tool: Any, out: str, start: str) -> None:
+def test_out(folder: Path, out: str, start: str) -> None:
     Path('here').mkdir()
-    tool.main(['good.pth', '--out', out, '--backbone-only'])
+    assert exit_code('publish', *['good.pth', '--out', out, '--backbone-only']) == 0
     (made,) = (path for path in Path().rglob('*.pth') if str(path).startswith(f'{start}-'))
     assert list(torch.load(made, weights_only=True)['state_dict']) == ['backbone.a']
 
@@ -115,18 +105,17 @@ def test_out(folder: Path, tool: Any, out: str, start: str) -> None:
     ],
 )
 def test_errors_are_one_line_and_write_nothing(
-    folder: Path, tool: Any, capsys: pytest.CaptureFixture[str], arguments: str, message: str
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: str, message: str
 ) -> None:
     before = sorted(os.listdir())
-    with pytest.raises(SystemExit, match='2'):
-        tool.main(arguments.split())
+    assert exit_code('publish', *arguments.split()) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f'publish_model: {message}')
+    assert line.startswith(f'publish: {message}')
     assert sorted(os.listdir()) == before
 
 
 def test_config_must_be_of_the_checkpoint_and_is_noted_whole(
-    folder: Path, tool: Any, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = pytest.importorskip('mmdet.registry').MODELS
     from mmengine.config import Config
@@ -136,14 +125,13 @@ def test_config_must_be_of_the_checkpoint_and_is_noted_whole(
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = models.build(Config.fromfile('my.py').model)
     save_checkpoint(dict(state_dict=model.state_dict()), 'trained.pth')
-    tool.main(['trained.pth', '--config', 'my.py'])
+    assert exit_code('publish', *['trained.pth', '--config', 'my.py']) == 0
     assert capsys.readouterr().err == ''
     (made,) = Path().glob('trained-*.pth')
     noted = Config.fromstring(torch.load(made, weights_only=True)['meta']['cfg'], '.py')
     assert noted.to_dict() == Config.fromfile('my.py').to_dict()
 
     Path('my.py').write_text(CONFIG.replace('depth=18', 'depth=34'))
-    with pytest.raises(SystemExit, match='2'):
-        tool.main(['trained.pth', '--config', 'my.py'])
+    assert exit_code('publish', *['trained.pth', '--config', 'my.py']) == 2
     assert "does not belong to this config's model" in capsys.readouterr().err
     assert len(list(Path().glob('trained-*.pth'))) == 1

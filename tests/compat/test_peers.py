@@ -12,7 +12,7 @@ import pytest
 
 from ge_det.compat.peers import peers_folder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 needs_folder = pytest.mark.skipif(
     not peers_folder().is_dir(), reason='tools/setup.sh has put no torchvision and timm aside'
 )

@@ -7,16 +7,11 @@ from typing import Any
 
 import pytest
 
-from ge_det.config_writer.options import (
-    ATTENTION,
-    DEPTHS,
-    DETECTORS,
-    RESNET_URLS,
-    SE_RESNET_URLS,
-    UserConfig,
-    attention_config,
-)
+from ge_det.catalogue import BLOCKS, DEPTHS, attention_config
+from ge_det.config_writer.detectors import DETECTORS
+from ge_det.config_writer.options import UserConfig
 from ge_det.config_writer.text import config_text, write_config
+from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
 
 
 def options(**changes: Any) -> UserConfig:
@@ -57,7 +52,7 @@ def test_the_table_cannot_be_changed_through_a_result() -> None:
     assert attention_config('sge') == {'type': 'ge_det.SpatialGroupEnhance'}
 
 
-@pytest.mark.parametrize('name', [name for name in ATTENTION if name != 'none'])
+@pytest.mark.parametrize('name', BLOCKS)
 def test_every_attention_builds_in_every_width(name: str) -> None:
     pytest.importorskip('mmdet')
     from ge_det import AttentionResNet

@@ -10,7 +10,7 @@ from mmengine.registry import HOOKS, DefaultScope
 
 from ge_det.registry import MODELS
 
-CONFIGS = Path(__file__).parents[1] / 'lab/configs'
+CONFIGS = Path(__file__).parents[2] / 'lab/configs'
 ROIS = torch.tensor([[0, 3.0, 5.0, 40.0, 44.0], [1, 20.0, 10.0, 90.0, 100.0]])
 
 

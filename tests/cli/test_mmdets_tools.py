@@ -8,31 +8,23 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
+from command_line import exit_code
 
-from ge_det.cli.openmmlab import (
-    UserError,
-    check_arguments,
-    find_script,
-    load_safely,
-    run_tool,
-)
+from ge_det.cli import openmmlab
+from ge_det.cli.checks import check_arguments, load_safely
+from ge_det.cli.openmmlab import find_script, read_arguments
 from ge_det.datasets.image_files import find_images
+from ge_det.errors import UserError
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-
-
-def load_tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> int:
@@ -40,10 +32,8 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> int:
     # The process that runs the tests must not keep what the tool sets.
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.setattr(sys, 'argv', [f'tools/{name}.py', *arguments])
-    with pytest.raises(SystemExit) as stop:
-        run_tool(name)
-    return int(stop.value.code or 0)
+    monkeypatch.setattr(sys, 'argv', sys.argv)
+    return exit_code(name, *arguments)
 
 
 @pytest.mark.parametrize('name', ['train', 'test', 'infer'])
@@ -78,6 +68,7 @@ def test_flags_are_mmdets(
         ('train', 'none.py', 'train: none.py: no such config file; check the path'),
         ('train', '{config} --resume none.pth', 'train: none.pth: no such checkpoint file'),
         ('train', '{config} --nonsense', 'unrecognized arguments: --nonsense'),
+        ('train', '{config} --cfg-options a', "argument --cfg-options: 'a' is not KEY=VALUE"),
         ('test', '{config}', 'the following arguments are required: checkpoint'),
         ('test', '{config} none.pth', 'test: none.pth: no such checkpoint file'),
         ('test', '{config} {config} --out a.json', 'test: --out a.json: predictions are pickled'),
@@ -96,6 +87,30 @@ def test_argument_errors_are_one_line(
     config.write_text('')
     assert run(monkeypatch, name, *arguments.format(config=config).split()) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ('name', 'package'), [('train', 'mmdet'), ('test', 'mmdet'), ('train', 'mmpretrain')]
+)
+def test_the_quick_reading_is_the_scripts_own(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    pytest.importorskip(package)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    script = find_script(name, package)
+    words = ['my.py', *(['a.pth'] if name == 'test' else []), '--work-dir', 'x', '--cfg-options']
+    monkeypatch.setattr(sys, 'argv', ['tool', *words, 'a.b=1', 'c=[1,2]', '--launcher', 'slurm'])
+    theirs = vars(runpy.run_path(str(script))['parse_args']())
+    ours = read_arguments(script)
+    assert ours is not None
+    assert vars(ours) == {**theirs, 'cfg_options': {'a.b': '1', 'c': '[1,2]'}}
+
+
+def test_a_script_that_needs_more_is_read_as_a_whole(tmp_path: Path) -> None:
+    script = tmp_path / 'train.py'
+    for text in ('', 'import sys\ndef parse_args():\n    return sys.argv\n'):
+        script.write_text(text)
+        assert read_arguments(script) is None
 
 
 @pytest.mark.parametrize(
@@ -131,7 +146,7 @@ def test_the_script_runs_as_main_with_the_arguments_untouched(
         'if __name__ == "__main__":\n'
         '    raise SystemExit(sys.argv[1:] != [__import__("os").environ["WANTED"], "--flag"])\n'
     )
-    monkeypatch.setattr(mmdet_tools, 'find_script', lambda *_: script)
+    monkeypatch.setattr(openmmlab, 'find_script', lambda *_: script)
     config = tmp_path / 'config.py'
     config.write_text("model = dict(type='FPN', in_channels=[8], out_channels=8, num_outs=1)\n")
     monkeypatch.setenv('WANTED', str(config))
@@ -222,6 +237,5 @@ def test_images_that_cannot_be_drawn(tmp_path: Path) -> None:
 def test_infer_errors_are_one_line(
     capsys: pytest.CaptureFixture[str], arguments: str, message: str
 ) -> None:
-    with pytest.raises(SystemExit, match='2'):
-        load_tool('infer').main([part.format(file=__file__) for part in arguments.split()])
+    assert exit_code('infer', *(part.format(file=__file__) for part in arguments.split())) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]

@@ -1,0 +1,118 @@
+"""Look at the arguments of a command before it begins its work: clear errors first."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ge_det.errors import UserError, one_line
+
+
+def load_safely() -> None:
+    """Make every ``torch.load`` of this process safe: a checkpoint must not run code.
+
+    It is torch's default, but some versions of MMEngine ask for the unsafe way by themselves. An
+    explicit ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` of the user is left alone.
+    """
+    from ge_det.compat.safe_types import register_safe_types
+
+    register_safe_types()
+    if 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD' not in os.environ:
+        os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+
+
+def check_file(path: str | None, what: str) -> None:
+    """Raise a UserError if a local file is missing; URLs and None pass."""
+    if path is None or '://' in path or Path(path).expanduser().is_file():
+        return
+    raise UserError(f'{path}: no such {what} file; check the path')
+
+
+def check_attention(name: str) -> None:
+    """Raise a UserError that names similar blocks if there is none of this short name."""
+    from ge_det.catalogue import NAMES
+
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=3)
+        hint = f'did you mean {", ".join(near)}? ' if near else ''
+        raise UserError(f'--attention {name}: no such block; {hint}`ge-det blocks` lists them')
+
+
+def check_arguments(args: argparse.Namespace) -> None:
+    """Check what mmdet would only stumble over later, with a traceback.
+
+    Args:
+        args (argparse.Namespace): Arguments of mmdet's ``train.py`` or ``test.py``.
+
+    Raises:
+        UserError: If a file is missing, ``--out`` is no pickle file, or ``--amp`` finds no GPU.
+    """
+    check_file(args.config, 'config')
+    check_file(getattr(args, 'checkpoint', None), 'checkpoint')
+    resume = getattr(args, 'resume', None)
+    check_file(None if resume == 'auto' else resume, 'checkpoint')
+    out = getattr(args, 'out', None)
+    if out is not None and not out.endswith(('.pkl', '.pickle')):
+        raise UserError(f'--out {out}: predictions are pickled, the name must end in .pkl')
+    if _wants_amp(args) and not _has_amp_device():
+        raise UserError('--amp needs a GPU, and none is visible here; leave it out on a CPU')
+
+
+def check_data(args: argparse.Namespace) -> None:
+    """Raise a UserError if a folder of a classifier's data is missing; URLs pass."""
+    from ge_det.cli.preflight import read_config
+
+    cfg = read_config(args.config, args.cfg_options)
+    loaders = ['train_dataloader'] if args.no_validate else ['train_dataloader', 'val_dataloader']
+    roots = {name: (cfg.get(name) or {}).get('dataset', {}).get('data_root') for name in loaders}
+    missing = {k: v for k, v in roots.items() if v and '://' not in v and not Path(v).is_dir()}
+    if missing:
+        options = ' '.join(f'{name}.dataset.data_root=FOLDER' for name in missing)
+        folder = next(iter(missing.values()))
+        raise UserError(f'{folder}: no such data folder; add --cfg-options {options}')
+
+
+def check_model(
+    config: str,
+    cfg_options: dict[str, Any] | None = None,
+    checkpoint: str | None = None,
+    is_start: bool = False,
+) -> None:
+    """Build a config's model without memory, and see that a checkpoint is of that model.
+
+    Args:
+        config (str): Path of the config.
+        cfg_options (dict, optional): Changes to it. Defaults to None.
+        checkpoint (str, optional): Path or URL of a checkpoint. Defaults to None.
+        is_start (bool): Without a checkpoint, see that the weights a training starts from fit.
+            Defaults to False.
+
+    Raises:
+        UserError: If the model has a wrong argument, or the weights are of another model.
+    """
+    from ge_det.cli.preflight import build_without_memory, check_fits, check_start
+
+    try:
+        model = build_without_memory(config, cfg_options)
+        if checkpoint is not None:
+            check_fits(model, checkpoint)
+        elif is_start:
+            check_start(model, config, cfg_options)
+    except ValueError as error:
+        raise UserError(one_line(error)) from error
+    except Exception as error:  # A model of others that the meta device cannot hold, say.
+        print(f'the model is not checked beforehand ({type(error).__name__}: {error})')
+
+
+def _wants_amp(args: argparse.Namespace) -> bool:
+    options = getattr(args, 'cfg_options', None) or {}
+    return getattr(args, 'amp', False) or options.get('optim_wrapper.type') == 'AmpOptimWrapper'
+
+
+def _has_amp_device() -> bool:
+    from mmengine.device import get_device
+
+    return get_device() not in ('cpu', 'mps')  # What MMEngine's AmpOptimWrapper refuses.

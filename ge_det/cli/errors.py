@@ -1,0 +1,44 @@
+"""The one way in which a command ends: an error on one line, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from ge_det.compat.known_warnings import ignore_known_warnings
+from ge_det.errors import UserError, one_line
+
+
+def run_command(
+    name: str, action: Callable[[], int | None], interrupted: str = 'run it again'
+) -> int:
+    """Run what a command does, and turn the errors that a user can mend into one line.
+
+    Args:
+        name (str): Name of the command, which the line begins with.
+        action (callable): What it does; may return an exit code.
+        interrupted (str): What to do after an interruption. Defaults to 'run it again'.
+
+    Returns:
+        int: The exit code: the action's own (None is 0), 2 after an error that a user can mend, 130
+        after an interruption. Other errors are ours, and keep their traceback.
+    """
+    ignore_known_warnings()
+    try:
+        return action() or 0
+    except BrokenPipeError:  # `| head` has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (UserError, OSError) as error:
+        print(f'{name}: {one_line(error)}', file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or 'ge_det').startswith('ge_det'):
+            raise
+        message = f'{one_line(error)}; `ge-det doctor` tells what is missing'
+        print(f'{name}: {message}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f'\n{name}: interrupted; {interrupted}', file=sys.stderr)
+        return 130

@@ -1,0 +1,87 @@
+"""``ge-det COMMAND``: finds the module of a command and hands it the arguments.
+
+A command is a module with ``main(argv) -> exit code``, where None stands for the arguments of this
+process. It raises a UserError for what a user can mend, tells in ``INTERRUPTED`` what to do after
+an interruption, and imports nothing slow until it has read its arguments, so that ``--help``
+answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from ge_det.cli.errors import run_command
+
+COMMANDS = {
+    'make-config': ('ge_det.cli.make_config', 'check your COCO data, write a config for it'),
+    'train': ('ge_det.cli.train', 'train a detector'),
+    'test': ('ge_det.cli.test', 'measure a trained detector'),
+    'infer': ('ge_det.cli.infer', 'draw the detections into images'),
+    'import-weights': ('ge_det.cli.import_weights', 'bring weights into a network with attention'),
+    'publish': ('ge_det.cli.publish', 'write a small file of weights to share'),
+    'flops': ('ge_det.flops.command', 'count parameters and FLOPs, gates in full'),
+    'blocks': ('ge_det.cli.blocks', 'list the attention blocks'),
+    'train-classifier': ('ge_det.cli.train_classifier', 'train a classifier'),
+    'make-context-shapes': ('ge_det.cli.make_context_shapes', 'draw a data set to try things on'),
+    'doctor': ('ge_det.cli.doctor', 'tell what is missing or broken here'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv (Sequence[str], optional): Its name and arguments. Defaults to None: those of this
+            process.
+
+    Returns:
+        int: The exit code.
+    """
+    name, *arguments = list(sys.argv[1:] if argv is None else argv) or ['--help']
+    if name in ('-h', '--help'):
+        print(_usage())
+        return 0
+    if name == '--version':
+        from ge_det import __version__
+
+        print(__version__)
+        return 0
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f'did you mean {near[0]}?' if near else '`ge-det --help` lists them'
+        print(f'ge-det: there is no command {name!r}; {hint}', file=sys.stderr)
+        return 2
+    return run(name, arguments)
+
+
+def run(name: str, argv: Sequence[str] | None = None) -> int:
+    """Run one command, as ``ge-det`` and ``tools/*.py`` do.
+
+    Args:
+        name (str): A key of :data:`COMMANDS`.
+        argv (Sequence[str], optional): Its arguments. Defaults to None: those of this process.
+
+    Returns:
+        int: The exit code.
+    """
+    command = importlib.import_module(COMMANDS[name][0])
+    after = getattr(command, 'INTERRUPTED', 'run it again')
+    return run_command(name, lambda: command.main(argv), after)
+
+
+def _usage() -> str:
+    lines = [f'  {name:<20} {text}' for name, (_, text) in COMMANDS.items()]
+    return '\n'.join(
+        [
+            'usage: ge-det COMMAND [ARGUMENT ...]',
+            '',
+            'Attention blocks for the backbones of MMDetection.',
+            '',
+            *lines,
+            '',
+            '`ge-det COMMAND --help` tells the arguments of a command.',
+        ]
+    )

@@ -1,0 +1,112 @@
+r"""Check a data set in COCO format and write a short config to train a detector on it.
+
+Example:
+    ge-det make-config --train-json train.json --val-json val.json --images images \
+        --detector faster-rcnn --attention sge --depth 50 --out my.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from ge_det.cli.checks import check_attention
+from ge_det.cli.parsing import command_line, new_parser
+from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
+from ge_det.errors import UserError
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the arguments."""
+    parser = new_parser('make-config', __doc__, argv)
+    data = parser.add_argument_group('data')
+    data.add_argument('--train-json', required=True, help='COCO annotations to train on')
+    data.add_argument('--val-json', required=True, help='COCO annotations to measure on')
+    data.add_argument('--images', help='folder of the images of both')
+    data.add_argument('--train-images', help='folder of the train images, if it is another')
+    data.add_argument('--val-images', help='folder of the val images, if it is another')
+
+    model = parser.add_argument_group('model')
+    model.add_argument('--detector', choices=DETECTORS, default='faster-rcnn', help='%(default)s')
+    model.add_argument(
+        '--attention',
+        default='sge',
+        metavar='NAME',
+        help='such as sge, se or ge-theta-e8 (`ge-det blocks` lists them), or none; %(default)s',
+    )
+    model.add_argument('--depth', type=int, default=50, metavar='N', help='18 to 152; %(default)s')
+    model.add_argument(
+        '--base-channels', type=int, default=64, metavar='N', help='64; 16 is fit for a CPU'
+    )
+    model.add_argument(
+        '--pretrained',
+        default='auto',
+        metavar='PATH_OR_URL',
+        help="weights of the backbone, or none; default: mmpretrain's for ImageNet",
+    )
+
+    training = parser.add_argument_group('training')
+    training.add_argument('--epochs', type=int, metavar='N', help='default: by the size of the set')
+    training.add_argument('--batch-size', type=int, default=2, metavar='N', help='%(default)s')
+    training.add_argument('--lr', type=float, help="default: mmdet's, scaled to the batch")
+    training.add_argument(
+        '--scale',
+        type=int,
+        nargs=2,
+        default=DEFAULT_SCALE,
+        metavar=('W', 'H'),
+        help='images are resized to fit into it; 1333 800',
+    )
+    training.add_argument('--workers', type=int, default=2, metavar='N', help='%(default)s')
+
+    parser.add_argument('--out', required=True, metavar='CONFIG.py', help='file to write')
+    parser.add_argument('--force', action='store_true', help='overwrite --out')
+    args = parser.parse_args(argv)
+    args.train_images = args.train_images or args.images
+    args.val_images = args.val_images or args.images
+    if args.train_images is None or args.val_images is None:
+        parser.error('give --images, or both --train-images and --val-images')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the data, write the config, and tell what is next."""
+    args = parse_args(argv)
+    check_attention(args.attention)
+    from ge_det.config_writer.options import UserConfig
+    from ge_det.config_writer.text import check_output, write_config
+    from ge_det.datasets.coco_check import check_coco
+
+    check_output(args.out, args.force)
+    data = {
+        name: getattr(args, name)
+        for name in ('train_json', 'val_json', 'train_images', 'val_images')
+    }
+    report = check_coco(**data, with_masks=DETECTORS[args.detector].masks)
+    for problem in report.problems:
+        print(problem, file=sys.stderr)
+    if report.train is None or not report.ok:
+        raise UserError(f'{args.out} is not written, {report.summary()}')
+
+    options = UserConfig(
+        **data,
+        classes=report.train.classes,
+        num_images=report.train.images_with_boxes(),
+        detector=args.detector,
+        attention=args.attention,
+        depth=args.depth,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        scale=tuple(args.scale),
+        base_channels=args.base_channels,
+        pretrained=args.pretrained,
+        workers=args.workers,
+    )
+    out = write_config(options, args.out, command_line('make-config', argv), args.force)
+    print(report.summary())
+    train = 'python tools/train.py' if argv is None else 'ge-det train'
+    print(f'{out} is written; next: {train} {shlex.quote(str(out))}')
+    return 0

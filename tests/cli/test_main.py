@@ -1,0 +1,158 @@
+"""``ge-det`` finds its commands, answers --help at once, and turns errors into one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import exit_code
+
+from ge_det import __version__
+from ge_det.cli.errors import run_command
+from ge_det.cli.main import COMMANDS, main
+from ge_det.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+SLOW = {'torch', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain'}
+TOOLS = {
+    'train': 'train.py',
+    'test': 'test.py',
+    'infer': 'infer.py',
+    'make-config': 'make_config.py',
+    'import-weights': 'import_weights.py',
+    'publish': 'publish_model.py',
+    'train-classifier': 'train_classifier.py',
+    'make-context-shapes': 'make_context_shapes.py',
+}
+
+
+def python(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, words)]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def imported(code: str) -> set[str]:
+    """The slow packages that a process has imported after some code."""
+    done = python('-c', f'import sys\n{code}\nprint(*sys.modules, file=sys.stderr)')
+    assert done.returncode == 0, done.stderr
+    return {name.split('.')[0] for name in done.stderr.split()} & SLOW
+
+
+def test_importing_the_package_is_light() -> None:
+    assert imported('import ge_det') == set()
+    assert imported('import torch') == {'torch'}
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_imports_nothing_slow(command: str) -> None:
+    code = f'from ge_det.cli.main import main\ntry: main(["{command}", "-h"])\nexcept SystemExit: 0'
+    assert imported(code) == set()
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_answers_at_once(command: str) -> None:
+    """In processor time, which other work on the machine does not lengthen."""
+
+    def spent() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = spent()
+    done = python('-m', 'ge_det', command, '--help')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.startswith(f'usage: ge-det {command} ')
+    assert spent() - before < 0.7
+
+
+@pytest.mark.parametrize(('command', 'tool'), TOOLS.items())
+def test_the_tools_are_the_commands(command: str, tool: str) -> None:
+    theirs, ours = python('tools/' + tool, '-h'), python('-m', 'ge_det', command, '-h')
+    assert theirs.returncode == 0, theirs.stderr
+    assert theirs.stdout.startswith(f'usage: {tool} ')
+
+    def flags(text: str) -> set[str]:
+        return set(re.findall(r'--?[a-z][\w-]*', text.replace(f'ge-det {command}', '')))
+
+    assert flags(theirs.stdout) == flags(ours.stdout)
+
+
+def test_all_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == main(['--help']) == 0
+    shown = capsys.readouterr().out
+    assert all(f'\n  {command} ' in shown for command in COMMANDS)
+    assert main(['--version']) == 0
+    assert capsys.readouterr().out == f'{__version__}\n'
+
+
+def test_a_slip_of_the_pen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['make_config', '--help']) == 2
+    assert capsys.readouterr().err == (
+        "ge-det: there is no command 'make_config'; did you mean make-config?\n"
+    )
+    assert main(['xyz']) == 2
+    assert '`ge-det --help` lists them' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('error', 'code', 'line'),
+    [
+        (UserError('a.py: gone;\n  check it'), 2, 'try: a.py: gone; check it\n'),
+        (FileNotFoundError(2, 'No such file', 'a'), 2, "try: [Errno 2] No such file: 'a'\n"),
+        (
+            ModuleNotFoundError("No module named 'mmdet'", name='mmdet'),
+            2,
+            "try: No module named 'mmdet'; `ge-det doctor` tells what is missing\n",
+        ),
+        (KeyboardInterrupt(), 130, '\ntry: interrupted; go on\n'),
+    ],
+)
+def test_endings(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
+) -> None:
+    def action() -> None:
+        raise error
+
+    assert run_command('try', action, 'go on') == code
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize('error', [ValueError, ModuleNotFoundError, ZeroDivisionError])
+def test_errors_of_ours_keep_their_traceback(error: type[Exception]) -> None:
+    def action() -> None:
+        raise error
+
+    with pytest.raises(error):
+        run_command('try', action)
+
+
+def test_codes_of_actions() -> None:
+    assert run_command('try', lambda: None) == 0
+    assert run_command('try', lambda: 3) == 3
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    command = f'{sys.executable} -m ge_det blocks | head -n 1'
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(['bash', '-c', command], capture_output=True, text=True, env=environment)
+    assert done.stdout.startswith('short name')
+    assert done.stderr == ''
+
+
+def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    from ge_det import AttentionResNet
+    from ge_det.catalogue import NAMES, attention_config
+
+    assert exit_code('blocks') == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(NAMES[1:])
+    added = {line.split()[0]: int(line.split()[1].replace(',', '')) for line in lines}
+    for name in ('ge-theta', 'sge', 'rg-se'):
+        network = AttentionResNet(50, attention=attention_config(name))
+        gates = network.gates().values()
+        assert added[name] == sum(p.numel() for gate in gates for p in gate.parameters())
