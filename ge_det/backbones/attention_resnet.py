@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -15,8 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import Self
 
 from ge_det.blocks import AttentionBlock
-from ge_det.blocks.base import check_choice
+from ge_det.blocks.checks import check_choice
 from ge_det.registry import MODELS
+from ge_det.weights.gated_backbone import BranchEnd, stem_pool_of
 from ge_det.weights.importing import PretrainedOptions, import_pretrained
 from ge_det.weights.report import LoadReport, log_report
 
@@ -146,6 +147,25 @@ class AttentionResNet(ResNet):
         """The attention blocks by their names, such as ``'layer1.0.se_layer'``."""
         kinds = (AttentionBlock, self._gate_class or AttentionBlock)
         return {name: gate for name, gate in self.named_modules() if isinstance(gate, kinds)}
+
+    def stage_names(self) -> list[str]:
+        """Names of the residual stages, such as ``'layer1'``."""
+        return list(self.res_layers)
+
+    def branch_ends(self) -> Iterator[BranchEnd]:
+        """Where plugins end residual branches."""
+        for name, unit in self._units().items():
+            if unit.last_plugins():
+                yield BranchEnd(name, unit.last_plugins(), unit.last_norm())
+
+    def network(self) -> dict[str, str]:
+        """``style`` and ``stem_pool`` of this network, as notes in files have them."""
+        pool = stem_pool_of(getattr(self, 'maxpool', None))
+        return dict(style=self.style) | ({} if pool is None else dict(stem_pool=pool))
+
+    def traps(self, fresh: Sequence[str]) -> list[str]:
+        """Nothing keeps fresh gates from learning here."""
+        return []
 
     @property
     def fused(self) -> bool:

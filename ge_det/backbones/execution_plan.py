@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import BatchNorm2d, SyncBatchNorm, _BatchNorm
 from torch.nn.modules.module import _has_any_global_hook
 
-from ge_det.blocks import AttentionBlock, GatherExcite, SpatialGroupEnhance
+from ge_det.blocks import AttentionBlock
 from ge_det.blocks.layers import is_plain
 from ge_det.ops.tracing import is_traced
 
@@ -42,9 +42,10 @@ def obstacle(ending: Ending, relu: nn.Module) -> str | None:
     conv, norm, gate = ending
     if is_traced():
         return 'the network is being traced or exported'
-    kind = type(gate)
-    if not isinstance(gate, AttentionBlock) or not kind.__module__.startswith('ge_det.blocks.'):
-        return f'{kind.__name__} is not a block of ge_det'
+    if not isinstance(gate, AttentionBlock):
+        return f'{type(gate).__name__} is no AttentionBlock'
+    if gate.unfused_because is not None:
+        return gate.unfused_because
     if _has_any_global_hook():
         return 'a global module hook is registered'
     for name, module in (('convolution', conv), ('normalisation', norm), ('block', gate)):
@@ -72,13 +73,7 @@ def _obstacle_in_norm(norm: nn.Module) -> str | None:
 
 def describe(ending: Ending) -> str:
     """What fused execution does with a unit, in words."""
-    gate = ending.gate
-    needs_map = isinstance(gate, GatherExcite) and not gate.gathers_averages
-    if needs_map or not ending.is_pointwise:
-        seen = 'its output'
-    elif isinstance(gate, SpatialGroupEnhance):
-        seen = 'projections of its input'
-    else:
-        seen = 'averages of its input, or where it is small of its output'
+    view = ending.gate.narrow_view if ending.is_pointwise else None
+    seen = 'its output' if view is None else f'{view} of its input, or where that costs less of it'
     statistics = 'batch' if ending.norm.training else 'fixed'
     return f'gate from {seen}; then normalisation ({statistics}), gate, addition and ReLU together'

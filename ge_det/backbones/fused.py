@@ -2,8 +2,8 @@
 
 Squeeze before expand: averages over positions commute with a 1x1 convolution, and with the affine
 that a batch normalisation is once its statistics are known. So a gate made from averages is known
-before the convolution has run, from the fewer channels of its input; SGE's similarity, a
-projection, moves there as well.
+before the convolution has run, from the fewer channels of its input, and so is one made from
+projections. Which it is, the block says (:meth:`AttentionBlock.gate_from_narrow`).
 
 What is left of normalisation, gate, addition and ReLU is one pass over the map. Where statistics
 are fixed, a CPU finds the normalisation, and gates of whole channels too, inside the weights of
@@ -20,20 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ge_det.blocks import AttentionBlock, GatherExcite, SpatialGroupEnhance
-from ge_det.blocks.base import AveragedGate
-from ge_det.ops.folded import folded_convolution, folded_residual
-from ge_det.ops.gating import gated_residual
-from ge_det.ops.precision import autocast_input, no_autocast, statistics_dtype
-from ge_det.ops.similarity import similarity_gate
-from ge_det.ops.squeeze_excite import squeeze
-from ge_det.ops.statistics import batch_statistics, norm_affine
+from ge_det.blocks import AttentionBlock
+from ge_det.ops.batch_statistics import batch_statistics, norm_affine
+from ge_det.ops.expansion import count_positions
+from ge_det.ops.folded_residual import folded_convolution, folded_residual
+from ge_det.ops.gated_residual import gated_residual
+from ge_det.ops.precision import autocast_input, statistics_dtype
 
 # A matrix of weights for each image is worth its making from this many positions a column on.
 POSITIONS_PER_COLUMN = 8
-# Averages of u have to be expanded. Where they are more than this share of its positions, those of
-# y are cheaper.
-LARGEST_AVERAGES = 0.5
 
 
 class Ending(NamedTuple):
@@ -93,63 +88,25 @@ def folds(u: Tensor, ending: Ending) -> bool:
     """
     if not ending.is_pointwise or ending.norm.training or u.device.type != 'cpu':
         return False
-    return _positions(u) >= POSITIONS_PER_COLUMN * u.shape[1]
+    return count_positions(u) >= POSITIONS_PER_COLUMN * u.shape[1]
 
 
 def _gate_before_expansion(
     u: Tensor, ending: Ending, scale: Tensor, shift: Tensor
 ) -> Tensor | None:
-    """The gate of z from u; None where it takes the wide map, or that is cheaper."""
+    """The gate of z from u; None where the block takes the wide map, or that is cheaper."""
     if not ending.is_pointwise:
         return None
-    gate, weight = ending.gate, ending.conv.weight.flatten(1).to(scale.dtype)
-    # The gate's own layers run under autocast, if any, but what is expanded keeps its precision.
-    if isinstance(gate, SpatialGroupEnhance):
-        with no_autocast(u.device):
-            g = _affine(_expand(squeeze(u), weight), scale, shift)
-            g = (g * scale.view(1, -1, 1, 1)).flatten(1).unflatten(1, (gate.groups, -1))
-            matrices = weight.unflatten(0, (gate.groups, -1))
-            projection = torch.einsum('ngc,gcp->ngp', g, matrices)
-        return similarity_gate(u, projection, gate.weight, gate.bias)
-    if not gate.gathers_averages:
-        return None
-    averages = cast(AveragedGate, gate).averages(u)
-    if sum(map(_positions, averages)) > LARGEST_AVERAGES * _positions(u):
-        return None
-    with no_autocast(u.device):
-        expanded = [_affine(_expand(mean, weight), scale, shift) for mean in averages]
-    return cast(AveragedGate, gate).gate_from(expanded).to(u.dtype)
+    weight = ending.conv.weight.flatten(1).to(scale.dtype)
+    s = ending.gate.gate_from_narrow(u, weight, scale, shift)
+    return None if s is None else s.to(u.dtype)
 
 
 def _gate_after_expansion(
     gate: AttentionBlock, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> Tensor:
     """The gate of z = scale * y + shift, or of z = y."""
-    if isinstance(gate, SpatialGroupEnhance):
-        g = _affine(squeeze(y), scale, shift)
-        projection = g if scale is None else g * scale.view(1, -1, 1, 1)
-        projection = projection.flatten(1).unflatten(1, (gate.groups, -1))
-        return similarity_gate(y, projection, gate.weight, gate.bias)
-    if gate.gathers_averages:
-        averages = [_affine(mean, scale, shift) for mean in cast(AveragedGate, gate).averages(y)]
-        return cast(AveragedGate, gate).gate_from(averages).to(y.dtype)
-    return cast(GatherExcite, gate).gate_of_map(y, scale, shift).to(y.dtype)
-
-
-def _expand(mean: Tensor, weight: Tensor) -> Tensor:
-    """W applied to averages of u. On maps this small a convolution is slower than the product."""
-    product = torch.matmul(weight, mean.to(weight.dtype).flatten(2))
-    return product.unflatten(2, mean.shape[2:])
-
-
-def _positions(x: Tensor) -> int:
-    return x.shape[2] * x.shape[3]
-
-
-def _affine(z: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    if scale is None or shift is None:
-        return z
-    return z * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
+    return gate.gate_from_wide(y, scale, shift).to(y.dtype)
 
 
 def _fixed_affine(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
@@ -163,7 +120,7 @@ def _fixed_affine(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
 
 def _batch_affine(norm: _BatchNorm, y: Tensor) -> tuple[Tensor, Tensor]:
     """(scale, shift) from the statistics of the batch; updates the running ones as the module."""
-    count = y.shape[0] * _positions(y)
+    count = y.shape[0] * count_positions(y)
     if count < 2:
         norm(y)  # It raises.
     mean, var = batch_statistics(y)

@@ -32,6 +32,10 @@ class FusedUnit(ABC):
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
 
+    @abstractmethod
+    def last_norm(self) -> nn.Module:
+        """The normalisation of the last convolution."""
+
     def why_not_fused(self) -> str | None:
         """Why the unit has to run its modules one after another; None if it need not."""
         plugins = self.last_plugins()
@@ -54,6 +58,10 @@ class FusedBottleneck(FusedUnit, Bottleneck):
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
         return self.after_conv3_plugin_names if self.with_plugins else []
+
+    def last_norm(self) -> nn.Module:
+        """The normalisation of the last convolution."""
+        return self.norm3
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, 4 * planes, H / stride, W / stride)."""
@@ -121,6 +129,10 @@ class GatedBasicBlock(FusedUnit, BasicBlock):
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
         return self.plugin_names['after_conv2']
+
+    def last_norm(self) -> nn.Module:
+        """The normalisation of the last convolution."""
+        return self.norm2
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, planes, H / stride, W / stride)."""

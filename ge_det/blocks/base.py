@@ -1,14 +1,16 @@
-"""What every attention block shares."""
+"""What every attention block shares, and what it may tell the residual unit it stands in."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from ge_det.ops.gating import apply_gate, full_gate
+from ge_det.ops.expansion import affine
+from ge_det.ops.gated_residual import apply_gate, full_gate
+
+from .checks import check_positive_int
 
 
 class Variant(NamedTuple):
@@ -25,15 +27,27 @@ class Variant(NamedTuple):
     has_configs: bool = True
 
 
-class AttentionBlock(nn.Module, ABC):
+class AttentionBlock(nn.Module):
     """A gate on a feature map: ``forward(x) = x * gate(x)``.
 
     The blocks follow mmcv's plugin layer protocol (``in_channels`` by keyword, ``_abbr_`` as the
     attribute name), so they can stand in ``plugins=`` of any backbone that has plugins, and they
-    depend on neither mmdet nor a config.
+    depend on torch alone.
+
+    A block defines :meth:`coarse_gate`, or :meth:`gate` where no coarse one exists. That is enough
+    to work anywhere. To run fused at the end of a residual unit it also defines
+    :meth:`gate_from_wide`, and :meth:`gate_from_narrow` if its gate is known before the unit's last
+    convolution. Who overrides one of these four in a subclass overrides all that follow from it: a
+    unit that finds them at odds runs its modules one after another.
 
     Args:
         in_channels (int): Number of channels C of the input.
+
+    Attributes:
+        variants (tuple[Variant, ...]): The short names of the block; none for a block that the
+            catalogue does not list.
+        unfused_because (str | None): Why units with this block run their modules one after
+            another; None if it tells all that fused execution needs.
 
     Raises:
         ValueError: If ``in_channels`` is not a positive integer.
@@ -47,6 +61,14 @@ class AttentionBlock(nn.Module, ABC):
         check_positive_int('in_channels', in_channels)
         self.in_channels = in_channels
 
+    unfused_because: ClassVar[str | None] = 'it is no block by itself'
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.unfused_because = _gap_in_contract(cls)
+
+    # ---- the gate ------------------------------------------------------------------------------
+
     def coarse_gate(self, x: Tensor) -> Tensor:
         """Gate values in (0, 1), at the resolution they have. Or override :meth:`gate`.
 
@@ -59,11 +81,6 @@ class AttentionBlock(nn.Module, ABC):
         """
         raise NotImplementedError(f'{type(self).__name__} has neither coarse_gate nor gate')
 
-    @property
-    def gathers_averages(self) -> bool:
-        """Whether the gate sees the features through averages over positions only."""
-        return False
-
     def gate(self, x: Tensor) -> Tensor:
         """Gate values in (0, 1) for each channel.
 
@@ -74,21 +91,6 @@ class AttentionBlock(nn.Module, ABC):
             Tensor: Broadcastable to ``x``, of the dtype of ``x``.
         """
         return full_gate(self.coarse_gate(x), x)
-
-    @abstractmethod
-    def reference(self, x: Tensor) -> Tensor:
-        """The same as :meth:`forward`, slow and literal, and without touching running statistics.
-
-        Args:
-            x (Tensor): Features (N, C, H, W), meant to be small and float64.
-
-        Returns:
-            Tensor: (N, C, H, W).
-        """
-
-    @abstractmethod
-    def init_weights(self) -> None:
-        """Initialise as the authors did; MMEngine calls it after the backbone's own rules."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the features.
@@ -117,6 +119,59 @@ class AttentionBlock(nn.Module, ABC):
                 f'got {tuple(x.shape)}'
             )
 
+    # ---- what a residual unit may ask ------------------------------------------------------------
+
+    @property
+    def narrow_view(self) -> str | None:
+        """What of a unit's narrow map the gate follows from, in a word; None if it needs the wide.
+
+        For :meth:`AttentionResNet.execution_plan`.
+        """
+        return None
+
+    def gate_from_narrow(
+        self, u: Tensor, weight: Tensor, scale: Tensor, shift: Tensor
+    ) -> Tensor | None:
+        """The gate of z = scale * (W u) + shift, before z is there.
+
+        :mod:`ge_det.ops.expansion` has what brings averages and products from u to z.
+
+        Args:
+            u (Tensor): The unit's narrow map, (N, P, H, W).
+            weight (Tensor): W, (C, P) in the dtype of statistics, float32 for half precision.
+            scale (Tensor): (C,).
+            shift (Tensor): (C,).
+
+        Returns:
+            Tensor | None: What :meth:`coarse_gate` gives for z, of any floating dtype; None, as by
+            default, where it needs z or is cheaper with it.
+        """
+        return None
+
+    def gate_from_wide(
+        self, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """The gate of z = scale * y + shift, without z being written down.
+
+        Args:
+            y (Tensor): The unit's wide map before its normalisation, (N, C, H, W).
+            scale (Tensor, optional): (C,) in the dtype of statistics, together with ``shift`` or
+                not at all.
+            shift (Tensor, optional): (C,).
+
+        Returns:
+            Tensor: What :meth:`coarse_gate` gives for z, of any floating dtype.
+        """
+        return self.coarse_gate(affine(y, scale, shift).to(y.dtype))
+
+    # ---- weights -------------------------------------------------------------------------------
+
+    def init_weights(self) -> None:
+        """Initialise as the authors did; MMEngine calls it after the backbone's own rules.
+
+        By default the weights stay as the constructor made them.
+        """
+
     def make_constant(self) -> Tensor | None:
         """Zero the weights that end the gate, so that it no longer depends on its input.
 
@@ -126,6 +181,41 @@ class AttentionBlock(nn.Module, ABC):
             Tensor | None: The value of the gate in each channel, (C,); None, with nothing changed,
             if the gate has no such weights.
         """
+        return None
+
+    def scale_statistics(self, x: Tensor) -> tuple[Tensor, ...] | None:
+        """What :meth:`fit_scale` needs to know of features that reach the gate.
+
+        Args:
+            x (Tensor): Features (N, C, H, W).
+
+        Returns:
+            tuple[Tensor, ...] | None: Each (K, C), to be concatenated over batches; None, as by
+            default, for a gate that :meth:`make_constant` makes constant.
+        """
+        return None
+
+    def fit_scale(self, *statistics: Tensor) -> Tensor:
+        """The factor for its input with which a gate without weights changes that least.
+
+        Args:
+            *statistics (Tensor): From :meth:`scale_statistics`.
+
+        Returns:
+            Tensor: (C,).
+        """
+        raise NotImplementedError(f'{type(self).__name__} has no scale to fit')
+
+    # ---- what the block says of itself ---------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """What tells gates apart that have the same tensors or none; notes in files have it."""
+        return type(self).__name__
+
+    @classmethod
+    def weightless_kind(cls, arguments: Mapping[str, Any]) -> str | None:
+        """:attr:`kind` of a block with these arguments if that has no tensors, else None."""
         return None
 
     @classmethod
@@ -154,46 +244,20 @@ class AttentionBlock(nn.Module, ABC):
         return {}
 
 
-class AveragedGate(AttentionBlock):
-    """A gate that depends on the features through averages over positions only.
-
-    Averages commute with a 1x1 convolution and with a normalisation by given statistics, so a
-    residual unit can take them before its last convolution expands the channels.
-    """
-
-    @property
-    def gathers_averages(self) -> bool:
-        """Whether the gate sees the features through averages over positions only."""
-        return True
-
-    @abstractmethod
-    def averages(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The averages, each position of each a mean of positions of ``x``.
-
-        Args:
-            x (Tensor): Features (N, K, H, W) with any number K of channels.
-
-        Returns:
-            tuple[Tensor, ...]: Maps (N, K, h, w), float32 for half-precision features.
-        """
-
-    @abstractmethod
-    def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
-        """The coarse gate (N, G, h, w) from averages with C channels."""
-
-    def coarse_gate(self, x: Tensor) -> Tensor:
-        """Gate values in (0, 1), at the resolution they have."""
-        return self.gate_from(self.averages(x)).to(x.dtype)
-
-
-def check_positive_int(name: str, value: object) -> None:
-    """Raise a ValueError unless ``value`` is a positive int."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f'{name}={value!r} is not allowed: it must be a positive integer')
-
-
-def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raise a ValueError unless ``value`` is one of ``choices``, of the same type too."""
-    if not any(type(value) is type(choice) and value == choice for choice in choices):
-        allowed = ', '.join(repr(choice) for choice in choices)
-        raise ValueError(f'{name}={value!r} is not allowed: it must be one of {allowed}')
+def _gap_in_contract(kind: type[AttentionBlock]) -> str | None:
+    """What fused execution lacks of a block: a method, or one that fits what a subclass changed."""
+    own = kind.__name__
+    if kind.gate_from_wide is AttentionBlock.gate_from_wide:
+        return f'{own} does not define gate_from_wide'
+    # The place of the definition that a block uses: 0 is its own class, 1 the next one up.
+    places = {
+        name: next(place for place, parent in enumerate(kind.__mro__) if name in vars(parent))
+        for name in ('forward', 'gate', 'coarse_gate', 'gate_from_wide', 'gate_from_narrow')
+    }
+    for name in ('forward', 'gate', 'coarse_gate'):
+        if places[name] < places['gate_from_wide']:
+            return f'{own} overrides {name}, but not gate_from_wide with it'
+    is_asked = kind.gate_from_narrow is not AttentionBlock.gate_from_narrow
+    if is_asked and places['gate_from_wide'] < places['gate_from_narrow']:
+        return f'{own} overrides gate_from_wide, but not gate_from_narrow with it'
+    return None

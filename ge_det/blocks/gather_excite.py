@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from ge_det.ops.gather_excite import (
-    Extent,
-    gather_average,
-    gather_excite_reference,
-)
+from ge_det.ops.gather_excite import Extent, gather_average
 from ge_det.ops.two_stage_pool import pool_to_grid
 
-from .base import AveragedGate, Variant, check_choice, check_positive_int
-from .layers import DepthwiseNorm, ExcitationLayers, constant_gate, norm_tensors
+from .averaged import AveragedGate
+from .base import Variant
+from .checks import check_choice, check_positive_int
+from .layers import DepthwiseNorm, ExcitationLayers, constant_gate
 from .recompute import recompute
+from .theta_minus_scale import fit_scale, means_and_energies
 
 # Feature map sizes of a ResNet's four stages at the training resolution of 224 pixels.
 STAGE_GRIDS = ((56, 56), (28, 28), (14, 14), (7, 7))
@@ -128,6 +127,11 @@ class GatherExcite(AveragedGate):
         """True of θ⁻ and the global gather; θ and θ⁺ of an extent convolve the full map."""
         return self.variant == 'theta_minus' or self.grid is not None
 
+    @property
+    def narrow_view(self) -> str | None:
+        """Averages, where the gather takes any."""
+        return 'averages' if self.gathers_averages else None
+
     def averages(self, x: Tensor) -> tuple[Tensor]:
         """Window means of θ⁻ (N, K, ceil(H/e), ceil(W/e)), or the grid of the global θ, θ⁺."""
         if self.grid is not None:
@@ -136,39 +140,38 @@ class GatherExcite(AveragedGate):
 
     def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
         """Gate (N, C, h, w) from the averages."""
-        return self.gate_of_map(averages[0])
+        return self._excite(averages[0])
 
-    def gate_of_map(
+    def coarse_gate(self, x: Tensor) -> Tensor:
+        """Gate (N, C, h, w)."""
+        return self.gate_from_wide(x).to(x.dtype)
+
+    def gate_from_narrow(
+        self, u: Tensor, weight: Tensor, scale: Tensor, shift: Tensor
+    ) -> Tensor | None:
+        """The gate from averages; None for θ and θ⁺ of an extent, which convolve the wide map."""
+        if not self.gathers_averages:
+            return None
+        return super().gate_from_narrow(u, weight, scale, shift)
+
+    def gate_from_wide(
+        self, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """The gate from averages, or by convolving the map."""
+        if self.gathers_averages:
+            return super().gate_from_wide(y, scale, shift)
+        # The strided convolutions would keep maps of a quarter of the size, and of a sixteenth.
+        return recompute(self, self._excite, y, scale, shift)
+
+    def _excite(
         self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
-        """Gate (N, C, h, w) from the averages, or from the full map where θ begins with it.
-
-        Args:
-            x (Tensor): (N, C, h', w').
-            scale (Tensor, optional): Per-channel factor (C,): the map meant is
-                ``scale * x + shift``. Not for θ⁻.
-            shift (Tensor, optional): Per-channel summand (C,).
-
-        Returns:
-            Tensor: (N, C, h, w).
-        """
-        if self.gathers_averages:
-            return self._excite(x, scale, shift)
-        # The strided convolutions would keep maps of a quarter of the size, and of a sixteenth.
-        return recompute(self, self._excite, x, scale, shift)
-
-    def _excite(self, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
         for index, step in enumerate(self._steps()):
             x = step(x, scale, shift) if index == 0 else step(torch.relu(x))
         if self.variant == 'theta_plus':
             x = self.excite(torch.relu(x))
         # The sigmoid commutes with nearest-neighbour interpolation and is cheaper before it.
         return torch.sigmoid(x)
-
-    def coarse_gate(self, x: Tensor) -> Tensor:
-        """Gate (N, C, h, w)."""
-        gathered = self.averages(x)[0] if self.gathers_averages else x
-        return self.gate_of_map(gathered).to(x.dtype)
 
     def make_constant(self) -> Tensor | None:
         """θ: the last normalisation's weight = 0; θ⁺: W2 = 0; θ⁻ has no weights."""
@@ -178,17 +181,27 @@ class GatherExcite(AveragedGate):
             self.excite.up if self.variant == 'theta_plus' else self._steps()[-1].bn
         )
 
-    def reference(self, x: Tensor) -> Tensor:
-        """Literal gather, excite and interpolation."""
-        steps = self._steps()
-        return gather_excite_reference(
-            x,
-            self.extent,
-            kernels=[step.conv.weight for step in steps],
-            norms=[norm_tensors(step.bn) for step in steps],
-            excitation=self.excite.tensors() if self.variant == 'theta_plus' else None,
-            grid=self.grid,
-        )
+    def scale_statistics(self, x: Tensor) -> tuple[Tensor, ...] | None:
+        """Gathered means and the energies that they apply to, of θ⁻."""
+        if self.variant != 'theta_minus':
+            return None
+        return means_and_energies(x, self.extent)
+
+    def fit_scale(self, *statistics: Tensor) -> Tensor:
+        """See :func:`~ge_det.blocks.theta_minus_scale.fit_scale`."""
+        return fit_scale(*statistics)
+
+    @property
+    def kind(self) -> str:
+        """With variant and extent: θ⁻ of any extent has no tensors."""
+        return f'{type(self).__name__} {self.variant} {self.extent}'
+
+    @classmethod
+    def weightless_kind(cls, arguments: Mapping[str, Any]) -> str | None:
+        """Of θ⁻."""
+        if arguments.get('variant', 'theta_minus') != 'theta_minus':
+            return None
+        return f'{cls.__name__} theta_minus {arguments.get("extent", "global")}'
 
 
 def _check_grid(grid: Any, variant: str) -> tuple[int, int]:

@@ -1,21 +1,18 @@
-"""Small layers the blocks are made of, and their tensors for the literal references."""
+"""Small layers the blocks are made of."""
 
 from __future__ import annotations
 
 import warnings
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ge_det.ops.literal import Norm
 from ge_det.ops.precision import to_weight_dtype
-from ge_det.ops.squeeze_excite import Excitation
 from ge_det.ops.strided_gather import strided_gather
 from ge_det.ops.tracing import is_traced
 
-from .base import check_positive_int
+from .checks import check_positive_int
 
 
 def hidden_channels(in_channels: int, ratio: int) -> int:
@@ -45,10 +42,6 @@ class ExcitationLayers(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """W2 relu(W1 z + b1) + b2 at every position: (N, C, h, w) to (N, C, h, w)."""
         return self.up(torch.relu(self.down(to_weight_dtype(z, self.down.weight))))
-
-    def tensors(self) -> Excitation:
-        """The parameters, for the literal reference."""
-        return Excitation(self.down.weight, self.down.bias, self.up.weight, self.up.bias)
 
 
 class DepthwiseNorm(nn.Module):
@@ -145,12 +138,6 @@ def constant_gate(last: nn.Conv2d | nn.BatchNorm2d) -> Tensor:
     channels = last.weight.shape[0]
     bias = last.weight.new_zeros(channels) if last.bias is None else last.bias
     return torch.sigmoid(bias)
-
-
-def norm_tensors(norm: nn.BatchNorm2d) -> Norm:
-    """Parameters, statistics and mode of a batch normalisation."""
-    mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    return Norm(norm.weight, norm.bias, mean, var, norm.eps, norm.training)
 
 
 def init_default(conv: nn.Conv2d) -> None:

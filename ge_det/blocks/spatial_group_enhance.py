@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ge_det.ops.spatial_group_enhance import spatial_group_gate, spatial_group_reference
+from ge_det.ops.expansion import affine, expand_average, pull_back
+from ge_det.ops.spatial_group_enhance import similarity_gate, spatial_group_gate
+from ge_det.ops.squeeze_excite import squeeze
 
-from .base import AttentionBlock, Variant, check_positive_int
+from .base import AttentionBlock, Variant
+from .checks import check_positive_int
 
 
 class SpatialGroupEnhance(AttentionBlock):
@@ -64,13 +67,35 @@ class SpatialGroupEnhance(AttentionBlock):
         """Gate (N, G, H, W), one value per position and group of channels."""
         return spatial_group_gate(x, self.weight, self.bias)
 
+    @property
+    def narrow_view(self) -> str | None:
+        """The similarity of a position is a projection of it."""
+        return 'projections'
+
+    def gate_from_narrow(
+        self, u: Tensor, weight: Tensor, scale: Tensor, shift: Tensor
+    ) -> Tensor | None:
+        """The similarity of z = a (W u) + b with its mean, as one of u with another vector."""
+        g = expand_average(squeeze(u), weight, scale, shift)
+        vectors = pull_back(self._by_group(g), weight, scale)
+        return similarity_gate(u, vectors, self.weight, self.bias)
+
+    def gate_from_wide(
+        self, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """The similarity of z = a y + b with its mean, as one of y with another vector."""
+        g = affine(squeeze(y), scale, shift)
+        if scale is not None:
+            g = g * scale.view(1, -1, 1, 1)
+        return similarity_gate(y, self._by_group(g), self.weight, self.bias)
+
+    def _by_group(self, g: Tensor) -> Tensor:
+        """(N, C, 1, 1) to (N, G, C/G)."""
+        return g.flatten(1).unflatten(1, (self.groups, -1))
+
     @torch.no_grad()
     def make_constant(self) -> Tensor:
         """gamma = 0, as it starts: the gate is sigmoid(beta)."""
         nn.init.zeros_(self.weight)
         group_gate = torch.sigmoid(self.bias.flatten())
         return group_gate.repeat_interleave(self.in_channels // self.groups)
-
-    def reference(self, x: Tensor) -> Tensor:
-        """Literal group by group, position by position."""
-        return spatial_group_reference(x, self.weight, self.bias)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ge_det.ops.precision import to_weight_dtype
-from ge_det.ops.squeeze_excite import Excitation, squeeze, squeeze_excite_reference
+from ge_det.ops.squeeze_excite import squeeze
 
-from .base import AveragedGate, Variant, check_choice
+from .averaged import AveragedGate
+from .base import Variant
+from .checks import check_choice
 from .layers import constant_gate, hidden_channels
 
 
@@ -84,9 +86,3 @@ class SqueezeExcite(AveragedGate):
     def make_constant(self) -> Tensor:
         """W2 = 0: the gate is the sigmoid of the second bias."""
         return constant_gate(self.conv2.conv)
-
-    def reference(self, x: Tensor) -> Tensor:
-        """Literal equations 2 to 4."""
-        first, second = self.conv1.conv, self.conv2.conv
-        excitation = Excitation(first.weight, first.bias, second.weight, second.bias)
-        return squeeze_excite_reference(x, excitation)

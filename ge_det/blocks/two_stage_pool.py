@@ -9,20 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from ge_det.ops.precision import to_weight_dtype
-from ge_det.ops.two_stage_pool import (
-    pool_to_grid,
-    resolution_guided_reference,
-    spatial_pyramid_reference,
-)
+from ge_det.ops.two_stage_pool import pool_to_grid
 
-from .base import AveragedGate, Variant, check_choice
+from .averaged import AveragedGate
+from .base import Variant
+from .checks import check_choice
 from .layers import (
     DepthwiseNorm,
     ExcitationLayers,
     constant_gate,
     fuse_grid,
     init_default,
-    norm_tensors,
     normalise,
 )
 
@@ -92,16 +89,6 @@ class SpatialPyramidSE(AveragedGate):
         """W2 = 0: the gate is the sigmoid of the second bias."""
         return constant_gate(self.excite.up)
 
-    def reference(self, x: Tensor) -> Tensor:
-        """Literal pools and fusion."""
-        return spatial_pyramid_reference(
-            x,
-            [conv.weight for conv in self._fusions()],
-            [cast(Tensor, conv.bias) for conv in self._fusions()],
-            norm_tensors(self.bn),
-            self.excite.tensors(),
-        )
-
 
 class ResolutionGuidedSE(AveragedGate):
     """RG-SE: a grid of average pools, fused per channel, before the SE subnetwork.
@@ -160,14 +147,3 @@ class ResolutionGuidedSE(AveragedGate):
     def make_constant(self) -> Tensor:
         """W2 = 0: the gate is the sigmoid of the second bias."""
         return constant_gate(self.excite.up)
-
-    def reference(self, x: Tensor) -> Tensor:
-        """Literal pools and fusion."""
-        fused = self.grid > 1
-        return resolution_guided_reference(
-            x,
-            self.grid,
-            self.fuse.conv.weight if fused else None,
-            norm_tensors(self.fuse.bn) if fused else None,
-            self.excite.tensors(),
-        )

@@ -26,7 +26,8 @@ from ge_det.files import write_whole
 from ge_det.weights.backbone_weights import BackboneWeights
 from ge_det.weights.checkpoint import read_checkpoint, split_backbone
 from ge_det.weights.gate_record import note_of
-from ge_det.weights.matching import depth_of, find_gates
+from ge_det.weights.gated_backbone import as_gated
+from ge_det.weights.matching import depth_of
 from ge_det.weights.report import LoadReport
 
 # What mmdet's configs with ``style='pytorch'`` normalise by, in RGB.
@@ -146,8 +147,8 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
         version=__version__,
         source=report.source,
         sha256=report.sha256,
-        gates=note_of(find_gates(backbone), report),
-        network=_network_of(backbone),
+        gates=note_of(as_gated(backbone).gates(), report),
+        network=as_gated(backbone).network(),
     )
     meta = dict(ge_det=note)
     if 'dataset_meta' in original.meta:
@@ -165,12 +166,3 @@ def _save(content: dict[str, Any], path: Path) -> None:
     with path.open('wb') as file:  # Given a path, torch writes its name into the file.
         torch.save(content, file)
 
-
-def _network_of(backbone: nn.Module) -> dict[str, str]:
-    """``style`` and ``stem_pool`` of a ResNet, as far as it has them."""
-    pool = getattr(getattr(backbone, 'maxpool', None), 'ceil_mode', None)
-    found = dict(
-        style=getattr(backbone, 'style', None),
-        stem_pool=None if pool is None else 'ceil' if pool else 'padded',
-    )
-    return {name: value for name, value in found.items() if value is not None}

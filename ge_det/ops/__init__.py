@@ -1,32 +1,33 @@
-"""The maths of the blocks as functions of tensors: fast path and literal reference side by side."""
+"""The maths of the blocks as functions of tensors, one folder an operation.
 
+In each of them ``naive.py`` is the formula written out, for tests; ``eager.py`` the fast way in
+plain PyTorch; ``triton.py`` the kernels of a GPU; ``op.py`` the operator for autograd and
+``torch.compile``, which chooses between the two.
+"""
+
+from .batch_statistics import batch_statistics
 from .cells import upsample_nearest
-from .folded import folded_residual
-from .gather_excite import gather_average, gather_excite_reference
-from .gating import apply_gate, gated_residual, gated_residual_reference
-from .spatial_group_enhance import spatial_group_gate, spatial_group_reference
-from .squeeze_excite import squeeze, squeeze_excite_reference
-from .statistics import batch_statistics
-from .two_stage_pool import (
-    pool_to_grid,
-    resolution_guided_reference,
-    spatial_pyramid_reference,
-)
+from .folded_residual import folded_convolution, folded_residual
+from .gated_residual import apply_gate, gated_residual
+from .gather_excite import gather_average
+from .spatial_group_enhance import similarity_gate, spatial_group_gate
+from .squeeze_excite import squeeze
+from .strided_gather import strided_gather
+from .two_stage_pool import pool_to_grid
+from .window_mean import window_mean
 
 __all__ = [
     'apply_gate',
     'batch_statistics',
+    'folded_convolution',
     'folded_residual',
     'gated_residual',
-    'gated_residual_reference',
     'gather_average',
-    'gather_excite_reference',
     'pool_to_grid',
-    'resolution_guided_reference',
+    'similarity_gate',
     'spatial_group_gate',
-    'spatial_group_reference',
-    'spatial_pyramid_reference',
     'squeeze',
-    'squeeze_excite_reference',
+    'strided_gather',
     'upsample_nearest',
+    'window_mean',
 ]

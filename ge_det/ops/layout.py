@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ge_det.kernels.layout import is_channels_last
 
-__all__ = ['dense', 'empty_dense', 'is_channels_last', 'memory_format']
+def is_channels_last(x: Tensor) -> bool:
+    """Whether channels vary fastest in memory, where that is not contiguous as well."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def memory_format(x: Tensor) -> torch.memory_format:

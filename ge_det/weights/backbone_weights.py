@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ge_det.errors import CheckpointError
 
 from .checkpoint import read_checkpoint, split_backbone
-from .gate_record import GateRecord, block_of, is_theta_minus, read_record
+from .gate_record import GateRecord, is_weightless, kind_of, read_record
 from .matching import covers
 from .sources import find_source, guess_source, locate
 from .sources.base import Source
@@ -45,9 +45,9 @@ class BackboneWeights:
         """Whether the file holds all of a gate, so that it need not start anew."""
         if name in self.gates.fresh:
             return False
-        if name in self.gates.prepared and self.gates.prepared[name] != block_of(gate):
+        if name in self.gates.prepared and self.gates.prepared[name] != kind_of(gate):
             return False
-        if is_theta_minus(gate):
+        if is_weightless(gate):
             return name in self.gates.prepared or self.gates.trained_with(name, gate)
         return covers(self.state, gate, f'{name}.')
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ge_det.errors import CheckpointError
 
 from .backbone_weights import BackboneWeights, read_backbone_weights
-from .matching import find_gates, find_problems, fits
+from .gated_backbone import GatedBackbone, as_gated
+from .matching import find_problems, fits
 from .sources import guess_source
 
 
@@ -57,14 +58,15 @@ def fit_weights(
         ValueError: If there is no such source.
     """
     weights = read_backbone_weights(checkpoint, source)
-    state, gates = weights.state, find_gates(backbone)
+    network = as_gated(backbone)
+    state, gates = weights.state, network.gates()
     filled = [name for name, gate in gates.items() if weights.fills(name, gate)]
     fresh = [name for name in gates if name not in filled]
     outside = tuple(f'{name}.' for name in fresh)
     own = backbone.state_dict()
     wanted = {k: v for k, v in own.items() if not k.startswith(outside)}
-    problems = find_problems(state, wanted, _stages(backbone))
-    problems += _other_source(own, weights) + _other_network(backbone, weights)
+    problems = find_problems(state, wanted, network.stage_names())
+    problems += _other_source(own, weights) + _other_network(network, weights)
     problems += weights.gates.lost(gates)
     nothing_fits = not set(state) & set(wanted)
     if problems and (strict or nothing_fits):
@@ -76,10 +78,6 @@ def fit_weights(
     return Fit(weights, gates, filled, fresh, wanted, matched, problems)
 
 
-def _stages(backbone: nn.Module) -> list[str]:
-    return list(getattr(backbone, 'res_layers', ['layer1', 'layer2', 'layer3', 'layer4']))
-
-
 def _other_source(own: Collection[str], weights: BackboneWeights) -> list[str]:
     """A clause that names the source the file seems to be from, where that explains a misfit."""
     guess = guess_source(weights.state)
@@ -89,12 +87,12 @@ def _other_source(own: Collection[str], weights: BackboneWeights) -> list[str]:
     return [f"its names are those of source='{guess.name}'"] if gained > 0 else []
 
 
-def _other_network(backbone: nn.Module, weights: BackboneWeights) -> list[str]:
+def _other_network(network: GatedBackbone, weights: BackboneWeights) -> list[str]:
     style = weights.network.get('style')
     clauses = list(weights.objections)
     # Basic units have one place for their stride only.
     has_choice = 'layer1.0.conv3.weight' in weights.state
-    if has_choice and style is not None and getattr(backbone, 'style', style) != style:
+    if has_choice and style is not None and network.network().get('style', style) != style:
         clauses.append(
             f"these weights have their strides elsewhere: the backbone needs style='{style}'"
         )

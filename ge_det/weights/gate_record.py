@@ -1,8 +1,8 @@
 """What a file tells about its gates beside their tensors.
 
-An offline import (:mod:`ge_det.cli.offline_import`) notes under ``meta['ge_det']`` which gates learned
-and which have yet to. GE θ⁻ has no tensors, so of a training nothing but the config that MMEngine
-keeps in a checkpoint tells whether the network had it.
+An offline import notes under ``meta['ge_det']`` which gates learned and which have yet to. A block
+without tensors, GE θ⁻, leaves no trace in the weights, so of a training nothing but the config that
+MMEngine keeps in a checkpoint tells whether the network had it.
 """
 
 from __future__ import annotations
@@ -10,28 +10,35 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any
 
 from torch import nn
 
-from ge_det.blocks import GatherExcite
+from ge_det.blocks import AttentionBlock
+from ge_det.catalogue import CLASSES
 
 from .report import LoadReport, Preservation
 
 # The text of mmdet's longest config is a hundredth of it.
 _LONGEST_CONFIG = 1 << 20
 
+_WEIGHTLESS = {
+    block.weightless_kind(variant.arguments)
+    for block in CLASSES.values()
+    for variant in block.variants
+} - {None}
+
 
 @dataclass(frozen=True)
-class ThetaMinus:
-    """GE θ⁻ in the config of a trained network.
+class Weightless:
+    """A block without tensors in the config of a trained network.
 
     Attributes:
-        extent (str | int): Its extent.
+        kind (str): Its :attr:`~ge_det.blocks.AttentionBlock.kind`.
         stages (tuple[bool, ...] | None): Which stages carry it; None for all.
     """
 
-    extent: Any
+    kind: str
     stages: tuple[bool, ...] | None = None
 
     def stands_at(self, name: str) -> bool:
@@ -46,61 +53,61 @@ class ThetaMinus:
 class GateRecord:
     """Gates of the network that a file was written from.
 
-    Each maps a gate's name to its block as :func:`block_of` says it.
+    Each maps a gate's name to its block as :func:`kind_of` says it.
 
     Attributes:
         trained (dict[str, str]): Gates noted as having learned.
         prepared (dict[str, str]): Gates that have yet to learn but for which the trunk was scaled.
         fresh (dict[str, str]): Gates that have yet to learn and mean nothing.
-        theta_minus (tuple[ThetaMinus, ...]): θ⁻ in the config the network was trained with.
-        knows_theta_minus (bool): Whether the file tells if the network had θ⁻.
+        weightless (tuple[Weightless, ...]): Blocks without tensors in the config that the network
+            was trained with.
+        knows_weightless (bool): Whether the file tells if the network had any.
     """
 
     trained: dict[str, str] = field(default_factory=dict)
     prepared: dict[str, str] = field(default_factory=dict)
     fresh: dict[str, str] = field(default_factory=dict)
-    theta_minus: tuple[ThetaMinus, ...] = ()
-    knows_theta_minus: bool = False
+    weightless: tuple[Weightless, ...] = ()
+    knows_weightless: bool = False
 
     def trained_with(self, name: str, gate: nn.Module) -> bool:
-        """Whether a gate is θ⁻ and the network was trained with it."""
-        if not is_theta_minus(gate):
+        """Whether a gate has no tensors and the network was trained with it."""
+        if not is_weightless(gate):
             return False
-        if self.trained.get(name) == block_of(gate):
+        kind = kind_of(gate)
+        if self.trained.get(name) == kind:
             return True
-        return any(used.extent == gate.extent and used.stands_at(name) for used in self.theta_minus)
+        return any(used.kind == kind and used.stands_at(name) for used in self.weightless)
 
     def lost(self, gates: Mapping[str, nn.Module]) -> list[str]:
-        """Clauses for θ⁻ gates that the trunk was made for and ``gates`` does not have."""
+        """Clauses for gates that the trunk was made for and ``gates`` does not have."""
         clauses = []
         for noted, made in ((self.trained, 'trained with'), (self.prepared, 'scaled for')):
             missing = [
                 name
                 for name, block in noted.items()
-                if 'theta_minus' in block and not (name in gates and block_of(gates[name]) == block)
+                if block in _WEIGHTLESS and not (name in gates and kind_of(gates[name]) == block)
             ]
             if missing:
                 clauses.append(
                     f'its trunk was {made} {len(missing)} gates {noted[missing[0]]!r}, the first '
                     f'{missing[0]!r}, which this backbone has not'
                 )
-        if self.theta_minus and not any(self.trained_with(n, gate) for n, gate in gates.items()):
+        if self.weightless and not any(self.trained_with(n, gate) for n, gate in gates.items()):
             clauses.append(
-                f'it was trained with GE theta-minus, extent {self.theta_minus[0].extent!r}, which '
-                'this backbone has not'
+                f'it was trained with {self.weightless[0].kind!r}, which this backbone has not'
             )
         return clauses
 
 
-def is_theta_minus(gate: nn.Module) -> TypeGuard[GatherExcite]:
-    """Whether a gate is GE θ⁻, which has no tensors."""
-    return isinstance(gate, GatherExcite) and gate.variant == 'theta_minus'
+def is_weightless(gate: nn.Module) -> bool:
+    """Whether a gate has no tensors, so that no file holds it."""
+    return isinstance(gate, AttentionBlock) and not gate.state_dict()
 
 
-def block_of(gate: nn.Module) -> str:
+def kind_of(gate: nn.Module) -> str:
     """Kind of a gate, such as ``'GatherExcite theta_minus 8'`` or ``'SqueezeExcite'``."""
-    kind = type(gate).__name__
-    return f'{kind} {gate.variant} {gate.extent}' if isinstance(gate, GatherExcite) else kind
+    return gate.kind if isinstance(gate, AttentionBlock) else type(gate).__name__
 
 
 def note_of(gates: Mapping[str, nn.Module], report: LoadReport) -> dict[str, dict[str, str]]:
@@ -119,7 +126,7 @@ def note_of(gates: Mapping[str, nn.Module], report: LoadReport) -> dict[str, dic
         **dict.fromkeys(report.fresh_gates, 'fresh'),
         **dict.fromkeys((*report.prepared_gates, *done.exact, *done.approximate), 'prepared'),
     }
-    return {name: dict(block=block_of(gates[name]), state=state) for name, state in states.items()}
+    return {name: dict(block=kind_of(gates[name]), state=state) for name, state in states.items()}
 
 
 def read_record(meta: Mapping[str, Any]) -> GateRecord:
@@ -135,13 +142,13 @@ def read_record(meta: Mapping[str, Any]) -> GateRecord:
     tells = isinstance(config, str) and not isinstance(noted, Mapping)
     return GateRecord(
         **by_state,
-        theta_minus=tuple(_theta_minus_in(str(config))) if tells else (),
-        knows_theta_minus=isinstance(noted, Mapping) or isinstance(config, str),
+        weightless=tuple(_weightless_in(str(config))) if tells else (),
+        knows_weightless=isinstance(noted, Mapping) or isinstance(config, str),
     )
 
 
-def _theta_minus_in(config: str) -> Iterator[ThetaMinus]:
-    """GE θ⁻ in the text of a config, which is parsed and never run: it may be a stranger's."""
+def _weightless_in(config: str) -> Iterator[Weightless]:
+    """Blocks without tensors in a config's text, which is parsed and never run."""
     if len(config) > _LONGEST_CONFIG:
         return
     try:
@@ -152,13 +159,13 @@ def _theta_minus_in(config: str) -> Iterator[ThetaMinus]:
         around = _entries(node)
         for block_key, stages_key in (('attention', 'attention_stages'), ('cfg', 'stages')):
             block = {k: _literal(v) for k, v in _entries(around.get(block_key)).items()}
-            kind = block.get('type')
-            is_ge = isinstance(kind, str) and kind.split('.')[-1] == 'GatherExcite'
-            if is_ge and block.get('variant', 'theta_minus') == 'theta_minus':
+            name = str(block.get('type')).split('.')[-1]
+            kind = CLASSES[name].weightless_kind(block) if name in CLASSES else None
+            if kind is not None:
                 stages = _literal(around.get(stages_key))
                 is_mask = isinstance(stages, (tuple, list))
                 mask = tuple(bool(carries) for carries in stages) if is_mask else None
-                yield ThetaMinus(block.get('extent', 'global'), mask)
+                yield Weightless(kind, mask)
 
 
 def _entries(node: ast.AST | None) -> dict[Any, ast.AST]:

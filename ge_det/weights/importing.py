@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ge_det.files import sha256_of
 
 from .fitting import Fit, fit_weights
+from .gated_backbone import as_gated
 from .import_notes import find_notes
 from .matching import missing_and_misshapen
 from .preserving import preserve_function as preserve
@@ -92,7 +93,7 @@ def import_pretrained(
         strict (bool): Raise if the trunk does not fit, instead of reporting it.
             Defaults to True.
         calibration_images (Sequence[Tensor]): Normalised images, each (N, 3, H, W) of any size,
-            to fit the scales of GE θ⁻ to. Defaults to none.
+            to fit the scales to that gates without weights need. Defaults to none.
 
     Returns:
         LoadReport: What was loaded and what was not.
@@ -117,9 +118,7 @@ def import_pretrained(
         report.preserved = preserve(backbone, fresh, calibration_images, fit.matched)
     if isinstance(backbone, BaseModule):
         backbone.is_init = True  # MMEngine would initialise it, and undo the import.
-    settle_gates = getattr(backbone, 'settle_gates', None)
-    if callable(settle_gates):
-        settle_gates(report.loaded_gates)
+    as_gated(backbone).settle_gates(report.loaded_gates)
     return report
 
 

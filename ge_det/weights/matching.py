@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ge_det.blocks import AttentionBlock
-
 # Units in each stage, and whether they are bottlenecks, by depth.
 _ARCHITECTURES = {
     (2, 2, 2, 2, False): 18,
@@ -17,18 +15,6 @@ _ARCHITECTURES = {
     (3, 4, 23, 3, True): 101,
     (3, 8, 36, 3, True): 152,
 }
-
-
-def find_gates(backbone: nn.Module) -> dict[str, nn.Module]:
-    """The attention blocks of a backbone by name, such as ``'layer1.0.se_layer'``.
-
-    Args:
-        backbone (nn.Module): An AttentionResNet, or any network that carries the blocks.
-    """
-    gates = getattr(backbone, 'gates', None)
-    if callable(gates):
-        return dict(gates())
-    return {n: m for n, m in backbone.named_modules() if isinstance(m, AttentionBlock)}
 
 
 def fits(state: Mapping[str, Tensor], key: str, value: Tensor) -> bool:

@@ -2,10 +2,10 @@
 
 A fresh gate g scales the residual branch a trunk was trained with: y = g x. Every gate with
 weights can be made a constant c by zeroing its last weights, and the normalisation that puts out x
-takes it back: its affine divided by c gives (x / c) c = x, exactly. GE θ⁻ has no weights; there
-the affine is multiplied by the s for which s x sigmoid(s m) comes closest to x, m being the
-gathered mean of x. That is only approximate, and errors grow from unit to unit, so s goes only as
-far from 1 as makes the outputs of the whole network come closest.
+takes it back: its affine divided by c gives (x / c) c = x, exactly. A gate without weights, GE θ⁻,
+names the factor s for the affine with which its output comes closest to x. That is only
+approximate, and errors grow from unit to unit, so s goes only as far from 1 as makes the outputs of
+the whole network come closest.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
 
-from .calibrating import fit_scale, gathered_statistics
-from .gate_record import is_theta_minus
-from .matching import find_gates
+from .calibration import statistics_before
+from .gated_backbone import as_gated
 from .report import Preservation
 
 # Sizes of the random images the result is measured on.
@@ -44,8 +43,9 @@ def preserve_function(
         backbone (nn.Module): A backbone with gates at the end of its residual branches, changed in
             place.
         fresh (Collection[str]): Names of the gates that no checkpoint filled.
-        images (Sequence[Tensor]): Normalised images (N, 3, H, W) to fit the scales of θ⁻ to.
-            Defaults to none: its gathered mean is taken to be the bias of the normalisation.
+        images (Sequence[Tensor]): Normalised images (N, 3, H, W) to fit the scales to that gates
+            without weights need. Defaults to none: features are taken to be the bias of the
+            normalisation.
         loaded (Collection[str], optional): Names of the tensors that were just loaded; what was
             not may have been scaled before. Defaults to None: all.
 
@@ -58,8 +58,12 @@ def preserve_function(
         return result
     plain = _without_gates(backbone, fresh)
     gates = {name: backbone.get_submodule(name) for name in fresh}
-    theta_minus = {name: gate for name, gate in gates.items() if is_theta_minus(gate)}
-    statistics = gathered_statistics(plain, theta_minus, images)
+    weightless = {
+        name: gate
+        for name, gate in gates.items()
+        if isinstance(gate, AttentionBlock) and not gate.state_dict()
+    }
+    statistics = statistics_before(plain, weightless, images)
     fitted: dict[nn.BatchNorm2d, Tensor] = {}
     biases: dict[nn.BatchNorm2d, Tensor] = {}
     names = {id(parameter): key for key, parameter in backbone.named_parameters()}
@@ -67,17 +71,21 @@ def preserve_function(
         if norm is not None and loaded is not None and names.get(id(norm.weight)) not in loaded:
             reason = reason or 'the normalisation before it was not loaded'
         if norm is None or reason is not None or norm in fitted:
-            result.impossible[name] = reason or 'another GE theta-minus stands before it'
+            result.impossible[name] = reason or 'another gate without weights stands before it'
             continue
         bias = biases.setdefault(norm, norm.bias.clone())
-        if name in theta_minus:
-            # Without images: one sample, the mean that the normalisation gives each channel.
-            sample = (bias[None], torch.ones_like(bias[None]))
-            fitted[norm] = fit_scale(*statistics.get(name, sample))
+        if name in weightless:
+            gate = weightless[name]
+            # Without images: one position, of the mean that the normalisation gives each channel.
+            sample = gate.scale_statistics(bias.view(1, -1, 1, 1))
+            if sample is None:
+                result.impossible[name] = 'it cannot be made a constant'
+                continue
+            fitted[norm] = gate.fit_scale(*statistics.get(name, sample))
             result.approximate.append(name)
             continue
-        gate = gates[name]
-        constant = gate.make_constant() if isinstance(gate, AttentionBlock) else None
+        block = gates[name]
+        constant = block.make_constant() if isinstance(block, AttentionBlock) else None
         if constant is None:
             result.impossible[name] = 'it cannot be made a constant'
             continue
@@ -139,29 +147,18 @@ def _ends_of_branches(
 ) -> Iterator[tuple[str, nn.BatchNorm2d | None, str | None]]:
     """Name of each fresh gate, the normalisation before it, or why nothing can be done there."""
     ends: dict[str, tuple[nn.BatchNorm2d | None, str | None]] = {}
-    for unit_name, unit in backbone.named_modules():
-        names, norm = _last_plugins(unit)
+    network = as_gated(backbone)
+    for unit, names, norm in network.branch_ends():
         has_affine = all(isinstance(getattr(norm, n, None), Tensor) for n in ('weight', 'bias'))
         for position, name in enumerate(names):
             reason = None if has_affine else 'the normalisation before it has no weights to scale'
-            if any(f'{unit_name}.{other}' not in fresh for other in names[:position]):
+            if any(f'{unit}.{other}' not in fresh for other in names[:position]):
                 reason = 'another plugin stands before it'
-            ends[f'{unit_name}.{name}'] = (cast(nn.BatchNorm2d, norm), reason)
+            ends[f'{unit}.{name}'] = (cast(nn.BatchNorm2d, norm), reason)
     inside = (None, 'it does not stand at the end of a residual branch')
-    for name in find_gates(backbone):
+    for name in network.gates():
         if name in fresh:
             yield (name, *ends.get(name, inside))
-
-
-def _last_plugins(unit: nn.Module) -> tuple[list[str], Any]:
-    """Names of the plugins that end a residual branch, and the normalisation before them."""
-    names = getattr(unit, 'after_conv3_plugin_names', None)  # mmdet's Bottleneck and its kin
-    if names:
-        return list(names), unit.norm3
-    names = getattr(unit, 'plugin_names', None)  # GatedBasicBlock
-    if names:
-        return list(names['after_conv2']), unit.norm2
-    return [], None
 
 
 def _random(backbone: nn.Module) -> list[Tensor]:

@@ -5,11 +5,14 @@ import copy
 import pytest
 import torch
 from block_cases import BLOCKS, CHANNELS, random_block
+from naive_blocks import norm_tensors
+from naive_blocks import reference as gated
 from torch import nn
 
 from ge_det.backbones import fused
 from ge_det.backbones.fused import Ending, finish_unit
-from ge_det.ops import literal
+from ge_det.blocks import averaged
+from ge_det.ops import naive
 
 each_block = pytest.mark.parametrize('name', BLOCKS)
 each_mode = pytest.mark.parametrize('training', [True, False], ids=['batch', 'fixed'])
@@ -28,14 +31,12 @@ def random_ending(name, training, kernel_size=1):
 def reference(u, identity, ending):
     """relu(identity + gated), the block by its own literal reference."""
     y = (
-        literal.pointwise_conv(u, ending.conv.weight)
+        naive.pointwise_conv(u, ending.conv.weight)
         if ending.is_pointwise
         else torch.nn.functional.conv2d(u, ending.conv.weight, padding=1)
     )
-    norm = ending.norm
-    statistics = (norm.running_mean, norm.running_var, norm.eps, norm.training)
-    z = literal.batch_norm(y, literal.Norm(norm.weight, norm.bias, *statistics))
-    return literal.relu(identity + ending.gate.reference(z))
+    z = naive.batch_norm(y, norm_tensors(ending.norm))
+    return naive.relu(identity + gated(ending.gate, z))
 
 
 def assert_equals_reference(ending, size, batch=2):
@@ -85,7 +86,7 @@ def test_every_way_to_the_same_result(name, folding, monkeypatch):
     monkeypatch.setattr(fused, 'POSITIONS_PER_COLUMN', 0 if folding else 1e9)
     ending = random_ending(name, training=False)
     assert_equals_reference(ending, (9, 7))
-    monkeypatch.setattr(fused, 'LARGEST_AVERAGES', 0)
+    monkeypatch.setattr(averaged, 'LARGEST_AVERAGES', 0)
     assert_equals_reference(ending, (9, 7))
 
 

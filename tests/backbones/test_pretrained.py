@@ -129,7 +129,7 @@ def test_theta_minus_is_told_by_the_config_in_the_file(text, loaded, plain, tmp_
     torch.save(content, tmp_path / 'trained.pth')
     pretrained = dict(checkpoint=str(tmp_path / 'trained.pth'))
     if loaded == 'lost':  # gates that this network has not
-        with pytest.raises(CheckpointError, match='was trained with GE theta-minus, extent 4'):
+        with pytest.raises(CheckpointError, match="was trained with 'GatherExcite theta_minus 4'"):
             initialised(attention=THETA_MINUS, pretrained=pretrained)
         return
     backbone = initialised(attention=THETA_MINUS, pretrained=pretrained)

@@ -10,7 +10,7 @@ from random_networks import images, randomise
 
 from ge_det import AttentionResNet
 from ge_det.blocks import AttentionBlock
-from ge_det.weights.calibrating import fit_scale
+from ge_det.blocks.theta_minus_scale import fit_scale
 from ge_det.weights.importing import import_pretrained
 
 SIZES = ((64, 64), (97, 131))
@@ -266,12 +266,6 @@ def test_a_block_of_somebody_else_is_left_alone(tmp_path):
 
         def gate(self, x):
             return torch.full_like(x[:, :, :1, :1], 0.5)
-
-        def reference(self, x):
-            return x / 2
-
-        def init_weights(self):
-            pass
 
     network = randomise(AttentionResNet(18, **NARROW))
     torch.save(network.state_dict(), tmp_path / 'plain.pth')

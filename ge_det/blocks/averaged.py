@@ -1,0 +1,63 @@
+"""Gates that see the features through averages over positions only."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ge_det.ops.expansion import affine, count_positions, expand_average
+
+from .base import AttentionBlock
+
+# Averages of the narrow map have to be expanded. Where they are more than this share of its
+# positions, those of the wide map are cheaper.
+LARGEST_AVERAGES = 0.5
+
+
+class AveragedGate(AttentionBlock, ABC):
+    """A gate that depends on the features through averages over positions only.
+
+    Averages commute with a 1x1 convolution and with a normalisation by given statistics, so a
+    residual unit can take them before its last convolution expands the channels.
+    """
+
+    @abstractmethod
+    def averages(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The averages, each position of each a mean of positions of ``x``.
+
+        Args:
+            x (Tensor): Features (N, K, H, W) with any number K of channels.
+
+        Returns:
+            tuple[Tensor, ...]: Maps (N, K, h, w), float32 for half-precision features.
+        """
+
+    @abstractmethod
+    def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
+        """The coarse gate (N, G, h, w) from averages with C channels."""
+
+    @property
+    def narrow_view(self) -> str | None:
+        """Averages."""
+        return 'averages'
+
+    def coarse_gate(self, x: Tensor) -> Tensor:
+        """Gate values in (0, 1), at the resolution they have."""
+        return self.gate_from(self.averages(x)).to(x.dtype)
+
+    def gate_from_narrow(
+        self, u: Tensor, weight: Tensor, scale: Tensor, shift: Tensor
+    ) -> Tensor | None:
+        """The gate from averages of the narrow map, where they are few."""
+        averages = self.averages(u)
+        if sum(map(count_positions, averages)) > LARGEST_AVERAGES * count_positions(u):
+            return None
+        return self.gate_from([expand_average(mean, weight, scale, shift) for mean in averages])
+
+    def gate_from_wide(
+        self, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """The gate from averages of the wide map."""
+        return self.gate_from([affine(mean, scale, shift) for mean in self.averages(y)])

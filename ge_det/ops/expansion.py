@@ -1,0 +1,59 @@
+"""What follows a residual unit's narrow map: a 1x1 convolution and an affine, z = a (W u) + b.
+
+Averages over positions commute with both, and so does the product with a fixed vector. So gates
+that need no more of z than that follow from u, which has a quarter of the channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .precision import no_autocast
+
+
+def affine(z: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    """``scale * z + shift`` by channel, or ``z`` as it is without them."""
+    if scale is None or shift is None:
+        return z
+    return z * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
+
+
+def expand_average(mean: Tensor, weight: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Averages of z from averages of u.
+
+    Args:
+        mean (Tensor): Averages of u over positions, (N, P, h, w).
+        weight (Tensor): W, (C, P) in the dtype of statistics.
+        scale (Tensor): a, (C,).
+        shift (Tensor): b, (C,).
+
+    Returns:
+        Tensor: (N, C, h, w) in the dtype of ``weight``, whatever autocast says.
+    """
+    with no_autocast(mean.device):
+        # On maps this small a convolution is slower than the product.
+        product = torch.matmul(weight, mean.to(weight.dtype).flatten(2))
+        return affine(product.unflatten(2, mean.shape[2:]), scale, shift)
+
+
+def pull_back(vectors: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """The vectors that have the product with u that some have with z, but for a constant.
+
+    Args:
+        vectors (Tensor): One for each group of channels of z, (N, G, C/G).
+        weight (Tensor): W, (C, P) in the dtype of statistics.
+        scale (Tensor): a, (C,).
+
+    Returns:
+        Tensor: (N, G, P): <vector, z> = <pulled, u> + a number that no position changes.
+    """
+    groups = vectors.shape[1]
+    with no_autocast(weight.device):
+        matrices = (weight * scale[:, None]).unflatten(0, (groups, -1))
+        return torch.einsum('ngc,gcp->ngp', vectors, matrices)
+
+
+def count_positions(x: Tensor) -> int:
+    """Positions of a map (N, C, H, W)."""
+    return x.shape[2] * x.shape[3]

@@ -1,0 +1,67 @@
+"""SGE's gate in plain PyTorch, and its gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ge_det.ops.precision import bmm_as_is, statistics_dtype
+
+# Added to the standard deviation, outside the root, as in the authors' code.
+EPS = 1e-5
+
+
+def plain_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The formula in torch's own operators, for exporters and FLOP counters."""
+    dtype = statistics_dtype(x)
+    vectors = x.to(dtype).unflatten(1, (weight.shape[1], -1))
+    similarity = (vectors * vectors.mean((3, 4), keepdim=True)).sum(2)
+    normalised = similarity - similarity.mean((2, 3), keepdim=True)
+    if x.shape[2] * x.shape[3] > 1:
+        normalised = normalised / (similarity.std((2, 3), keepdim=True) + EPS)
+    return torch.sigmoid(weight.to(dtype) * normalised + bias.to(dtype)).to(x.dtype)
+
+
+def similarity_of(x: Tensor, projection: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """c (N, G, L), and the batches of matrices (B, M, K), (B, K, L) it is the product of."""
+    vectors = x.to(projection.dtype).flatten(2)
+    n, groups, width = projection.shape
+    if width != vectors.shape[1]:
+        projection = projection.reshape(n * groups, 1, width)
+        vectors = vectors.reshape(n * groups, width, vectors.shape[2])
+    similarity = bmm_as_is(projection, vectors)
+    return similarity.view(n, groups, vectors.shape[2]), projection, vectors
+
+
+def forward(
+    similarity: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gate (N, G, L), mean and standard deviation (N, G)."""
+    mean = similarity.mean(2)
+    similarity = similarity.sub_(mean[:, :, None])
+    norm = torch.linalg.vector_norm(similarity, dim=2)
+    std = norm / max(similarity.shape[2] - 1, 1) ** 0.5
+    logits = similarity.div_(std[:, :, None] + eps).mul_(weight[:, None]).add_(bias[:, None])
+    return logits.sigmoid_(), mean, std
+
+
+def backward(
+    grad_gate: Tensor,
+    gate: Tensor,
+    similarity: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    weight: Tensor,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of similarity (N, G, L), weight and bias (G,)."""
+    mean, std = mean[:, :, None], std[:, :, None]
+    normalised = similarity.sub_(mean).div_(std + eps)
+    grad = grad_gate * gate * (1 - gate)
+    along = (grad * normalised).sum(2, keepdim=True)
+    grad_bias, grad_weight = grad.sum((0, 2)), along.sum((0, 2))
+    # d std / d c = (c - mean) / ((L - 1) std), and 0 where all similarities are equal.
+    share = (std + eps) / (std * max(similarity.shape[2] - 1, 1))
+    share = torch.where(std > 0, share, torch.zeros_like(std))
+    grad = grad.sub_(grad.mean(2, keepdim=True)).sub_(normalised.mul_(along * share))
+    return grad.mul_(weight[:, None] / (std + eps)), grad_weight, grad_bias

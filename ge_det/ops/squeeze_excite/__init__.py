@@ -1,0 +1,5 @@
+"""Squeeze-and-Excitation (Hu et al., arXiv 1709.01507)."""
+
+from .eager import squeeze
+
+__all__ = ['squeeze']
