@@ -184,6 +184,22 @@ def test_blocks_of_python_are_valid(page):
             MODELS.build(dict(type='ResNet', depth=50, plugins=names['plugins']))
 
 
+def test_the_block_of_the_guide_runs_fused():
+    body = next(b for kind, b in FENCE.findall(text_of(ROOT / 'CONTRIBUTING.md')) if kind == 'python')
+    names = {}
+    exec(body, names)
+    network = AttentionResNet(18, attention=dict(type=names['Scale']), base_channels=16)
+    network.init_weights()
+    for gate in network.gates().values():
+        torch.nn.init.normal_(gate.weight)
+    network.eval()
+    assert {plan.runs for plan in network.execution_plan()} == {'fused'}
+    x = torch.rand(2, 3, 64, 64)
+    fused = network(x)
+    network.fused = False
+    torch.testing.assert_close(network(x), fused, rtol=1e-4, atol=1e-5)
+
+
 def test_published_figures_are_those_of_the_list():
     (file,) = (ROOT / 'lab').rglob('published.csv')
     with file.open(encoding='utf-8', newline='') as lines:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
-SIDE, GAP, TOP, ROW = 72, 74, 22, 122  # Pixels.
+SIDE, GAP, TOP, ROW = 78, 74, 22, 126  # Pixels.
 FULL = 16  # Cells of a whole map, a side.
 LEVELS = 12  # Of a colour.
 MAP, GATE, INK = '#2f6fb0', '#d9822b', '#333333'
