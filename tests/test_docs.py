@@ -3,8 +3,10 @@
 import csv
 import functools
 import importlib.util
+import json
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -54,10 +56,8 @@ def test_links_lead_somewhere(page):
 @each_page
 def test_files_of_ours_exist(page):
     named = re.findall(r'\b(?:tools|configs|docs|tests|ge_det|lab)/[\w./-]+\.\w+\b', text_of(page))
-    written = {'docs/evidence/coco', 'configs/evidence'}  # Written by a run, or told as gone.
-    gone = _moved() if page.name in ('CHANGELOG.md', 'changes.md') else set()
-    missing = {n for n in named if not (ROOT / n).exists()} - gone
-    assert not {n for n in missing if not any(n.startswith(w) for w in written)}
+    gone = _moved() if page.name == 'CHANGELOG.md' else set()
+    assert not {n for n in named if not (ROOT / n).exists()} - gone - {'tools/COMMAND.py'}
 
 
 def _moved():
@@ -185,7 +185,9 @@ def test_blocks_of_python_are_valid(page):
 
 
 def test_the_block_of_the_guide_runs_fused():
-    body = next(b for kind, b in FENCE.findall(text_of(ROOT / 'CONTRIBUTING.md')) if kind == 'python')
+    body = next(
+        b for kind, b in FENCE.findall(text_of(ROOT / 'CONTRIBUTING.md')) if kind == 'python'
+    )
     names = {}
     exec(body, names)
     network = AttentionResNet(18, attention=dict(type=names['Scale']), base_channels=16)
@@ -215,6 +217,58 @@ def test_published_figures_are_those_of_the_list():
     assert sorted(told) == sorted(listed) and len(told) > 10
     for before, after, gain in re.findall(r'\| ([\d.]+) → ([\d.]+) \| \+([\d.]+) \|', text):
         assert f'{float(after) - float(before):.1f}' == gain
+
+
+def rows_of(text, header):
+    """Cells of a Markdown table by the first cell of each row."""
+    lines = text[text.index(header) :].split('\n\n')[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
+    return {row[0].strip('`'): row[1:] for row in rows}
+
+
+@pytest.mark.parametrize('mode', ['inference', 'training'])
+def test_speed_is_what_was_measured(mode):
+    groups = json.loads(text_of(ROOT / f'docs/speed_{mode}.json'))['groups']
+    header = '| block | published | plug-in | fused | ' + dict(
+        inference='other libraries |', training='kept: published |'
+    ).get(mode)
+    rows = rows_of(text_of(ROOT / 'docs/speed.md'), header)
+    assert len(rows) >= 7
+    for block, cells in rows.items():
+        if block.startswith("mmcv's"):
+            continue
+        times = groups[block]['seconds']
+        for name, cell in zip(('published', 'module', 'ours'), cells, strict=False):
+            ratios = [a / b for a, b in zip(times[name], times['plain'], strict=True)]
+            low, middle, high = statistics.quantiles(ratios, n=4, method='inclusive')
+            assert cell == f'{middle:.2f} ({low:.2f}-{high:.2f})', (block, name)
+        kept = groups[block].get('kept_bytes') or {}
+        for name, cell in zip(('published', 'module', 'ours'), cells[3:], strict=False):
+            if kept:
+                assert cell == f'{100 * (kept[name] / kept["plain"] - 1):+.1f} %', (block, name)
+
+
+def test_what_readme_says_of_speed_holds():
+    rows = rows_of(text_of(ROOT / 'docs/speed.md'), '| block | published | plug-in | fused | other')
+    fused = [float(cells[2].split()[0]) for cells in rows.values() if cells[2] != '-']
+    assert len(fused) == 10 and max(fused) <= 1.01
+    assert 'at most 1 %' in text_of(ROOT / 'README.md')
+
+
+@pytest.mark.parametrize('matrix', ['long', 'context-shapes'])
+def test_what_is_known_is_in_the_reports(matrix):
+    report = text_of(ROOT / f'docs/evidence/{matrix}/report.md')
+    (row,) = re.findall(
+        r'^\| faster-rcnn R-50 .*? \| box AP \| ([\d.]+) \| (\S.*) \|$', report, re.M
+    )
+    gains = [float(cell.split()[0]) for cell in row[1].split(' | ')]
+    ahead = [gain for gain in gains if gain > 0]
+    known = ' '.join(text_of(ROOT / 'docs/evidence/README.md').split('| report |')[0].split())
+    words = {6: 'six', 7: 'seven', 8: 'eight'}
+    assert f'{words[len(ahead)]} of {words[len(gains)]} blocks' in known
+    if matrix == 'long':
+        assert f'mean {min(ahead)} to {max(ahead)} AP' in known and f"network's {row[0]}" in known
+    assert 'clear of the noise' in known and '| yes |' not in report
 
 
 def test_pictures_are_what_the_script_draws():

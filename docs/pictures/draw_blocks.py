@@ -188,7 +188,9 @@ def draw(rows: list[list[Tile]]) -> str:
     """A picture as the text of an SVG file."""
     width = 20 + max(len(row) for row in rows) * (SIDE + GAP) - GAP
     height = ROW * len(rows)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">'
+    )
     ground = f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>'
     body = [part for n, row in enumerate(rows) for part in draw_row(row, TOP + n * ROW)]
     return '\n'.join([head, ground, *body, '</svg>']) + '\n'
