@@ -90,6 +90,8 @@ def parsed(line):
         words = shlex.split(line)
     except ValueError:  # A piece of a sentence.
         return
+    if ours[2] == 'tools/COMMAND.py':
+        return
     command = ('-m', 'ge_det', ours[1]) if ours[1] else (ours[2],)
     rest = words[words.index(ours[1] or ours[2]) + 1 :]
     if command == ('tools/reproduce.py',) and rest and re.fullmatch('[a-z]+', rest[0]):
