@@ -10,10 +10,7 @@ from report_case import read_results
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.matrix.workplace import Workplace
 from lab.evidence.report import write_matrix_report
-from lab.evidence.report.comparison import compare
-from lab.evidence.report.tables import gains_table, parts_table
 
-GROUPS = ('context', 'context, no-marks', 'other')
 ROOT = Path(__file__).parents[2]
 LANDED = sorted(file.parent for file in (ROOT / 'docs/evidence').glob('*/report.md'))
 
@@ -42,30 +39,6 @@ def test_a_report_comes_out_of_its_cells(folder, monkeypatch, tmp_path):
 
 def text_of(file):
     return re.sub(r'base64,[^"]*', '', file.read_text(encoding='utf-8'))
-
-
-def test_the_table_of_the_readme_comes_out_of_the_cells(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    found = compare(place_of(ROOT / 'docs/evidence/long').results())
-    classifier, detector = sorted(found, key=lambda comparison: comparison.kinds == ['bbox'])
-    accuracies, gains, parts = (
-        {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
-        for table in (
-            gains_table(classifier, 'accuracy'),
-            gains_table(detector, 'bbox'),
-            parts_table(detector, 'bbox'),
-        )
-    )
-    text = (ROOT / 'README.md').read_text(encoding='utf-8').split('## Evidence')[1]
-    lines = [line for line in text.split('\n## ')[0].splitlines() if line.startswith('| ')][1:]
-    rows = {row[0]: row[1:] for row in ([c.strip() for c in ln[1:-1].split('|')] for ln in lines)}
-    assert list(rows) == list(gains)
-    for block, row in rows.items():
-        published = gains[block]['published on COCO'].split(' (')[0]
-        expected = [accuracies[block]['top1'], gains[block]['AP']]
-        expected += [gains[block]['gain [95 % interval]']]
-        expected += [parts[block][f'AP {group}'] for group in GROUPS]
-        assert row == [*expected, '-' if block == 'none (baseline)' else published]
 
 
 @pytest.mark.parametrize('folder', LANDED, ids=lambda folder: folder.name)
