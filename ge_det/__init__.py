@@ -7,39 +7,46 @@ work in an environment that still lacks mmcv or mmdet.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ge_det.compat.external_configs import register_configs
 
+if TYPE_CHECKING:
+    from ge_det.backbones import AttentionResNet as AttentionResNet
+    from ge_det.blocks import *  # noqa: F403
+    from ge_det.datasets import ContextShapes as ContextShapes
+    from ge_det.weights.importing import import_pretrained as import_pretrained
+
 __version__ = '0.1.0'
 
+_BLOCKS = 'ge_det.blocks'
 _HOME_OF = {
-    'GatherExcite': 'ge_det.blocks',
-    'SqueezeExcite': 'ge_det.blocks',
-    'SpatialGroupEnhance': 'ge_det.blocks',
-    'SpatialPyramidSE': 'ge_det.blocks',
-    'ResolutionGuidedSE': 'ge_det.blocks',
     'AttentionResNet': 'ge_det.backbones',
     'ContextShapes': 'ge_det.datasets',
     'import_pretrained': 'ge_det.weights.importing',
 }
 
-__all__ = ['__version__', *_HOME_OF]  # noqa: PLE0604
-
 register_configs()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name == '__all__':
+        return __dir__()
+    if name.startswith('_'):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    home = _HOME_OF.get(name, _BLOCKS)
     try:
-        return getattr(importlib.import_module(_HOME_OF[name]), name)
+        module = importlib.import_module(home)
     except ImportError as error:
         raise ImportError(
             f'ge_det.{name} needs a package that does not import here ({error}); '
             '`ge-det doctor` names the command that mends it'
         ) from error
+    if name not in (*_HOME_OF, *module.__all__):
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    blocks = importlib.import_module(_BLOCKS).__all__
+    return sorted(['__version__', *_HOME_OF, *blocks])

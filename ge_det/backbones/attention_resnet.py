@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import Self
 
-from ge_det.blocks import AttentionBlock
 from ge_det.blocks.checks import check_choice
 from ge_det.registry import MODELS
-from ge_det.weights.gated_backbone import BranchEnd, stem_pool_of
 from ge_det.weights.importing import PretrainedOptions, import_pretrained
 from ge_det.weights.report import LoadReport, log_report
 
 from .attention_config import attention_class, attention_plugins
-from .execution_plan import UnitPlan, describe
 from .gate_loading import gates_in_checkpoint, note_coverage, without_pretrained
-from .units import FusedBottleneck, FusedUnit, GatedBasicBlock
+from .gated_resnet import GatedResNet
 
 
 @MODELS.register_module()
-class AttentionResNet(ResNet):
+class AttentionResNet(GatedResNet):
     """ResNet-18, 34, 50, 101 or 152 with a gate on the residual branch of every unit.
 
     The gate stands after the last convolution and its normalisation, before the addition. State
@@ -82,7 +78,6 @@ class AttentionResNet(ResNet):
     # mmdet's constructor freezes stages, so these must exist before it is through.
     freeze_gates: bool | None = None
     gate_norm_eval: bool | None = None
-    _gate_class: type[nn.Module] | None = None
     _loaded_gates: frozenset[str] = frozenset()
 
     def __init__(
@@ -137,63 +132,6 @@ class AttentionResNet(ResNet):
             self._loaded_gates = gates_in_checkpoint(self.gates(), options, self.init_cfg)
         self._freeze_stages()
 
-    def make_res_layer(self, **kwargs: Any) -> nn.Module:
-        """Pack the units of a stage, with units that take plugins at every depth and fuse."""
-        units = {BasicBlock: GatedBasicBlock, Bottleneck: FusedBottleneck}
-        kwargs['block'] = units.get(kwargs['block'], kwargs['block'])
-        return super().make_res_layer(**kwargs)
-
-    def gates(self) -> dict[str, nn.Module]:
-        """The attention blocks by their names, such as ``'layer1.0.se_layer'``."""
-        kinds = (AttentionBlock, self._gate_class or AttentionBlock)
-        return {name: gate for name, gate in self.named_modules() if isinstance(gate, kinds)}
-
-    def stage_names(self) -> list[str]:
-        """Names of the residual stages, such as ``'layer1'``."""
-        return list(self.res_layers)
-
-    def branch_ends(self) -> Iterator[BranchEnd]:
-        """Where plugins end residual branches."""
-        for name, unit in self._units().items():
-            if unit.last_plugins():
-                yield BranchEnd(name, unit.last_plugins(), unit.last_norm())
-
-    def network(self) -> dict[str, str]:
-        """``style`` and ``stem_pool`` of this network, as notes in files have them."""
-        pool = stem_pool_of(getattr(self, 'maxpool', None))
-        return dict(style=self.style) | ({} if pool is None else dict(stem_pool=pool))
-
-    def traps(self, fresh: Sequence[str]) -> list[str]:
-        """Nothing keeps fresh gates from learning here."""
-        return []
-
-    @property
-    def fused(self) -> bool:
-        """Whether units may run fused; may be set at any time."""
-        return self._fused
-
-    @fused.setter
-    def fused(self, allowed: bool) -> None:
-        self._fused = allowed
-        for unit in self._units().values():
-            unit.fused = allowed
-
-    def execution_plan(self) -> list[UnitPlan]:
-        """How each residual unit runs in the present mode: fused, or why not.
-
-        Returns:
-            list[UnitPlan]: One entry (unit, runs, why) a unit, in the order of execution.
-        """
-        plan = []
-        for name, unit in self._units().items():
-            why = unit.why_not_fused()
-            runs = 'fused' if why is None else 'modules'
-            plan.append(UnitPlan(name, runs, describe(unit.ending()) if why is None else why))
-        return plan
-
-    def _units(self) -> dict[str, FusedUnit]:
-        return {name: unit for name, unit in self.named_modules() if isinstance(unit, FusedUnit)}
-
     def init_weights(self) -> None:
         """Initialise, then import ``pretrained``, then settle which gates are fresh."""
         if self.is_init:
@@ -228,6 +166,10 @@ class AttentionResNet(ResNet):
             if name in no_longer and not self._is_frozen(name):
                 gate.requires_grad_(True)
         self.train(self.training)
+
+    def traps(self, fresh: Sequence[str]) -> list[str]:
+        """Nothing keeps fresh gates from learning here."""
+        return []
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, keep frozen stages and ``norm_eval`` as they are, and return self."""

@@ -74,6 +74,6 @@ def _obstacle_in_norm(norm: nn.Module) -> str | None:
 def describe(ending: Ending) -> str:
     """What fused execution does with a unit, in words."""
     view = ending.gate.narrow_view if ending.is_pointwise else None
-    seen = 'its output' if view is None else f'{view} of its input, or where that costs less of it'
+    seen = 'its output' if view is None else f'{view} of its input (where few, else of its output)'
     statistics = 'batch' if ending.norm.training else 'fixed'
     return f'gate from {seen}; then normalisation ({statistics}), gate, addition and ReLU together'

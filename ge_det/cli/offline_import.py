@@ -165,4 +165,3 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
 def _save(content: dict[str, Any], path: Path) -> None:
     with path.open('wb') as file:  # Given a path, torch writes its name into the file.
         torch.save(content, file)
-

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlparse
 import torch
 from filelock import FileLock
 
-from ge_det.errors import CheckpointError
+from ge_det.errors import CheckpointError, one_line
 from ge_det.files import sha256_of
 
 # OpenMMLab, torchvision and timm end a file's name in the first digits of its SHA-256.
@@ -56,10 +56,9 @@ def fetch(checkpoint: str) -> Path:
             f'elsewhere and give its path, or put it at {target}'
         ) from error
     except (OSError, HTTPException, ValueError) as error:
-        cause = ' '.join(str(error).split())
         raise CheckpointError(
-            f'{checkpoint}: download failed ({type(error).__name__}: {cause}); check the URL, or '
-            'fetch the file elsewhere and give its path'
+            f'{checkpoint}: download failed ({type(error).__name__}: {one_line(error)}); check '
+            'the URL, or fetch the file elsewhere and give its path'
         ) from error
     expected = hash_in_name(target)
     if expected and not sha256_of(target).startswith(expected):

@@ -6,6 +6,8 @@ and MMEngine check after a download.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import platform
 import re
@@ -23,7 +25,7 @@ from torch import Tensor
 
 import ge_det
 from ge_det.errors import CheckpointError
-from ge_det.files import sha256_of
+from ge_det.files import sha256_of, write_whole
 
 from .checkpoint import read_checkpoint
 
@@ -40,7 +42,7 @@ _KEPT_META = ('cfg', 'dataset_meta', 'epoch', 'iter', 'mmengine_version', 'ge_de
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFile:
     """What was written.
 
     Attributes:
@@ -64,7 +66,7 @@ class Published:
 
 def publish(
     checkpoint: str, out: str | None = None, config: str | None = None, backbone_only: bool = False
-) -> Published:
+) -> PublishedFile:
     """Write the weights of a training checkpoint into a file of their own.
 
     The weights are those that testing uses: of a run with MMEngine's EMAHook, the averaged ones.
@@ -79,7 +81,7 @@ def publish(
         backbone_only (bool): Keep only the tensors under ``backbone.``. Defaults to False.
 
     Returns:
-        Published: Where it is, and what it holds.
+        PublishedFile: Where it is, and what it holds.
 
     Raises:
         CheckpointError: If the checkpoint or the config cannot be read, no tensor is a backbone's
@@ -97,7 +99,7 @@ def publish(
         kept['cfg'] = _config_text(config)
     kept['versions'] = _versions()
     path, digest, is_new = _write(dict(meta=kept, state_dict=_compact(state)), folder, stem)
-    return Published(
+    return PublishedFile(
         path=path,
         sha256=digest,
         tensors=len(state),
@@ -210,24 +212,19 @@ def _versions() -> dict[str, str]:
 
 def _write(content: dict[str, Any], folder: Path, stem: str) -> tuple[Path, str, bool]:
     """Write a file under the name its content gives, its hash, and whether it is new."""
-    temporary = folder / f'.{stem}-{os.getpid()}.tmp'
+    # Not by a path: torch would write the name of the file into the file.
+    saved = io.BytesIO()
+    torch.save(content, saved)
+    digest = hashlib.sha256(saved.getbuffer()).hexdigest()
+    hashed = f'-{digest[:8]}'  # A published file, published again, has it already.
+    path = folder / f'{stem.removesuffix(hashed)}{hashed}.pth'
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Not by its path: torch would write the name of the file into the file.
-        with open(temporary, 'wb') as file:
-            torch.save(content, file)
-        digest = sha256_of(temporary)
-        hashed = f'-{digest[:8]}'  # A published file, published again, has it already.
-        path = folder / f'{stem.removesuffix(hashed)}{hashed}.pth'
         is_new = not path.exists()
         if is_new:
-            os.replace(temporary, path)
+            write_whole(path, saved.getvalue())
         elif sha256_of(path) != digest:
             raise CheckpointError(f'{path}: is there with other content; move it away')
-    except (OSError, RuntimeError) as error:  # torch puts the latter over that of a full disk.
-        cause = error.__context__ if isinstance(error.__context__, OSError) else error
-        raise CheckpointError(f'{folder}: cannot be written into ({cause})') from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    except OSError as error:
+        raise CheckpointError(f'{folder}: cannot be written into ({error})') from error
     return path, digest, is_new

@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from ge_det import AttentionResNet
 from ge_det.errors import CheckpointError
-from ge_det.weights import publishing
 from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.publishing import publish
 
@@ -238,11 +237,12 @@ def test_files_of_an_old_torch(tmp_path, new):
 
 
 def test_a_full_disk_leaves_nothing(checkpoint, monkeypatch):
-    def save(content, file):
-        file.write(b'half')
+    def write_bytes(path, content):
+        with open(path, 'wb') as file:
+            file.write(content[: len(content) // 2])
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(publishing.torch, 'save', save)
+    monkeypatch.setattr(Path, 'write_bytes', write_bytes)
     with pytest.raises(CheckpointError, match='cannot be written into .*No space left'):
         publish(str(checkpoint))
     assert os.listdir(checkpoint.parent) == [checkpoint.name]

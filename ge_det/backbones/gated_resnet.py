@@ -1,0 +1,75 @@
+"""mmdet's ResNet with units that take a gate at every depth and run fused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
+from torch import nn
+
+from ge_det.blocks import AttentionBlock
+from ge_det.weights.gated_backbone import BranchEnd, stem_pool_of
+
+from .execution_plan import UnitPlan, describe
+from .units import FusedBottleneck, FusedUnit, GatedBasicBlock
+
+
+class GatedResNet(ResNet):
+    """A ResNet that knows its gates and its units; see AttentionResNet for what it is used for."""
+
+    # Of a block that is no AttentionBlock; mmdet's constructor asks before ours is through.
+    _gate_class: type[nn.Module] | None = None
+
+    def make_res_layer(self, **kwargs: Any) -> nn.Module:
+        """Pack the units of a stage, with units that take plugins at every depth and fuse."""
+        units = {BasicBlock: GatedBasicBlock, Bottleneck: FusedBottleneck}
+        kwargs['block'] = units.get(kwargs['block'], kwargs['block'])
+        return super().make_res_layer(**kwargs)
+
+    def gates(self) -> dict[str, nn.Module]:
+        """The attention blocks by their names, such as ``'layer1.0.se_layer'``."""
+        kinds = (AttentionBlock, self._gate_class or AttentionBlock)
+        return {name: gate for name, gate in self.named_modules() if isinstance(gate, kinds)}
+
+    def stage_names(self) -> list[str]:
+        """Names of the residual stages, such as ``'layer1'``."""
+        return list(self.res_layers)
+
+    def branch_ends(self) -> Iterator[BranchEnd]:
+        """Where plugins end residual branches."""
+        for name, unit in self._units().items():
+            if unit.last_plugins():
+                yield BranchEnd(name, unit.last_plugins(), unit.last_norm())
+
+    def network(self) -> dict[str, str]:
+        """``style`` and ``stem_pool`` of this network, as notes in files have them."""
+        pool = stem_pool_of(getattr(self, 'maxpool', None))
+        return dict(style=self.style) | ({} if pool is None else dict(stem_pool=pool))
+
+    @property
+    def fused(self) -> bool:
+        """Whether units may run fused; may be set at any time."""
+        return self._fused
+
+    @fused.setter
+    def fused(self, allowed: bool) -> None:
+        self._fused = allowed
+        for unit in self._units().values():
+            unit.fused = allowed
+
+    def execution_plan(self) -> list[UnitPlan]:
+        """How each residual unit runs in the present mode: fused, or why not.
+
+        Returns:
+            list[UnitPlan]: One entry (unit, runs, why) a unit, in the order of execution.
+        """
+        plan = []
+        for name, unit in self._units().items():
+            why = unit.why_not_fused()
+            runs = 'fused' if why is None else 'modules'
+            plan.append(UnitPlan(name, runs, describe(unit.ending()) if why is None else why))
+        return plan
+
+    def _units(self) -> dict[str, FusedUnit]:
+        return {name: unit for name, unit in self.named_modules() if isinstance(unit, FusedUnit)}
