@@ -26,7 +26,9 @@ NORM_MOMENTUM = 0.05
 
 
 class GatherExcite(AveragedGate):
-    """Gate sigmoid(up(f(gather(x)))) from the context of an extent (section 2).
+    """Gate sigmoid(up(f(gather(x)))) from the context of an extent.
+
+    Gather-Excite, section 2 of Hu et al. 2018, https://arxiv.org/abs/1810.12348.
 
     - θ⁻ (``'theta_minus'``): gather is average pooling; no parameters.
     - θ (``'theta'``): gather is depth-wise convolution with batch normalisation: log2(e) strided

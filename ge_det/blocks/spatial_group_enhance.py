@@ -19,6 +19,8 @@ from .checks import check_positive_int
 class SpatialGroupEnhance(AttentionBlock):
     """Spatial gate per group of channels, from the similarity of each position to the mean.
 
+    Spatial Group-wise Enhance, Li et al. 2019, https://arxiv.org/abs/1905.09646.
+
     ``weight`` (gamma) and ``bias`` (beta), each (1, G, 1, 1), have the names of the authors'
     checkpoints, ``sge.weight`` and ``sge.bias``. Unlike the published formula it is defined on a
     1x1 map, where it is the constant gate sigmoid(beta).

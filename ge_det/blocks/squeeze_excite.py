@@ -36,7 +36,9 @@ class _Layer(nn.Module):
 
 
 class SqueezeExcite(AveragedGate):
-    """Channel gate sigmoid(W2 relu(W1 z)), z the global mean of each channel (equation 3).
+    """Channel gate sigmoid(W2 relu(W1 z)), z the global mean of each channel.
+
+    Squeeze-and-Excitation, equation 3 of Hu et al. 2017, https://arxiv.org/abs/1709.01507.
 
     Parameter names and shapes are those of ``SELayer`` inside mmpretrain's ``SEResNet``, so that
     its checkpoints load key for key: ``se_layer.conv1.conv.*`` and ``se_layer.conv2.conv.*``.

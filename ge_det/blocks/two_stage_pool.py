@@ -27,6 +27,9 @@ from .layers import (
 class SpatialPyramidSE(AveragedGate):
     """SP-SE: a pyramid of average pools, fused per channel, before the SE subnetwork.
 
+    Jin et al. 2022, https://doi.org/10.1016/j.patcog.2021.108159, after the authors' code at
+    https://github.com/megvii-research/RG-SENet_SP-SENet.
+
     Level l pools to l x l descriptors and fuses them with a depth-wise l x l kernel and a bias;
     the sum over the levels goes through batch normalisation and ReLU into the subnetwork.
 
@@ -92,6 +95,9 @@ class SpatialPyramidSE(AveragedGate):
 
 class ResolutionGuidedSE(AveragedGate):
     """RG-SE: a grid of average pools, fused per channel, before the SE subnetwork.
+
+    Jin et al. 2022, https://doi.org/10.1016/j.patcog.2021.108159, after the authors' code at
+    https://github.com/megvii-research/RG-SENet_SP-SENet.
 
     The published 7x7 windows give 8, 4, 2 and 1 descriptors a side in the four stages at 224
     pixels. Adaptive pooling to that grid is the same there and defined at every other size. The
