@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
             f'ge_det.{name} needs a package that does not import here ({error}); '
             '`ge-det doctor` names the command that mends it'
         ) from error
-    if name not in (*_HOME_OF, *module.__all__):
+    if home == _BLOCKS and name not in module.__all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(module, name)
 

@@ -1,20 +1,14 @@
-"""Every block as the value of ``attention=``, by name."""
+"""Every block as the value of ``attention=``, by its short name."""
+
+from ge_det.catalogue import NAMES, attention_config
 
 THETA = dict(type='ge_det.GatherExcite', variant='theta')
-THETA_PLUS = dict(type='ge_det.GatherExcite', variant='theta_plus')
-ATTENTION = {
-    'none': None,
-    'se': dict(type='ge_det.SqueezeExcite'),
-    'se-no-bias': dict(type='ge_det.SqueezeExcite', bias=False),
-    'ge-theta-minus': dict(type='ge_det.GatherExcite'),
-    'ge-theta-minus-e8': dict(type='ge_det.GatherExcite', extent=8),
-    'ge-theta': THETA,
-    'ge-theta-e2': dict(THETA, extent=2),
-    'ge-theta-e4': dict(THETA, extent=4),
-    'ge-theta-e8': dict(THETA, extent=8),
-    'ge-theta-plus': THETA_PLUS,
-    'ge-theta-plus-e8': dict(THETA_PLUS, extent=8),
-    'sge': dict(type='ge_det.SpatialGroupEnhance'),
-    'sp-se': dict(type='ge_det.SpatialPyramidSE'),
-    'rg-se': dict(type='ge_det.ResolutionGuidedSE'),
-}
+
+
+def _is_shown_elsewhere(name):
+    """θ⁻ and θ⁺ of extents 2 and 4 bring nothing that θ of these and they of 8 do not."""
+    return name.endswith(('-e2', '-e4')) and not name.startswith('ge-theta-e')
+
+
+ATTENTION = {name: attention_config(name) for name in NAMES if not _is_shown_elsewhere(name)}
+ATTENTION['se-no-bias'] = dict(type='ge_det.SqueezeExcite', bias=False)

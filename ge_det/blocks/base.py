@@ -11,6 +11,7 @@ from ge_det.ops.expansion import affine
 from ge_det.ops.gated_residual import apply_gate, full_gate
 
 from .checks import check_positive_int
+from .contract import gap_in_contract
 
 
 class Variant(NamedTuple):
@@ -65,7 +66,7 @@ class AttentionBlock(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.unfused_because = _gap_in_contract(cls)
+        cls.unfused_because = gap_in_contract(cls, AttentionBlock)
 
     # ---- the gate ------------------------------------------------------------------------------
 
@@ -242,22 +243,3 @@ class AttentionBlock(nn.Module):
             dict: Arguments to add, empty for most blocks.
         """
         return {}
-
-
-def _gap_in_contract(kind: type[AttentionBlock]) -> str | None:
-    """What fused execution lacks of a block: a method, or one that fits what a subclass changed."""
-    own = kind.__name__
-    if kind.gate_from_wide is AttentionBlock.gate_from_wide:
-        return f'{own} does not define gate_from_wide'
-    # The place of the definition that a block uses: 0 is its own class, 1 the next one up.
-    places = {
-        name: next(place for place, parent in enumerate(kind.__mro__) if name in vars(parent))
-        for name in ('forward', 'gate', 'coarse_gate', 'gate_from_wide', 'gate_from_narrow')
-    }
-    for name in ('forward', 'gate', 'coarse_gate'):
-        if places[name] < places['gate_from_wide']:
-            return f'{own} overrides {name}, but not gate_from_wide with it'
-    is_asked = kind.gate_from_narrow is not AttentionBlock.gate_from_narrow
-    if is_asked and places['gate_from_wide'] < places['gate_from_narrow']:
-        return f'{own} overrides gate_from_wide, but not gate_from_narrow with it'
-    return None

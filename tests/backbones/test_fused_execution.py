@@ -1,6 +1,7 @@
 """AttentionResNet with fused=True against the same network with fused=False."""
 
 import copy
+import inspect
 
 import pytest
 import torch
@@ -11,14 +12,14 @@ from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
 from ge_det import AttentionResNet, SpatialGroupEnhance
+from ge_det.registry import MODELS
 from lab.speed.memory import kept_bytes
 
 GATED = {name: dict(attention) for name, attention in ATTENTION.items() if attention}
 for attention in GATED.values():  # small enough for 32 channels
-    if attention['type'] == 'ge_det.SpatialGroupEnhance':
-        attention['groups'] = 8
-    elif attention['type'] != 'ge_det.GatherExcite' or attention.get('variant') == 'theta_plus':
-        attention['ratio'] = 4
+    arguments = inspect.signature(MODELS.get(attention['type'])).parameters
+    smaller = dict(groups=8, ratio=4)
+    attention.update({name: value for name, value in smaller.items() if name in arguments})
 each_gate = pytest.mark.parametrize('name', GATED)
 
 

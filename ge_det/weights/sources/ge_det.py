@@ -7,9 +7,15 @@ from typing import Any
 
 from torch import Tensor
 
+from ge_det.catalogue import CLASSES
 from ge_det.errors import CheckpointError
 
 from .base import Source
+
+# The blocks whose names nobody else's files have: mmpretrain has SE's, the SGE authors SGE's.
+_GATES = tuple(
+    f'.{block._abbr_}.' for block in CLASSES.values() if block._abbr_ not in ('se_layer', 'sge')
+)
 
 
 class _GeDet(Source):
@@ -21,8 +27,7 @@ class _GeDet(Source):
         raise CheckpointError(f'{model!r}: there is no such file; check the path')
 
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
-        gates = ('.ge.gather.', '.sp_se.fuse.', '.rg_se.excite.')
-        return any(gate in key for key in state for gate in gates) or any(
+        return any(gate in key for key in state for gate in _GATES) or any(
             key.startswith(('neck.', 'rpn_head.', 'bbox_head.', 'roi_head.')) for key in state
         )
 
