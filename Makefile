@@ -3,7 +3,7 @@
 
 RUN := .venv/bin/python
 
-.PHONY: help setup demo test format
+.PHONY: help setup demo test docs pythons format
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -14,11 +14,19 @@ setup:  ## make .venv with everything in it
 demo: setup  ## train and compare small detectors, start to finish
 	$(RUN) tools/demo.py
 
-test: setup  ## format check, linter, types, tests
+test: setup docs  ## format check, linter, types, dependencies, pages, tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
-	$(RUN) -m mypy ge_det
+	$(RUN) -m mypy
+	$(RUN) -m deptry ge_det
+	$(RUN) -m deptry lab tools --optional-dependencies-dev-groups dev,docs --ignore DEP002
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --durations=15
+
+docs: setup  ## the pages, into site/
+	$(RUN) -m mkdocs build --strict --quiet
+
+pythons:  ## the tests that need no torch, on every supported Python that is on this machine
+	@bash .ci/pythons
 
 format: setup  ## format, and mend what the linter can mend
 	$(RUN) -m ruff format .

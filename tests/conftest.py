@@ -1,21 +1,32 @@
 """Shared fixtures. This folder is on the import path, so tests can import ``block_cases``."""
 
-import pytest
-import torch
-from mmengine.registry import DefaultScope
-from triton_interpreter import import_triton
+from importlib.util import find_spec
 
-import_triton()  # before any test module imports triton, with which it would be the compiler
+import pytest
+
+HAS_TORCH, HAS_MMENGINE = find_spec('torch') is not None, find_spec('mmengine') is not None
+
+if HAS_TORCH:
+    from triton_interpreter import import_triton
+
+    import_triton()  # before any test module imports triton, with which it would be the compiler
 
 
 @pytest.fixture(autouse=True)
 def seed():
-    torch.manual_seed(0)
+    if HAS_TORCH:
+        import torch
+
+        torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
 def no_default_scope(monkeypatch):
     """Every test starts without a default scope: the runner of another leaves its own behind."""
+    if not HAS_MMENGINE:  # as in `make pythons`
+        return
+    from mmengine.registry import DefaultScope
+
     monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
 
 

@@ -164,7 +164,7 @@ drop_half_installed() {
 
 install_all() {
   step 'packages: ge_det and all it needs (mmdet, mmengine, ...)' \
-    "$py" -m pip install --no-build-isolation -e '.[openmmlab,cluster,dev]'
+    "$py" -m pip install --no-build-isolation -e '.[openmmlab,lab,dev,docs]'
   "$py" -c 'import cv2' 2>>"$log" ||
     step 'opencv: the headless build, as the other wants libraries of a desktop' swap_opencv
 }
@@ -306,7 +306,7 @@ if ! mmcv_runs; then
 fi
 get_triton
 get_peers
-step 'check: every piece, as python -m ge_det.cli.doctor does' "$py" ge_det/cli/doctor.py
+step 'check: every piece, as ge-det doctor does' "$py" ge_det/cli/doctor.py
 
 fingerprint >"$stamp"
 say "ready ($("$py" -V) in $venv)"

@@ -66,8 +66,12 @@ CHECKS = (
     Check(
         'python',
         probe="""
-version = sys.version.split()[0]
-assert sys.version_info >= (3, 10), 'Python 3.10 or newer is needed'
+version, note = sys.version.split()[0], '3.10 to 3.12 are fine'
+needed = 'Python 3.10 to 3.12 is needed'
+assert sys.version_info >= (3, 10), needed
+if sys.version_info >= (3, 13):
+    import importlib.util
+    assert importlib.util.find_spec('mmcv'), needed + ': mmcv 2.1.0 does not build on newer ones'
 """,
     ),
     Check('setuptools', ('setuptools',), 'setuptools', 'import pkg_resources'),
@@ -166,6 +170,8 @@ def mend(check: Check, error: str) -> str:
     cause = next((piece for symptom, piece in CAUSES.items() if symptom in error), check.name)
     if 'MMCV==' in error and forks:
         cause = 'mmdet'  # The original, left beside the forks.
+    if cause == 'CUDA':
+        cause = 'torch'  # Only a torch that fails altogether makes this one fail.
     check = next(c for c in CHECKS if c.name == cause)
     if check.name == 'python':
         return 'make PYTHON=/path/to/python3.11 setup'

@@ -4,9 +4,12 @@ A broken piece is a package of the same name, put first on the path of the proce
 """
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import venv
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,9 @@ import pytest
 from ge_det.cli import doctor
 
 ROOT = Path(__file__).parents[2]
+
+
+needs_stack = pytest.mark.skipif(find_spec('mmdet') is None, reason='mmdet is not installed')
 
 
 def run(*pieces, path='', python=sys.executable):
@@ -46,6 +52,7 @@ def fake(tmp_path):
     return make
 
 
+@needs_stack
 def test_this_environment_is_sound():
     status, report = run()
     assert list(report) == [check.name for check in doctor.CHECKS]
@@ -54,32 +61,71 @@ def test_this_environment_is_sound():
     assert status == 0
 
 
-def test_it_is_a_module_too():
+def test_it_is_a_command_too():
     done = subprocess.run(
-        [sys.executable, '-m', 'ge_det.cli.doctor', 'python'],
+        [sys.executable, '-m', 'ge_det', 'doctor', 'python'],
         capture_output=True,
         text=True,
         cwd=ROOT,
     )
     assert done.returncode == 0
-    assert done.stdout.split() == ['python', sys.version.split()[0], 'ok']
+    assert done.stdout.split()[:2] == ['python', sys.version.split()[0]]
+    assert done.stdout.endswith(' ok\n')
 
 
-def test_broken_torch_does_not_stop_the_module(fake):
-    """Running it as a module imports ge_det first, which must survive that, too."""
-    path = fake('torch', "raise OSError('libtorch_cuda.so: cannot open')")
+# The second is what the script `ge-det` does.
+COMMANDS = {
+    'file': [doctor.__file__],
+    'module': ['-m', 'ge_det', 'doctor'],
+    'script': ['-c', 'import sys; from ge_det.cli.main import main; sys.exit(main())', 'doctor'],
+}
+CRASH = 'import os, signal; os.kill(os.getpid(), signal.SIGSEGV)'
+
+
+@pytest.mark.parametrize('command', COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize(
+    ('body', 'said'),
+    [
+        ("raise OSError('libtorch_cuda.so: cannot open')", 'FAIL OSError: libtorch_cuda.so'),
+        (CRASH, 'FAIL crashed with SIGSEGV'),
+    ],
+    ids=['error', 'crash'],
+)
+def test_broken_torch_does_not_stop_it(fake, command, body, said):
+    """However it is run: what it imports itself must do without torch."""
+    path = fake('torch', body)
     done = subprocess.run(
-        [sys.executable, '-m', 'ge_det.cli.doctor', 'torch', 'numpy'],
+        [sys.executable, *command, 'torch', 'CUDA', 'numpy'],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=dict(os.environ, PYTHONPATH=str(path)),
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(path), str(ROOT)])),
     )
     assert done.stderr == ''
     assert done.returncode == 1
-    assert 'FAIL OSError: libtorch_cuda.so' in done.stdout
+    assert said in done.stdout
+    assert re.search(r'numpy .* ok\n', done.stdout)
+    assert 'pip install' in done.stdout and 'uninstall' not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ('version', 'suits'), [('3.9', False), ('3.10', True), ('3.12', True), ('3.13', False)]
+)
+def test_the_versions_of_python(version, suits):
+    root = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv')) / 'versions'
+    found = [shutil.which(f'python{version}'), *root.glob(f'{version}.*/bin/python')]
+    sound = [
+        p for p in found if p and not subprocess.run([p, '-V'], capture_output=True).returncode
+    ]
+    if not sound:
+        pytest.skip(f'Python {version} is not on this machine')
+    status, report = run('python', python=sound[0])
+    assert 'Python 3.10 to 3.12 is needed' in report['python'] or suits
+    assert (status == 0) == suits
+    assert ('PYTHON=' in report['python']) != suits
+
+
+@needs_stack
 def test_broken_torchvision_fails_and_is_named_as_the_cause(fake):
     path = fake('torchvision', "raise RuntimeError('operator torchvision::nms does not exist')")
     status, report = run('numpy', 'mmdet', 'torchvision', path=path)
@@ -98,6 +144,7 @@ def test_sound_torchvision_is_fine(fake):
     assert report['torchvision'].split() == ['torchvision', '0.28.0', 'ok']
 
 
+@needs_stack
 def test_mmcv_that_mmdet_refuses(fake):
     path = fake('mmcv', "__version__ = '2.2.0'", version='2.2.0')
     status, report = run('mmcv', 'mmdet', path=path)
@@ -108,6 +155,7 @@ def test_mmcv_that_mmdet_refuses(fake):
     assert report['mmdet'].endswith(' mmcv==2.1.0\n')
 
 
+@needs_stack
 def test_mmcv_without_ops(fake):
     path = fake('mmcv', "__version__ = '2.1.0'", version='2.1.0')
     (path / 'mmcv' / 'ops.py').write_text('import mmcv._ext')
@@ -159,6 +207,7 @@ def test_new_setuptools(fake):
     assert '<82' in report['setuptools']
 
 
+@needs_stack
 def test_opencv_without_the_libraries_of_a_desktop(fake):
     path = fake('cv2', "raise ImportError('libGL.so.1: cannot open shared object file')")
     status, report = run('opencv', 'mmcv', path=path)
@@ -167,6 +216,7 @@ def test_opencv_without_the_libraries_of_a_desktop(fake):
         assert report[piece].endswith('--no-deps opencv-python-headless\n')
 
 
+@needs_stack
 def test_forks_are_as_good_as_the_originals(fake):
     path = fake('mmcv', "__version__ = '2.3.6'", version='2.3.6', distribution='onedl-mmcv')
     (path / 'mmcv' / 'ops.py').write_text('def nms(boxes, scores, threshold): pass')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import resource
@@ -19,6 +20,7 @@ from ge_det.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 SLOW = {'torch', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain'}
+THEIRS = {'train': 'mmdet', 'test': 'mmdet', 'train-classifier': 'mmpretrain'}
 TOOLS = {
     'train': 'train.py',
     'test': 'test.py',
@@ -37,6 +39,12 @@ def python(*words: object, **environment: str) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
+def need_script(command: str) -> None:
+    """Skip where the script of others that a command runs is not installed."""
+    if importlib.util.find_spec(THEIRS.get(command, 'ge_det')) is None:
+        pytest.skip(f'{THEIRS[command]} is not installed')
+
+
 def imported(code: str) -> set[str]:
     """The slow packages that a process has imported after some code."""
     done = python('-c', f'import sys\n{code}\nprint(*sys.modules, file=sys.stderr)')
@@ -46,11 +54,16 @@ def imported(code: str) -> set[str]:
 
 def test_importing_the_package_is_light() -> None:
     assert imported('import ge_det') == set()
+
+
+def test_what_is_slow_is_seen() -> None:
+    pytest.importorskip('torch')
     assert imported('import torch') == {'torch'}
 
 
 @pytest.mark.parametrize('command', COMMANDS)
 def test_help_imports_nothing_slow(command: str) -> None:
+    need_script(command)
     code = f'from ge_det.cli.main import main\ntry: main(["{command}", "-h"])\nexcept SystemExit: 0'
     assert imported(code) == set()
 
@@ -63,6 +76,7 @@ def test_help_answers_at_once(command: str) -> None:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return usage.ru_utime + usage.ru_stime
 
+    need_script(command)
     before = spent()
     done = python('-m', 'ge_det', command, '--help')
     assert (done.returncode, done.stderr) == (0, '')
@@ -72,6 +86,7 @@ def test_help_answers_at_once(command: str) -> None:
 
 @pytest.mark.parametrize(('command', 'tool'), TOOLS.items())
 def test_the_tools_are_the_commands(command: str, tool: str) -> None:
+    need_script(command)
     theirs, ours = python('tools/' + tool, '-h'), python('-m', 'ge_det', command, '-h')
     assert theirs.returncode == 0, theirs.stderr
     assert theirs.stdout.startswith(f'usage: {tool} ')
@@ -137,6 +152,7 @@ def test_codes_of_actions() -> None:
 
 
 def test_a_reader_that_has_seen_enough() -> None:
+    pytest.importorskip('torch')
     command = f'{sys.executable} -m ge_det blocks | head -n 1'
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     done = subprocess.run(['bash', '-c', command], capture_output=True, text=True, env=environment)
@@ -145,6 +161,7 @@ def test_a_reader_that_has_seen_enough() -> None:
 
 
 def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('mmdet')
     from ge_det import AttentionResNet
     from ge_det.catalogue import NAMES, attention_config
 
