@@ -23,7 +23,7 @@ test: setup docs  ## format check, linter, types, dependencies, pages, tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --durations=15
 
 docs: setup  ## the pages, into site/
-	$(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 pythons:  ## the tests that need no torch, on every supported Python that is on this machine
 	@bash .ci/pythons
