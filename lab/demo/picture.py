@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, count, islice
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from mmdet.apis import inference_detector
+from numpy.typing import NDArray
+from pycocotools.mask import iou
 from torch import nn
 
 from ge_det.datasets import CLASSES, CONTEXT_CLASSES, SCENES, ContextShapes, Picture
@@ -54,9 +56,13 @@ def _pairs(shapes: ContextShapes) -> Iterator[list[Picture]]:
         truth = _truth(twins[0])
         hanging = {name for name, _ in truth if name in CONTEXT_CLASSES}
         names = [_name_box(name, box) for name, box in truth]
-        overlap = any(_iou(a, b) > 0 for a, b in combinations(names, 2))
-        if len(truth) >= 3 and len(hanging) == 2 and not overlap:
+        clear = not (_ious(names, names) - np.eye(len(names))).any()
+        if len(truth) >= 3 and len(hanging) == 2 and clear:
             yield twins
+
+
+def _ious(boxes: Sequence[Box], others: Sequence[Box]) -> NDArray[np.float64]:
+    return iou(np.array(boxes, float), np.array(others, float), [0] * len(others))
 
 
 def _truth(picture: Picture) -> list[tuple[str, Box]]:
@@ -86,16 +92,10 @@ def _draw(axes: Axes, picture: Picture, detector: nn.Module) -> None:
         if score < 0.3:
             continue
         name, box = CLASSES[label], (left, top, right - left, bottom - top)
-        is_right = any(name == other and _iou(box, place) >= 0.5 for other, place in truth)
+        overlaps = _ious([box], [place for _, place in truth])[0]
+        is_right = overlaps.max() >= 0.5 and name == truth[overlaps.argmax()][0]
         colour = RIGHT if is_right else WRONG
         axes.add_patch(Rectangle(box[:2], *box[2:], fill=False, color=colour, linewidth=2))
         style = dict(facecolor=colour, pad=1.5, linewidth=0)
         x, y, _, height = _name_box(name, box)
         axes.text(x, y + height - 3, f'{name} {score:.0%}', fontsize=11, va='bottom', bbox=style)
-
-
-def _iou(a: Box, b: Box) -> float:
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    overlap = max(width, 0) * max(height, 0)
-    return overlap / (a[2] * a[3] + b[2] * b[3] - overlap)

@@ -7,24 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 
 from ge_det.files import read_json, to_json, write_whole
 
-from .detectors import (
-    AP,
-    ALLOWED_DEVIATION,
-    GATED,
-    PLAIN,
-    ROOT,
-    SHAPES,
-    WEIGHTS,
-    build,
-    largest_deviation,
-    read_config,
-    run_dir,
-    test_plain,
-    train_gated,
-)
+from . import detectors
+from .detectors import AP, GATED, PLAIN, SHAPES, WEIGHTS
 from .picture import draw
 from .progress import Progress
 
@@ -51,46 +39,51 @@ def run_demo(
     Returns:
         dict: AP of each group of classes, of the plain detector and of that with SE.
     """
-    os.chdir(ROOT)
-    data = work_dir.resolve() / 'data'
+    work_dir = work_dir.resolve()
+    os.chdir(detectors.ROOT)
+    data = work_dir / 'data'
     print(f'drawing {train} + {val} pictures')
     SHAPES.write(data, train=train, val=val, progress=False)
-    plain, gated = (read_config(file, data, epochs) for file in (PLAIN, GATED))
-    run = run_dir(gated, data, work_dir.resolve())
+    plain, gated = (detectors.read_config(file, data, epochs) for file in (PLAIN, GATED))
+    run = detectors.run_dir(gated, data, work_dir)
     results = read_json(run / 'results.json')
     if results is None:
         check_unchanged(plain, gated)
-        before = test_plain(plain, run / 'plain')
-        print('the plain detector: ' + describe(before))
-        after, checkpoint = train_gated(gated, run, [Progress()])
+        before = detectors.test_plain(plain, run / 'plain')
+        print(f'training for {gated.train_cfg.max_epochs} epochs of {train} pictures')
+        after, checkpoint = detectors.train_gated(gated, run, [Progress()])
         results = {'plain': before, 'with SE': after, 'checkpoint': str(checkpoint)}
         write_whole(run / 'results.json', to_json(results))
     checkpoint = Path(results.pop('checkpoint'))
-    agnostic = {'model.test_cfg.rcnn.nms.class_agnostic': True}  # One name for each object.
-    detectors = {}
-    for title, config, weights, key in (
-        ('A plain detector', plain, WEIGHTS, 'plain'),
-        ('The same, SE attached', gated, checkpoint, 'with SE'),
+    shown = {}
+    for title, config, weights, ap in (
+        ('A plain detector', plain, WEIGHTS, results['plain']),
+        ('The same, SE attached', gated, checkpoint, results['with SE']),
     ):
-        config.merge_from_dict(agnostic)
-        label = f'{title}: AP of these four {100 * results[key]["context classes"]:.0f}'
-        detectors[label] = build(config, weights)
-    draw(detectors, SHAPES, LINE, work_dir / 'demo.jpg')
+        config.model.test_cfg.rcnn.nms.class_agnostic = True  # One name for each object.
+        label = f'{title}: AP of these four {100 * ap["context classes"]:.0f}'
+        shown[label] = detectors.build(config, weights)
+    draw(shown, SHAPES, LINE, work_dir / 'demo.jpg')
     return results
 
 
-def check_unchanged(plain, gated) -> float:
+def check_unchanged(plain: Config, gated: Config) -> float:
     """See that attaching the gates has changed nothing; returns the largest deviation."""
     pictures = [SHAPES.draw('val', index).image for index in range(8)]
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).flip(1)
     torch.manual_seed(0)
-    deviation = largest_deviation(build(gated), build(plain, WEIGHTS), images)
+    deviation = detectors.largest_deviation(
+        detectors.build(gated), detectors.build(plain, WEIGHTS), images
+    )
     print(f'SE attached: its outputs deviate from the plain ones by {deviation:.0e} at most')
-    if deviation > ALLOWED_DEVIATION:
+    if deviation > detectors.ALLOWED_DEVIATION:
         raise RuntimeError(f'attaching SE changed the outputs by {deviation:.1e}')
     return deviation
 
 
-def describe(ap: AP) -> str:
-    """AP in percent as words."""
-    return ', '.join(f'{group} {100 * value:.1f}' for group, value in ap.items())
+def as_table(results: dict[str, AP]) -> str:
+    """AP in percent."""
+    rows = [['box AP', *next(iter(results.values()))]]
+    for label, ap in results.items():
+        rows.append([label, *(f'{100 * value:.1f}' for value in ap.values())])
+    return '\n'.join(f'{row[0]:<10}' + ''.join(f'{cell:>18}' for cell in row[1:]) for row in rows)

@@ -1,4 +1,4 @@
-"""The plain detector sees no mark, its committed weights are what they say, attaching SE is silent."""
+"""The plain detector sees no mark, its weights are what they say, attaching SE changes nothing."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_the_two_configs_differ_in_attention_start_and_schedule_alone():
 
 
 def linear(detector):
-    """Make every weight positive and every pool an average: a gradient then shows the whole field."""
+    """All weights positive and every pool an average: a gradient then shows the whole field."""
     for parameter in detector.parameters():
         parameter.data.abs_().add_(1e-3)
     pool = detector.backbone.maxpool
