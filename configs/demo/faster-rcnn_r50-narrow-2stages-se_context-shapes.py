@@ -1,5 +1,5 @@
-# The plain detector with Squeeze-and-Excitation in every residual unit, so attached that it computes
-# at first what the plain one does; then trained on at a constant rate, the gates at five times it.
+# The plain detector with Squeeze-and-Excitation in every residual unit, attached so that it does at
+# first what the plain one does; then trained on at a constant rate, the gates at five times it.
 _base_ = './faster-rcnn_r50-narrow-2stages_context-shapes.py'
 
 weights = 'lab/demo/plain_fp16.pth'

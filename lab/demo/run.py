@@ -17,9 +17,9 @@ from .picture import draw
 from .progress import Progress
 
 LINE = (
-    'What a gate is for. Only the marks at the border tell a buoy from a ball and a sail from a '
-    'tent,\nand they lie farther from the objects than this small detector sees. '
-    'A gate carries them there.'
+    'What a gate is for: only the stripes at the border tell a buoy from a ball and a sail from a '
+    'tent,\nand they lie farther away than this small detector sees. '
+    'A gate carries them to the objects.'
 )
 
 
