@@ -114,11 +114,11 @@ def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
     ('arguments', 'status', 'said'),
     [
         ('--help', 0, '--no-persistent-workers'),  # mmpretrain's flag, not mmdet's
-        ('none.py', 2, 'train: none.py: no such config file; check the path'),
+        ('none.py', 2, 'train-classifier: none.py: no such config file; check the path'),
         (
             '{classifier} --cfg-options train_dataloader.dataset.data_root=none',
             2,
-            'train: none: no such data folder; add --cfg-options '
+            'train-classifier: none: no such data folder; add --cfg-options '
             'train_dataloader.dataset.data_root=FOLDER val_dataloader.dataset.data_root=FOLDER',
         ),
         (
@@ -130,7 +130,7 @@ def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
             '{classifier} --cfg-options train_dataloader.dataset.data_root=. '
             'val_dataloader.dataset.data_root=. model.backbone.depth=49',
             2,
-            'train: depth',
+            'train-classifier: depth',
         ),
     ],
 )
@@ -147,8 +147,9 @@ def test_the_classifiers_tool_without_torchvision() -> None:
     # None in sys.modules is what Python takes for a module that is not there.
     code = (
         'import runpy, sys; sys.modules["torchvision"] = None; '
+        f'sys.argv[1:] = [{str(CLASSIFIER)!r}]; '
         f'runpy.run_path({str(TOOL)!r}, run_name="__main__")'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith('train: torchvision is needed here')
+    assert done.stderr.splitlines()[-1].startswith('train-classifier: torchvision is needed here')
