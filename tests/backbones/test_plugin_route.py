@@ -6,6 +6,8 @@ import torch
 from attention_cases import ATTENTION
 from mmdet.registry import MODELS as MMDET_MODELS
 
+from ge_det.registry import MODELS
+
 PLUGIN_BACKBONES = {
     'ResNet': dict(type='ResNet', depth=50, base_channels=16),
     'ResNeXt': dict(type='ResNeXt', depth=50, base_channels=16, groups=4, base_width=4),
@@ -30,9 +32,7 @@ def test_every_block_is_a_plugin_of_mmdets_backbones(name, backbone):
     model.init_weights()
     outs = model(torch.randn(2, 3, 64, 64))
     sum(out.mean() for out in outs).backward()
-    abbreviation = {'ge': 'ge', 'se': 'se_layer', 'sge': 'sge', 'sp': 'sp_se', 'rg': 'rg_se'}
-    gates = [
-        p for key, p in model.named_parameters() if f'.{abbreviation[name.split("-")[0]]}.' in key
-    ]
-    assert bool(gates) == (not name.startswith('ge-theta-minus'))
+    block = MODELS.get(attention['type'])
+    gates = [p for key, p in model.named_parameters() if f'.{block._abbr_}.' in key]
+    assert bool(gates) == (block.weightless_kind(ATTENTION[name]) is None)
     assert all(p.grad is not None for p in gates)
