@@ -13,11 +13,11 @@ on stdout is Markdown. With --json, an interrupted run goes on where it was when
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from ge_det.cli.errors import run_command
 from ge_det.errors import UserError, one_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,13 +100,12 @@ def benchmark(args: argparse.Namespace) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
-    try:
-        print(benchmark(args))
-    except (ValueError, OSError, ImportError) as error:
-        print(f'benchmark: {one_line(error)}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        again = 'run it again and it goes on' if args.json else 'with --json it could go on'
-        print(f'\nbenchmark: interrupted; {again}', file=sys.stderr)
-        return 130
-    return 0
+
+    def run() -> None:
+        try:
+            print(benchmark(args))
+        except ValueError as error:  # Such as a ratio that a narrow network does not allow.
+            raise UserError(one_line(error)) from error
+
+    again = 'run it again and it goes on' if args.json else 'with --json it could go on'
+    return run_command('benchmark', run, again)

@@ -1,0 +1,98 @@
+"""torch.compile of stem and first stage, and a CUDA graph of the whole backbone, with one block."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.gpu.networks import MODES, build, pictures, run, variant
+from lab.gpu.telling import arguments, distance, guarded, seconds, tell
+
+LARGEST_ERROR = {'fp32': 1e-4, 'fp16': 3e-2}
+
+
+def compare(network: Any, x: Tensor, mode: str, precision: str, args: Namespace) -> None:
+    """Equal to eager at two sizes, in one graph with our operators in it."""
+    name = f'{args.block} compiled, {mode}, {precision}'
+    train = MODES[mode][0]
+    own = variant(network, mode, fused=True)
+    sizes = (
+        [x] if args.tiny else [x, x[:, :, : x.shape[2] * 3 // 4, : x.shape[3] // 2].contiguous()]
+    )
+    expected = [run(own, picture, precision, train) for picture in sizes]
+    operators: list[str] = []
+
+    def backend(module: Any, inputs: Any) -> Any:
+        nodes = module.graph.nodes
+        operators.extend(str(node.target) for node in nodes if 'ge_det' in str(node.target))
+        lookup = torch._dynamo.lookup_backend('aot_eager' if args.tiny else 'inductor')
+        return lookup(module, inputs)
+
+    torch._dynamo.reset()
+    with guarded(name):
+        compiled = torch.compile(own, backend=backend, fullgraph=True)
+        errors, took = [], []
+        for picture, wanted in zip(sizes, expected, strict=True):
+            begin = time.perf_counter()
+            found = run(compiled, picture, precision, train)
+            took.append(time.perf_counter() - begin)
+            errors += [distance(a, b) for a, b in zip(found, wanted, strict=True)]
+        ok = max(errors) < LARGEST_ERROR[precision] and bool(operators)
+        line = (
+            f'{name}: error {max(errors):.1e}, {len(operators)} operators of ours in the graphs, '
+            f'seconds for a size, and another: {" ".join(f"{s:.0f}" for s in took)}'
+        )
+        tell(name, line, ok, errors=errors, seconds=took, operators=sorted(set(operators)))
+
+
+def graph(network: Any, x: Tensor, args: Namespace) -> None:
+    """Capture, replay with other pixels; what eager gives is expected."""
+    name = f'{args.block} in a CUDA graph'
+    own = variant(network, 'eval', fused=True)
+    with guarded(name), torch.no_grad(), torch.autocast('cuda', torch.float16):
+        place = x.clone()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                own(place)
+        torch.cuda.current_stream().wait_stream(stream)
+        captured = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(captured):
+            outputs = own(place)
+        place.copy_(x.flip(3))
+        captured.replay()
+        torch.cuda.synchronize()
+        error = distance(outputs, own(x.flip(3)))
+        tell(name, f'{name}: error {error:.1e}', error < 1e-3, error=error)
+
+
+def main() -> None:
+    """One block."""
+    parser = arguments(__doc__)
+    parser.add_argument('--block', required=True)
+    args = parser.parse_args()
+    args.base, args.size = (8, (64, 96)) if args.tiny else (64, (192, 256))
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    x = pictures(4, args)
+    if args.device == 'cpu':
+        tell('graph', 'a CUDA graph needs a GPU, not checked')
+    else:
+        graph(build(args.block, args), x, args)
+    network = build(args.block, args, stages=1)
+    cases = [
+        ('train, fixed statistics', 'fp32'),
+        ('train, fixed statistics', 'fp16'),
+        ('eval', 'fp32'),
+    ]
+    for mode, precision in cases[:1] if args.tiny else cases:
+        if seconds() < args.limit:
+            compare(network, x, mode, precision, args)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,103 @@
+"""What machine this is, whether all imports, and one kernel of each kind against its formula."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lab.gpu.telling import arguments, guarded, tell
+
+PACKAGES = ('torchvision', 'triton', 'numpy', 'pytest', 'mmengine', 'mmcv-lite', 'mmcv', 'mmdet')
+MODULES = ('cv2', 'pycocotools.mask', 'pkg_resources', 'triton', 'mmcv.ops', 'mmdet.models')
+OURS = ('ge_det.backbones', 'ge_det.datasets', 'lab.speed.run')
+LARGEST_ERROR = 1e-4
+
+
+def tell_machine(device: str) -> None:
+    """Card, driver, versions, compiler."""
+    found = {name: _version(name) for name in PACKAGES}
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    smi = ''
+    if shutil.which('nvidia-smi'):
+        query = '--query-gpu=driver_version,memory.total,clocks.max.sm,clocks.max.mem,pstate'
+        command = ['nvidia-smi', query, '--format=csv,noheader']
+        smi = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    compiler = shutil.which('gcc') or shutil.which('cc')
+    header = (Path(sysconfig.get_path('include')) / 'Python.h').is_file()
+    line = (
+        f'{gpu or "no GPU"} ({smi}); Python {platform.python_version()}, torch {torch.__version__} '
+        f'(CUDA {torch.version.cuda}), {os.cpu_count()} cores; C compiler {compiler}, Python.h '
+        f'{header}; ' + ', '.join(f'{name} {version}' for name, version in found.items())
+    )
+    tell('machine', line, device == 'cpu' or gpu is not None, gpu=gpu, smi=smi, versions=found)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def attempt(name: str, expected: Tensor, call: Callable[[], Tensor]) -> None:
+    """Run a kernel for the first time and compare."""
+    with guarded(name):
+        begin = time.perf_counter()
+        error = float((call() - expected).abs().max())
+        took = time.perf_counter() - begin
+        line = f'{name}: first call {took:.1f} s, largest error {error:.1e}'
+        tell(name, line, error < LARGEST_ERROR, seconds=took, error=error)
+
+
+def main() -> None:
+    """Machine, imports, kernels."""
+    args = arguments(__doc__).parse_args()
+    device = args.device
+    tell_machine(device)
+    for module in (*MODULES, *OURS):
+        with guarded(f'import {module}'):
+            importlib.import_module(module)
+    with guarded('NMS of mmcv'):
+        from mmcv.ops import nms
+
+        nms(torch.eye(4, device=device), torch.ones(4, device=device), 0.5)
+    from ge_det.ops.triton_tools.runtime import available
+
+    ops = torch.ops.ge_det
+    torch.manual_seed(0)
+    n, c, h, w = (1, 8, 6, 10) if args.tiny else (2, 64, 20, 24)
+    y, identity = torch.randn(2, n, c, h, w, device=device)
+    scale, shift = torch.randn(2, c, device=device)
+    for kind, shape in dict(channel=(c, 1, 1), cells=(c, 3, 3), full=(c // 4, h, w)).items():
+        gate = torch.rand(n, *shape, device=device)
+        rows, columns = (torch.arange(a) * b // a for a, b in zip((h, w), shape[1:], strict=True))
+        up = gate.repeat_interleave(c // shape[0], 1)[:, :, rows][:, :, :, columns]
+        z = y * scale[:, None, None] + shift[:, None, None]
+        expected = torch.relu(identity + up * z)
+        inputs = (y, identity, gate, scale, shift)
+        attempt(f'kernel {kind}', expected, lambda i=inputs: ops.gated_residual(*i))
+    expected = torch.nn.functional.avg_pool2d(y, 15, 8, 7, count_include_pad=False)
+    attempt('kernel window', expected, lambda: ops.window_mean(y, 8))
+    projection, ones = torch.randn(n, 4, c, device=device), torch.ones(4, device=device)
+    s = projection @ y.flatten(2)
+    expected = torch.sigmoid((s - s.mean(2, True)) / (s.std(2, keepdim=True) + 1e-5) + 1)
+    expected = expected.view(n, 4, h, w)
+    inputs = (y, projection, ones, ones)
+    attempt('kernel similarity', expected, lambda: ops.similarity_gate(*inputs)[0])
+    if not available(y):
+        tell('kernels', 'the Triton kernels cannot run here: all else is plain PyTorch', ok=False)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,66 @@
+"""The GPU check at tiny sizes on a CPU, and what its runner does with jobs that go wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('triton')
+
+from lab.gpu.check import ROOT, STEPS
+from lab.gpu.jobs import LEAST, Job, Runner
+
+
+def test_every_step_runs(tmp_path: Path) -> None:
+    command = [sys.executable, 'lab/gpu/check.py', '--dry-run', '--limit', '1200']
+    folders = ['--out', str(tmp_path / 'out'), '--work', str(tmp_path / 'work')]
+    wheels = ['--wheels', str(tmp_path)]
+    done = subprocess.run([*command, *folders, *wheels], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    jobs = json.loads((tmp_path / 'out/summary.json').read_text())
+    assert {job['step'] for job in jobs} == set(STEPS)
+    assert {job['status'] for job in jobs} == {'ok'}
+    results = {job['name']: [result['line'] for result in job['results']] for job in jobs}
+    assert all(lines for name, lines in results.items() if name != 'tests')
+    for step in ('networks sge', 'compile sge'):
+        assert any('needs a GPU, not checked' in line for line in results[step])
+    assert 'images/s in training' in '\n'.join(results['detector'])
+    report = (tmp_path / 'out/report.txt').read_text()
+    assert report == done.stdout and '] 0 bad lines;' in report
+
+
+def job(name: str, code: str, limit: float = 60) -> Job:
+    return Job(name, name, ['-c', code], limit)
+
+
+def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = Runner(tmp_path, 1000, {})
+    tell = (
+        'import json; print("RESULT " + json.dumps(dict(name="n", line="{}", ok={})), flush=True)'
+    )
+    begin = time.monotonic()
+    jobs = [
+        job('good', tell.format('all is well', True)),
+        job('wrong', tell.format('1 is not 2', False)),
+        job('dies', 'raise ValueError("of that")'),
+        job('late', tell.format('half', True) + '; import time; time.sleep(600)', LEAST),
+    ]
+    runner.run(jobs, 4)
+    assert time.monotonic() - begin < LEAST + 20
+    assert [j.status for j in jobs] == ['ok', 'failed (0)', 'failed (1)', 'timeout']
+    runner.limit = 0
+    runner.run([job('next', 'pass')])
+    assert not runner.summary()
+    shown = capsys.readouterr().out
+    assert 'BAD wrong: 1 is not 2' in shown and 'BAD dies: ValueError: of that' in shown
+    assert 'late: half' in shown and 'NO TIME for next' in shown
+    assert 'left: --only late next' in shown
+    saved = json.loads((tmp_path / 'summary.json').read_text())
+    assert [row['status'] for row in saved][-1] == 'no time'
