@@ -1,8 +1,8 @@
 # Faster R-CNN with a ResNet-50 a quarter as wide on ContextShapes, sized so that one
-# CPU core trains it in three minutes: the demo's detector, half as wide outside the backbone,
-# with fewer proposals. Every object of the set fits a square, hence one anchor a place. Without
+# CPU core trains it in three minutes: half as wide outside the backbone as its base, with fewer
+# proposals. Every object of the set fits a square, hence one anchor a place. Without
 # normalisation in the neck the box head may not get off the ground from scratch.
-_base_ = '../demo/faster-rcnn_r50-narrow_fpn_context-shapes.py'
+_base_ = './_base_/faster-rcnn_r50-narrow.py'
 
 data_root = 'work_dirs/evidence/data/context-shapes/'
 max_epochs = 16

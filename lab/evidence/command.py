@@ -9,24 +9,23 @@ import shutil
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from .arguments import parser
-from .executors import Executor, LocalExecutor, Outcome, run_cells, visible_gpus
-from .launch import Launch
-from .matrix.cell_checks import check_cells, new_options
-from .matrix.data import draw_data
-from .matrix.matrix import Cell, Matrix, find_cell
-from .matrix.price_table import price_report
-from .matrix.result import CellResult
-from .matrix.step_times import measure_steps
-from .matrix.workplace import STATES, Workplace, last_line
-from .matrix.yaml_file import MatrixError
-from .report import write_matrix_report
-from .training_log import iterations_done
+from ge_det.errors import UserError, one_line
+
+from .matrix.matrix import Matrix
+from .report import write_report
+from .results.log import iterations_done
+from .results.result import CellResult
+from .run.checks import check_runs, new_options
+from .run.data import draw_data
+from .run.local import LocalExecutor, visible_gpus
+from .run.loop import Executor, Outcome, last_line, run_cells
+from .run.price import price_report
+from .run.workspace import STATES, Run, Workspace
+from .training.launch import Launch
 
 
 def main(description: str = '') -> int:
@@ -36,9 +35,9 @@ def main(description: str = '') -> int:
     # Ended by a scheduler, it ends its cells as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code: int = _COMMANDS[args.command](_workplace(args), args)
+        code: int = args.run(_workspace(args), args)
     except (ValueError, OSError) as error:
-        print(f'reproduce: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'reproduce: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nreproduce: interrupted; run it again and it goes on', file=sys.stderr)
@@ -46,145 +45,186 @@ def main(description: str = '') -> int:
     return code
 
 
-def _workplace(args: argparse.Namespace) -> Workplace:
-    matrix = Matrix.read(args.matrix)
+def parser(description: str) -> argparse.ArgumentParser:
+    """Parser of all commands."""
+    top = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(required=True, metavar='plan|run|status|report')
+    for run, text in (
+        (_plan, 'list the cells, and what those that are left will take'),
+        (_run, 'run what is left'),
+        (_status, 'how far each cell is, and why failed ones failed'),
+        (_report, 'collect the results and write tables and pictures'),
+    ):
+        sub = commands.add_parser(run.__name__[1:], help=text, description=text)
+        sub.set_defaults(run=run)
+        add = sub.add_argument
+        add('matrix', type=Path, help='YAML file, such as those in lab/configs')
+        if run is not _report:  # Which has all that there is.
+            add('--cells', metavar='PATTERN', default='*', help="such as '*-sge_*seed0'")
+        where = 'of all cells, classifiers beside it; default: work_dirs/evidence/MATRIX'
+        add('--work-dir', type=Path, help=where)
+        add('--out', type=Path, help='results and report; default: docs/evidence/MATRIX')
+        if run is _run:
+            add('--dry-run', action='store_true', help='plan instead')
+            add('--executor', choices=('local', 'ray', 'slurm'), default='local')
+            jobs = 'cells at a time; default: one a GPU, without any one a core'
+            add('--jobs', type=_count, help=jobs)
+            add('--threads', type=_count, default=1, help='of each process on a CPU')
+            add('--partition', help='of Slurm')
+            add('--srun-args', default='', help="such as '--time=8:00:00 --qos=high'")
+            add('--address', help='of a Ray cluster; default: one on this machine')
+    return top
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1')
+    return int(text)
+
+
+def _workspace(args: argparse.Namespace) -> Workspace:
+    matrix, only = Matrix.read(args.matrix), getattr(args, 'cells', '*')
     work_dir = args.work_dir or Path('work_dirs/evidence') / matrix.name
     out = args.out or Path('docs/evidence') / matrix.name
-    launch = Launch() if matrix.processes == 1 else Launch.gpus(matrix.processes)
-    if getattr(args, 'executor', '') == 'slurm':
-        if not args.partition:
-            raise MatrixError('--executor slurm needs --partition')
-        if args.command == 'run' and not args.dry_run and shutil.which('srun') is None:
-            raise MatrixError('srun is not on PATH; run this on a login node of the cluster')
-        try:
-            extra = shlex.split(args.srun_args)
-        except ValueError as error:
-            raise MatrixError(f'--srun-args {args.srun_args!r}: {error}') from error
-        launch = Launch.slurm(args.partition, matrix.processes, extra=extra)
     if args.out is None and not Path('docs').is_dir():
         told = 'note: no docs/evidence here, so no results of the project; run it in its root'
         print(told, file=sys.stderr)
-    only = getattr(args, 'cells', None) or '*'
-    place = Workplace(matrix, work_dir, landed=out / 'cells', launch=launch, only=only)
-    if not place.cells:
-        names = ', '.join(cell.name for cell in matrix.cells()[:3])
-        raise MatrixError(f'--cells {only!r} matches no cell; they have names such as {names}')
-    check_cells(place)
-    for note in new_options(place):
+    workspace = Workspace(matrix, work_dir, out / 'cells', _launch(args, matrix.processes), only)
+    if not workspace.runs:
+        names = ', '.join(cell.key.name for cell in matrix.cells()[:3])
+        raise UserError(f'--cells {only!r} matches no cell; they have names such as {names}')
+    check_runs(workspace)
+    for note in new_options(workspace):
         print(note, file=sys.stderr)
-    return place
+    return workspace
 
 
-def _executor(place: Workplace, args: argparse.Namespace) -> Executor:
-    processes = place.matrix.processes
-    gpus = visible_gpus()
+def _launch(args: argparse.Namespace, processes: int) -> Launch:
+    if getattr(args, 'executor', '') != 'slurm':
+        return Launch() if processes == 1 else Launch.gpus(processes)
+    if not args.partition:
+        raise UserError('--executor slurm needs --partition')
+    if not args.dry_run and shutil.which('srun') is None:
+        raise UserError('srun is not on PATH; run this on a login node of the cluster')
+    try:
+        extra = shlex.split(args.srun_args)
+    except ValueError as error:
+        raise UserError(f'--srun-args {args.srun_args!r}: {error}') from error
+    return Launch.slurm(args.partition, processes, extra=extra)
+
+
+def _executor(workspace: Workspace, args: argparse.Namespace) -> Executor:
+    processes, gpus = workspace.matrix.processes, visible_gpus()
     if args.executor == 'slurm':  # Each is a job step of its own; the cluster has the GPUs.
         return LocalExecutor(args.jobs or 1, args.threads)
+    cores = len(os.sched_getaffinity(0))
+    room = len(gpus) // processes if gpus else max(1, cores // args.threads)
     if args.executor == 'ray':
-        from .executors.ray_cluster import RayExecutor
+        from .run.ray import RayExecutor
 
         if args.address and not args.jobs:
-            raise MatrixError('--executor ray --address needs --jobs, the cells at a time')
+            raise UserError('--executor ray --address needs --jobs, the cells at a time')
         per_cell = processes if gpus or processes > 1 else 0
-        return RayExecutor(args.jobs or _room(gpus, args), args.threads, per_cell, args.address)
+        return RayExecutor(args.jobs or max(1, room), args.threads, per_cell, args.address)
     if processes > max(1, len(gpus)):
-        raise MatrixError(
-            f'{place.matrix.file}: one training takes {processes} GPUs (processes), and '
+        raise UserError(
+            f'{workspace.matrix.file}: one training takes {processes} GPUs (processes), and '
             f'{len(gpus)} are here; change it or take --executor slurm'
         )
-    slots = args.jobs or _room(gpus, args, processes)
+    slots = args.jobs or room
     if gpus and slots * processes > len(gpus):
-        raise MatrixError(f'--jobs {slots}: {len(gpus)} GPUs are here, {processes} for each cell')
+        raise UserError(f'--jobs {slots}: {len(gpus)} GPUs are here, {processes} for each cell')
     return LocalExecutor(slots, args.threads, gpus, processes)
 
 
-def _room(gpus: Sequence[str], args: argparse.Namespace, processes: int = 1) -> int:
-    return len(gpus) // processes if gpus else max(1, _cores() // args.threads)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _plan(place: Workplace, args: argparse.Namespace) -> int:
-    if getattr(args, 'measure', None) is not None:
-        measure_steps(place, args.measure, args.threads)
-    for cell in place.cells:
-        state = place.state(cell)
-        print(f'{state:12}{cell.name}{_again(place, cell, state)}')
-    print(f'\n{price_report(place)}')
+def _plan(workspace: Workspace, args: argparse.Namespace) -> int:
+    for run in workspace.runs:
+        state = workspace.state(run)
+        print(f'{state:12}{run.name}{_again(workspace, run, state)}')
+    print(f'\n{price_report(workspace)}')
     return 0
 
 
-def _again(place: Workplace, cell: Cell, state: str) -> str:
-    if state != 'done' or not cell.is_classifier or place.is_finished(cell):
+def _again(workspace: Workspace, run: Run, state: str) -> str:
+    if state != 'done' or not run.cell.is_classifier or workspace.is_complete(run):
         return ''
     return '  trained again, since cells start from it and its weights are not here'
 
 
-def _run(place: Workplace, args: argparse.Namespace) -> int:
+def _run(workspace: Workspace, args: argparse.Namespace) -> int:
     if args.dry_run:
-        return _plan(place, args)
-    draw_data(place)
-    executor = _executor(place, args)
+        return _plan(workspace, args)
+    draw_data(workspace)
+    executor = _executor(workspace, args)
     try:
-        outcome = run_cells(place, executor)
+        outcome = run_cells(workspace, executor)
     finally:
         executor.close()
-    _tell(outcome, place)
+    _tell(outcome, workspace)
     return 1 if outcome.failed or outcome.blocked else 0
 
 
-def _tell(outcome: Outcome, place: Workplace) -> None:
-    done = sum(place.state(cell) == 'done' for cell in place.cells)
-    print(f'{len(outcome.done)} cells run; done in all: {done} of {len(place.cells)}')
+def _tell(outcome: Outcome, workspace: Workspace) -> None:
+    done = len(workspace.results())
+    print(f'{len(outcome.done)} cells run; done in all: {done} of {len(workspace.runs)}')
     for name, line in outcome.failed.items():
         print(f'failed: {line if name in line else f"{name}: {line}"}')
-    for cell in outcome.blocked:
-        needed = find_cell(place.cells, cell.needs.name) if cell.needs else None
-        why = 'is trained by another process' if needed in outcome.busy else 'is not trained'
-        print(f'not run: {cell.name}, since the classifier it starts from {why}')
-    for cell in outcome.busy:
-        print(f'left alone: {cell.name}, which another process runs')
+    for run in outcome.blocked:
+        why = 'is trained by another process' if run.needs in outcome.busy else 'is not trained'
+        print(f'not run: {run.name}, since the classifier it starts from {why}')
+    for run in outcome.busy:
+        print(f'left alone: {run.name}, which another process runs')
     if outcome.failed or outcome.blocked:
         print('run it again to try these again')
     elif done:
-        print(f'python tools/reproduce.py report {place.matrix.file} writes the report')
+        print(f'python tools/reproduce.py report {workspace.matrix.file} writes the report')
 
 
-def _status(place: Workplace, args: argparse.Namespace) -> int:
-    states = {cell.name: place.state(cell) for cell in place.cells}
-    for cell in place.cells:
-        state = states[cell.name]
-        more = _again(place, cell, state)
+def _status(workspace: Workspace, args: argparse.Namespace) -> int:
+    counts: Counter[str] = Counter()
+    for run in workspace.runs:
+        state = workspace.state(run)
+        counts[state] += 1
+        more = _again(workspace, run, state)
         if state in ('running', 'interrupted'):
-            share = iterations_done(place.folder(cell)) / (place.total_iterations(cell) or 1)
-            more = f'{share:.0%}'
+            more = f'{iterations_done(run.folder) / (run.iterations or 1):.0%}'
         elif state == 'failed':
-            more = last_line(place.failure_file(cell)).removeprefix(f'{cell.name}: ')
-        print(f'{state:12}{cell.name}  {more.strip()}'.rstrip())
-    counts = Counter(states.values())
+            more = last_line(run.failure_file).removeprefix(f'{run.name}: ')
+        print(f'{state:12}{run.name}  {more.strip()}'.rstrip())
     print(', '.join(f'{counts[state]} {state}' for state in STATES if counts[state]))
     return 0
 
 
-def _report(place: Workplace, args: argparse.Namespace) -> int:
-    results = place.results()
-    assert place.landed is not None
-    for result in results:
-        result.write(place.landed / f'{result.name}.json')
+def _report(workspace: Workspace, args: argparse.Namespace) -> int:
+    results, folder = workspace.results(), workspace.committed
+    assert folder is not None
     names = {result.name for result in results}
-    for file in sorted(place.landed.glob('*.json')):
-        if file.stem not in names:
-            print(f'{_wrong_with(file)}, left out; remove it', file=sys.stderr)
-    left = '' if len(results) == len(place.cells) else '; `run` runs the others'
-    print(f'{len(results)} of {len(place.cells)} cells{left}')
     for result in results:
+        result.write(folder / f'{result.name}.json')
         if 'dirty' in result.versions.get('commit', ''):
             print(f'note: {result.name} ran with changes that no commit has', file=sys.stderr)
-    for written in write_matrix_report(place, place.landed.parent):
+    for file in sorted(folder.glob('*.json')):
+        if file.stem not in names:
+            print(f'{_wrong_with(file)}, left out; remove it', file=sys.stderr)
+    left = '' if len(results) == len(workspace.runs) else '; `run` runs the others'
+    print(f'{len(results)} of {len(workspace.runs)} cells{left}')
+    for written in report_of(workspace, folder.parent):
         print(written)
     return 0
+
+
+def report_of(workspace: Workspace, out: Path) -> list[Path]:
+    """Write the report of the cells that are done into a folder; returns its files."""
+    matrix, file = workspace.matrix, os.path.relpath(workspace.matrix.file)
+    how = (
+        f'Run by "python tools/reproduce.py run {file}", which also carries it on; this report is '
+        f'by "python tools/reproduce.py report {file}".'
+    )
+    planned = [run.key for run in workspace.runs]
+    about = f'{matrix.about.strip()}\n\n{how}'
+    return write_report(workspace.results(), out, matrix.title, about, planned)
 
 
 def _wrong_with(file: Path) -> str:
@@ -193,6 +233,3 @@ def _wrong_with(file: Path) -> str:
     except ValueError as error:
         return str(error)
     return f'{file}: of another config or matrix'
-
-
-_COMMANDS = dict(plan=_plan, run=_run, status=_status, report=_report)

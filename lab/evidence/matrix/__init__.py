@@ -1,1 +1,1 @@
-"""A matrix of experiments: its file, its cells, how one cell runs, and what it leaves."""
+"""What a matrix file says, and the cells that come of it, resolved."""

@@ -1,13 +1,65 @@
-"""Reports of a matrix: tables, a page, pictures, and the published figures beside ours."""
+"""The report of a matrix: Markdown tables, pictures, and the published figures beside ours."""
 
-from .published import Published, find_published, published_gains, verdict
-from .write import write_matrix_report, write_report
+from __future__ import annotations
 
-__all__ = [
-    'Published',
-    'find_published',
-    'published_gains',
-    'verdict',
-    'write_matrix_report',
-    'write_report',
-]
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+
+from ..key import CellKey
+from ..results.result import CellResult
+from .comparison import compare
+from .plots import PICTURES
+from .text import report_text
+
+
+def write_report(
+    results: Iterable[CellResult],
+    out_dir: str | Path,
+    title: str,
+    about: str = '',
+    planned: Sequence[CellKey] = (),
+) -> list[Path]:
+    """Write ``report.md`` and its pictures.
+
+    The same results give the same text, whatever was in the folder before.
+
+    Args:
+        results (Iterable[CellResult]): Finished cells; the report keeps their order.
+        out_dir (str | Path): Folder to write to, made if need be; the JSON files of the cells are
+            taken to lie in its ``cells``.
+        title (str): Of the report.
+        about (str): What the matrix is for; empty lines part paragraphs.
+        planned (Sequence[CellKey]): All cells of the matrix, to tell which are missing.
+
+    Returns:
+        list[Path]: The files written; a picture that would be empty is left out.
+
+    Raises:
+        ValueError: If a cell appears twice.
+    """
+    results, out = list(results), Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    comparisons = compare(results, planned)  # Their gains are computed once, for text and pictures.
+    captions = {}
+    for name, (draw, caption) in PICTURES.items():
+        if draw(comparisons, out / name):
+            _sign(out / name, results)
+            captions[name] = caption
+        else:
+            (out / name).unlink(missing_ok=True)  # Of an earlier report, no longer of this one.
+    text = report_text(results, comparisons, title, about, planned, captions)
+    (out / 'report.md').write_text(text, encoding='utf-8')
+    return [out / name for name in ('report.md', *captions)]
+
+
+def _sign(picture: Path, results: Sequence[CellResult]) -> None:
+    """Note in a picture which results it is of: its pixels hang on the fonts of the machine."""
+    told = json.dumps([vars(result) for result in results], sort_keys=True)
+    note = PngImagePlugin.PngInfo()
+    note.add_text('Source', hashlib.sha256(told.encode()).hexdigest())
+    with Image.open(picture) as image:
+        image.save(picture, pnginfo=note, optimize=True)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import NamedTuple
 
-from ..matrix.result import CellKey, CellResult
-from ..statistics.comparison import CLASS, Metric
+from ..key import CellKey
+from ..results.result import CellResult
 from ..statistics.gains import Gain, Noise, noise_floor, paired_gains
+from ..statistics.metric import Metric
 
 BASELINE = 'none'
 
@@ -23,51 +22,26 @@ TITLES = {'bbox': 'box', 'segm': 'mask', 'accuracy': 'accuracy'}
 """How a kind of result is called."""
 
 
-class Setting(NamedTuple):
-    """What all cells of a comparison have in common."""
-
-    data: str
-    detector: str
-    depth: int
-    schedule: str
-    start: str
-
-    @classmethod
-    def of(cls, key: CellKey) -> Setting:
-        """The setting of a cell."""
-        return cls(key.data, key.detector, key.depth, key.schedule, key.start)
-
-    @property
-    def title(self) -> str:
-        """One line for headings."""
-        network = f'{self.detector} R-{self.depth} on {self.data}'
-        return ', '.join(part for part in (network, self.schedule, self.start) if part)
-
-    @property
-    def is_coco(self) -> bool:
-        """Whether trained on COCO itself, not on pictures in its format or a part of it."""
-        return re.fullmatch(r'coco([-_ ]?(val)?20\d\d)?', self.data) is not None
-
-
 @dataclass(frozen=True)
-class ComparedCells:
+class Comparison:
     """All finished cells of one setting.
 
     Attributes:
-        setting (Setting): What they have in common.
+        setting (CellKey): What they have in common; block and seed are None.
         results (tuple[CellResult, ...]): Of the baseline and the blocks, in the order given.
         planned (tuple[CellKey, ...]): Cells that the matrix has of this setting, run or not.
     """
 
-    setting: Setting
+    setting: CellKey
     results: tuple[CellResult, ...]
     planned: tuple[CellKey, ...] = ()
 
     @cached_property
-    def attentions(self) -> list[str]:
+    def blocks(self) -> list[str]:
         """Blocks in the order they are planned or came, the baseline left out."""
         keys = (*self.planned, *(result.key for result in self.results))
-        return [block for block in dict.fromkeys(k.attention for k in keys) if block != BASELINE]
+        names = dict.fromkeys(key.attention for key in keys)
+        return [block for block in names if block and block != BASELINE]
 
     @property
     def schedule(self) -> str:
@@ -91,55 +65,47 @@ class ComparedCells:
         """Classes with results of their own."""
         return list(dict.fromkeys(c for r in self.results for c in r.classes.get(kind, {})))
 
-    def cells(self, attention: str) -> list[CellResult]:
+    def cells(self, block: str) -> list[CellResult]:
         """Cells of a block, or of the baseline."""
-        return [result for result in self.results if result.key.attention == attention]
+        return [result for result in self.results if result.key.attention == block]
 
-    def mean(self, attention: str, metric: Metric) -> float:
+    def mean(self, block: str, metric: Metric) -> float:
         """Mean over the seeds, 0 to 1; NaN without any."""
-        values = [metric.value(cell) for cell in self.cells(attention)]
-        return mean([value for value in values if not math.isnan(value)])
+        values = [metric.value(cell) for cell in self.cells(block)]
+        return _mean([value for value in values if not math.isnan(value)])
 
     def gains(self, metric: Metric) -> dict[str, Gain]:
         """Gains over the baseline by block; blocks without a pair are left out."""
         if metric not in self._gains:
             found = paired_gains(self.results, metric)
-            self._gains[metric] = {gain.key.attention: gain for gain in found}
+            self._gains[metric] = {gain.key.attention or '': gain for gain in found}
         return self._gains[metric]
 
     def noise(self, metric: Metric) -> Noise | None:
         """How far the baselines of all seeds differ; None without a baseline."""
         return next(iter(noise_floor(self.results, metric).values()), None)
 
-    def cost(self, attention: str, name: str) -> float:
+    def cost(self, block: str, name: str) -> float:
         """``'parameters'`` in millions or ``'gflops'``; NaN where not counted."""
-        return mean([c.cost[name] for c in self.cells(attention) if name in c.cost])
-
-    def extra_cost(self, attention: str, name: str) -> float:
-        """What a block adds to a cost of the baseline, a share of it; NaN where not counted."""
-        baseline = self.cost(BASELINE, name)
-        return self.cost(attention, name) / baseline - 1 if baseline else math.nan
+        return _mean([cell.cost[name] for cell in self.cells(block) if name in cell.cost])
 
     @cached_property
     def _gains(self) -> dict[Metric, dict[str, Gain]]:
         return {}
 
 
-def compare(results: Iterable[CellResult], planned: Iterable[CellKey] = ()) -> list[ComparedCells]:
+def compare(results: Iterable[CellResult], planned: Iterable[CellKey] = ()) -> list[Comparison]:
     """Group the cells by their setting, in the order of settings as they are planned or come."""
-    keys: dict[Setting, list[CellKey]] = {}
+    keys: dict[CellKey, list[CellKey]] = {}
     for key in planned:
-        keys.setdefault(Setting.of(key), []).append(key)
-    cells: dict[Setting, list[CellResult]] = {setting: [] for setting in keys}
+        keys.setdefault(key.setting, []).append(key)
+    cells: dict[CellKey, list[CellResult]] = {setting: [] for setting in keys}
     for result in results:
-        cells.setdefault(Setting.of(result.key), []).append(result)
-    return [
-        ComparedCells(setting, tuple(found), tuple(keys.get(setting, ())))
-        for setting, found in cells.items()
-    ]
+        cells.setdefault(result.key.setting, []).append(result)
+    return [Comparison(s, tuple(found), tuple(keys.get(s, ()))) for s, found in cells.items()]
 
 
-def panels(comparisons: Sequence[ComparedCells]) -> Iterator[tuple[ComparedCells, Metric]]:
+def panels(comparisons: Sequence[Comparison]) -> Iterator[tuple[Comparison, Metric]]:
     """Each comparison with the metric it is judged by, once for each kind of its results."""
     for comparison in comparisons:
         for kind in comparison.kinds:
@@ -151,11 +117,10 @@ def primary(kind: str) -> Metric:
     return Metric(kind, 'all', PRIMARY.get(kind, 'AP'))
 
 
-def class_metric(kind: str, name: str) -> Metric:
-    """AP of one class."""
-    return Metric(kind, CLASS + name, 'AP')
+def title_of(metric: Metric) -> str:
+    """A metric in words, such as ``'box AP'``."""
+    return f'{TITLES.get(metric.kind, metric.kind)} {metric.name}'
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean, NaN of nothing."""
+def _mean(values: Sequence[float]) -> float:
     return fmean(values) if values else math.nan

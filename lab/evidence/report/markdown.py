@@ -1,51 +1,84 @@
-"""A report as Markdown."""
+"""Markdown, and how numbers are written: shares as percent points, a dash where there is none."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from .document import Bullets, Code, Heading, Paragraph, Picture, Piece, Table
+from tabulate import tabulate
+
+NOTHING = '-'
 
 
-def to_markdown(pieces: Iterable[Piece]) -> str:
-    """The text of ``report.md``.
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
 
-    Args:
-        pieces (Iterable[Piece]): The report.
+    Attributes:
+        caption (str): What it shows, one line.
+        header (Sequence[str]): Of the columns.
+        rows (Sequence[Sequence[str]]): As long as the header, each.
+        links (Mapping[str, str]): Address by the text of a cell that leads there.
     """
-    return '\n\n'.join(_write(piece) for piece in pieces) + '\n'
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def markdown(self) -> str:
+        """Its text, caption first."""
+        rows = [
+            [f'[{escape(t)}]({self.links[t]})' if t in self.links else escape(t) for t in row]
+            for row in self.rows
+        ]
+        header = [escape(text) for text in self.header]
+        table = tabulate(rows, header, tablefmt='github', disable_numparse=True)
+        return f'{escape(self.caption)}\n\n{table}'
 
 
-def _write(piece: Piece) -> str:
-    if isinstance(piece, Heading):
-        return f'{"#" * piece.level} {_escape(piece.text)}'
-    if isinstance(piece, Paragraph):
-        return _escape(piece.text)
-    if isinstance(piece, Bullets):
-        return '\n'.join(f'- {_escape(item)}' for item in piece.items)
-    if isinstance(piece, Code):
-        lines = '\n'.join(f'    {line}' for line in piece.lines)
-        return f'<details><summary>{_escape(piece.summary)}</summary>\n\n{lines}\n\n</details>'
-    if isinstance(piece, Picture):
-        return f'![{_escape(piece.caption)}]({piece.file})'
-    return _table(piece)
+def bullets(items: Iterable[str]) -> str:
+    """A list of plain lines."""
+    return '\n'.join(f'- {escape(item)}' for item in items)
 
 
-def _table(table: Table) -> str:
-    def cell(text: str) -> str:
-        address = table.links.get(text)
-        return f'[{_escape(text)}]({address})' if address else _escape(text)
-
-    lines = [
-        [_escape(text) for text in table.header],
-        ['---'] * len(table.header),
-        *([cell(text) for text in row] for row in table.rows),
-    ]
-    text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-    return f'{_escape(table.caption)}\n\n{text}'
-
-
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Keep what would be markup as it is; underscores within words and lone brackets are none."""
     return re.sub(r'([\\`*|<>]|(?<!\w)_|_(?!\w)|\](?=[(:\[]))', r'\\\1', text)
+
+
+def percent(share: float) -> str:
+    """A share in percent with one decimal."""
+    return NOTHING if math.isnan(share) else f'{100 * share:.1f}'
+
+
+def points(gain: float, like: float | None = None) -> str:
+    """A gain in percent points with its sign; two decimals below one point.
+
+    Args:
+        gain (float): A difference of shares.
+        like (float, optional): Another gain that settles the decimals; None for its own.
+    """
+    if math.isnan(gain):
+        return NOTHING
+    text = f'{100 * gain:+.{_decimals(gain if like is None else like)}f}'
+    # Nothing is left of a small loss once it is rounded.
+    return text.replace('-', '+') if float(text) == 0 else text
+
+
+def points_with_interval(gain: float, low: float, high: float) -> str:
+    """A gain and its interval, as ``+0.42 [-0.10, +0.95]``."""
+    if math.isnan(low) or math.isnan(high):
+        return points(gain)
+    return f'{points(gain)} [{points(low, gain)}, {points(high, gain)}]'
+
+
+def width(share: float) -> str:
+    """How wide something is, in percent points without a sign."""
+    return NOTHING if math.isnan(share) else f'{100 * share:.{_decimals(share)}f}'
+
+
+def _decimals(gain: float) -> int:
+    return 2 if math.isnan(gain) or abs(gain) < 0.01 else 1

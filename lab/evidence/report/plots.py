@@ -1,28 +1,44 @@
-"""Pictures of gains: each over its baseline, and against what the block costs."""
+"""Pictures of a report: gains, gains against what blocks cost, and the training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.artist import Artist
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ..statistics.comparison import Metric
-from .comparison import ComparedCells, panels
-from .plot_style import BAND, INK, MARK, SOFT, Style, add_legend, grid, save, styles, title_panel
-from .published_tables import gains_of_others
+from ..statistics.metric import Metric
+from .comparison import BASELINE, TITLES, Comparison, panels
+from .published import gains_of_others
+
+# Text and zero lines; single seeds; the noise band; published figures.
+_INK, _SOFT, _BAND, _MARK = '#222222', '#777777', '#e3e3e3', '#d55e00'
+# Told apart by all common kinds of colour blindness (the palette of Okabe and Ito, its yellow left
+# out, which is too light on white). Marks and dashes repeat what colours say.
+_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+_MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '<', '>', '*', 'h')
+_DASHES = ('-', '--', ':')
+_SEED: dict[str, Any] = dict(marker='.', color=_SOFT, linestyle='none', alpha=0.7)
+_PUBLISHED: dict[str, Any] = dict(
+    marker='D', markersize=6, color=_MARK, markerfacecolor='none', linestyle='none'
+)
+
+Points = list[tuple[int, float]]
+Comparisons = Sequence[Comparison]
 
 
-def draw_gains(comparisons: Sequence[ComparedCells], out: Path) -> bool:
+def draw_gains(comparisons: Comparisons, out: Path) -> bool:
     """Gain of each block with its interval, a panel for each comparison and kind of result.
 
     Args:
-        comparisons (Sequence[ComparedCells]): All of a report.
+        comparisons (Sequence[Comparison]): All of a report.
         out (Path): PNG file to write.
 
     Returns:
@@ -31,42 +47,34 @@ def draw_gains(comparisons: Sequence[ComparedCells], out: Path) -> bool:
     shown = [(c, m) for c, m in panels(comparisons) if c.gains(m)]
     if not shown:
         return False
-    tallest = max(len(c.gains(m)) for c, m in shown)
-    width = 4.6 if len(shown) > 1 else 8
-    figure, all_axes = grid(len(shown), width=width, height=1.3 + 0.32 * tallest)
+    height = 1.3 + 0.32 * max(len(c.gains(m)) for c, m in shown)
+    figure, all_axes = _grid(len(shown), 4.6 if len(shown) > 1 else 8, height)
     for axes, (comparison, metric) in zip(all_axes, shown, strict=True):
         _draw_gain_panel(axes, comparison, metric)
-    legend: list[Artist] = [
-        Line2D([], [], marker='o', color=INK, label='gain, 95 % interval'),
+    legend = [
+        Line2D([], [], marker='o', color=_INK, label='gain, 95 % interval'),
         Line2D([], [], label='one seed', **_SEED),
-        Patch(color=BAND, label='noise of a mean gain'),
+        Patch(color=_BAND, label='noise of a mean gain'),
     ]
     if any(gains_of_others(c, block, m) for c, m in shown for block in c.gains(m)):
         legend.append(Line2D([], [], label='published gain on COCO', **_PUBLISHED))
-    add_legend(figure, legend, columns=4)
-    save(figure, out)
+    _save(figure, legend, 4, out)
     return True
 
 
-_SEED: dict[str, Any] = dict(marker='.', color=SOFT, linestyle='none', alpha=0.7)
-_PUBLISHED: dict[str, Any] = dict(
-    marker='D', markersize=6, color=MARK, markerfacecolor='none', linestyle='none'
-)
-
-
-def _draw_gain_panel(axes: Axes, comparison: ComparedCells, metric: Metric) -> None:
+def _draw_gain_panel(axes: Axes, comparison: Comparison, metric: Metric) -> None:
     gains = comparison.gains(metric)
-    axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
+    axes.axvline(0, color=_INK, linewidth=0.8, zorder=1)
     for place, (block, gain) in enumerate(gains.items()):
         if not math.isnan(gain.noise):
             # A band for each block: its width depends on the seeds that the block has.
             noise = 100 * gain.noise
-            axes.barh(place, 2 * noise, left=-noise, height=1, color=BAND, linewidth=0, zorder=0)
+            axes.barh(place, 2 * noise, left=-noise, height=1, color=_BAND, linewidth=0, zorder=0)
         seeds = [100 * difference for difference in gain.differences]
         axes.plot(seeds, [place + 0.2] * len(seeds), **_SEED)
-        axes.plot(100 * gain.gain, place, marker='o', color=INK, zorder=4)
+        axes.plot(100 * gain.gain, place, marker='o', color=_INK, zorder=4)
         if not math.isnan(gain.low):
-            axes.plot([100 * gain.low, 100 * gain.high], [place] * 2, color=INK, zorder=3)
+            axes.plot([100 * gain.low, 100 * gain.high], [place] * 2, color=_INK, zorder=3)
         # The one that the tables name first.
         for other in gains_of_others(comparison, block, metric)[:1]:
             axes.plot(100 * other.gain, place - 0.25, **_PUBLISHED)
@@ -75,62 +83,161 @@ def _draw_gain_panel(axes: Axes, comparison: ComparedCells, metric: Metric) -> N
     axes.set_ylim(len(gains) - 0.5, -0.5)
     axes.grid(visible=False, axis='y')
     axes.set_xlabel(f'gain in {metric.name}, percent points', fontsize=8)
-    title_panel(axes, comparison, metric.kind)
+    _title(axes, comparison, metric.kind)
 
 
-def draw_cost(comparisons: Sequence[ComparedCells], out: Path) -> bool:
-    """Gain of each block against the GFLOPs that it adds.
-
-    Args:
-        comparisons (Sequence[ComparedCells]): All of a report.
-        out (Path): PNG file to write.
-
-    Returns:
-        bool: False, and nothing written, if no block has both.
-    """
-    shown = [
-        (comparison, metric)
-        for comparison, metric in panels(comparisons)
-        if any(_has_cost(comparison, block) for block in comparison.gains(metric))
-    ]
+def draw_cost(comparisons: Comparisons, out: Path) -> bool:
+    """Gain of each block against the GFLOPs that it adds; as :func:`draw_gains`."""
+    shown = []
+    for comparison, metric in panels(comparisons):
+        plain = comparison.cost(BASELINE, 'gflops')
+        costs = {b: comparison.cost(b, 'gflops') / plain - 1 for b in comparison.gains(metric)}
+        known = {block: 100 * cost for block, cost in costs.items() if not math.isnan(cost)}
+        if known:
+            shown.append((comparison, metric, known))
     if not shown:
         return False
-    blocks = styles(comparisons)
-    figure, all_axes = grid(len(shown), width=4.2, height=3.2)
-    for axes, (comparison, metric) in zip(all_axes, shown, strict=True):
-        _draw_cost_panel(axes, comparison, metric, blocks)
-    used = {block for c, m in shown for block in c.gains(m) if _has_cost(c, block)}
+    styles = _styles(comparisons)
+    figure, all_axes = _grid(len(shown), 4.2, 3.2)
+    for axes, (comparison, metric, costs) in zip(all_axes, shown, strict=True):
+        axes.axhline(0, color=_INK, linewidth=0.8)
+        for block, cost in costs.items():
+            gain, style = comparison.gains(metric)[block], styles[block]
+            look = dict(marker=style['marker'], color=style['color'], linestyle='none')
+            axes.plot(cost, 100 * gain.gain, **look)
+            if not math.isnan(gain.low):
+                ends = [100 * gain.low, 100 * gain.high]
+                axes.plot([cost, cost], ends, color=style['color'], alpha=0.6)
+        # Cheap blocks would lie on each other beside a dear one.
+        if min(costs.values()) > 0 and max(costs.values()) > 20 * min(costs.values()):
+            axes.set_xscale('log')
+        axes.set_xlabel('extra GFLOPs, %', fontsize=8)
+        axes.set_ylabel(f'gain in {metric.name}, percent points', fontsize=8)
+        _title(axes, comparison, metric.kind)
+    used = {block for *_, costs in shown for block in costs}
     legend = [
-        Line2D([], [], marker=s.marker, color=s.color, linestyle='none', label=block)
-        for block, s in blocks.items()
+        Line2D([], [], label=block, **{**style, 'linestyle': 'none'})
+        for block, style in styles.items()
         if block in used
     ]
-    add_legend(figure, legend, columns=6)
-    save(figure, out)
+    _save(figure, legend, 6, out)
     return True
 
 
-def _draw_cost_panel(
-    axes: Axes, comparison: ComparedCells, metric: Metric, blocks: Mapping[str, Style]
-) -> None:
-    axes.axhline(0, color=INK, linewidth=0.8)
-    costs = []
-    for block, gain in comparison.gains(metric).items():
-        if not _has_cost(comparison, block):
+def draw_training(comparisons: Comparisons, out: Path) -> bool:
+    """Loss and metrics of each block over the steps: thin lines per seed, their mean in bold.
+
+    As :func:`draw_gains`, a row for each comparison.
+    """
+    rows = [(c, names) for c in comparisons if (names := _scalars(c))]
+    if not rows:
+        return False
+    columns = max(len(names) for _, names in rows)
+    styles, drawn = _styles(comparisons), set()
+    figure, all_axes = _grid(columns * len(rows), 4.4, 2.5, columns)
+    # Holes where another comparison has more to show.
+    shown = [(c, name) for c, names in rows for name in [*names, *[''] * (columns - len(names))]]
+    for axes, (comparison, scalar) in zip(all_axes, shown, strict=True):
+        if not scalar:
+            axes.remove()
             continue
-        cost, style = 100 * comparison.extra_cost(block, 'gflops'), blocks[block]
-        costs.append(cost)
-        axes.plot(cost, 100 * gain.gain, marker=style.marker, color=style.color, linestyle='none')
-        if not math.isnan(gain.low):
-            ends = [100 * gain.low, 100 * gain.high]
-            axes.plot([cost, cost], ends, color=style.color, alpha=0.6)
-    # Cheap blocks would lie on each other beside a dear one.
-    if min(costs) > 0 and max(costs) > 20 * min(costs):
-        axes.set_xscale('log')
-    axes.set_xlabel('extra GFLOPs, %', fontsize=8)
-    axes.set_ylabel(f'gain in {metric.name}, percent points', fontsize=8)
-    title_panel(axes, comparison, metric.kind)
+        for block in [BASELINE, *comparison.blocks]:
+            curves = [c.curve[scalar] for c in comparison.cells(block) if c.curve.get(scalar)]
+            if curves:
+                drawn.add(block)
+                _draw_curves(axes, curves, 1 if scalar == 'loss' else 100, styles[block])
+        _title(axes, comparison)
+        axes.set_xlabel('iteration' if scalar == 'loss' else 'epoch', fontsize=8)
+        axes.set_ylabel(scalar if scalar == 'loss' else f'{scalar}, %', fontsize=8)
+    legend = [
+        Line2D([], [], label=block, color=style['color'], linestyle=style['linestyle'])
+        for block, style in styles.items()
+        if block in drawn
+    ]
+    _save(figure, legend, 6, out)
+    return True
 
 
-def _has_cost(comparison: ComparedCells, block: str) -> bool:
-    return not math.isnan(comparison.extra_cost(block, 'gflops'))
+def mean_curve(curves: Sequence[Points]) -> Points:
+    """Mean over seeds at the steps that all of them have."""
+    if not curves:
+        return []
+    by_step = [dict(curve) for curve in curves]
+    steps = sorted(set.intersection(*map(set, by_step)))
+    return [(step, float(np.mean([curve[step] for curve in by_step]))) for step in steps]
+
+
+def _scalars(comparison: Comparison) -> list[str]:
+    """The loss, and one metric at least where a cell kept one: the same for all blocks."""
+    found: dict[str, None] = {}
+    for result in comparison.results:
+        found.update(dict.fromkeys(name for name, points in result.curve.items() if points))
+    return sorted(found, key=lambda name: name != 'loss')
+
+
+def _draw_curves(axes: Axes, curves: Sequence[Points], scale: int, style: dict[str, Any]) -> None:
+    bold = dict(linewidth=1.8, linestyle=style['linestyle'])
+    thin = dict(linewidth=0.5, alpha=0.35)
+    for curve, look in [*((curve, thin) for curve in curves), (mean_curve(curves), bold)]:
+        if curve:
+            steps, values = np.array(curve, dtype=float).T
+            axes.plot(steps, scale * values, color=style['color'], **look)
+
+
+def _styles(comparisons: Comparisons) -> dict[str, dict[str, Any]]:
+    """How each block of a report is drawn in every panel, the baseline first."""
+    blocks = dict.fromkeys(block for c in comparisons for block in c.blocks)
+    found = {BASELINE: dict(color=_INK, marker='o', linestyle='-')}
+    for place, block in enumerate(blocks):
+        found[block] = dict(
+            color=_COLOURS[place % len(_COLOURS)],
+            marker=_MARKERS[place % len(_MARKERS)],
+            linestyle=_DASHES[place // len(_COLOURS) % len(_DASHES)],
+        )
+    return found
+
+
+def _grid(
+    count: int, width: float, height: float, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many small panels of a size in inches, three beside each other at most."""
+    columns = min(count, columns or (2 if count == 4 else 3))
+    rows = math.ceil(count / columns)
+    # The legend and the names on the left take room of their own.
+    figure = Figure(figsize=(width * columns, height * rows + 0.5), layout='constrained')
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.remove()
+    for used in axes[:count]:
+        used.tick_params(labelsize=8)
+        used.grid(alpha=0.25, linewidth=0.6)
+        used.spines[['top', 'right']].set_visible(False)
+    return figure, axes[:count]
+
+
+def _title(axes: Axes, comparison: Comparison, kind: str = '') -> None:
+    text = comparison.setting.title + (f' ({TITLES.get(kind, kind)})' if kind else '')
+    axes.set_title('\n'.join(textwrap.wrap(text, 44, break_on_hyphens=False)), fontsize=9)
+
+
+def _save(figure: Figure, legend: Sequence[Any], columns: int, out: Path) -> None:
+    """Write a PNG file that depends on what it shows alone, not on versions."""
+    columns = min(columns, len(legend), max(1, int(figure.get_figwidth() / 2)))
+    where = dict(loc='outside lower center', ncols=columns, fontsize=8, frameon=False)
+    figure.legend(handles=list(legend), **where)
+    figure.savefig(out, dpi=110, format='png', facecolor='white', metadata={'Software': None})
+
+
+PICTURES: dict[str, tuple[Callable[[Comparisons, Path], bool], str]] = {
+    'gains.png': (
+        draw_gains,
+        'Gain over the baseline: means with 95 % intervals, single seeds as small dots, the noise '
+        'of a mean gain in grey; a hollow mark is the gain that others published on COCO.',
+    ),
+    'cost.png': (draw_cost, 'Gain against the multiply-adds that a block adds to the network.'),
+    'curves.png': (
+        draw_training,
+        'Training: thin lines are seeds, bold ones their mean; losses are averaged over stretches.',
+    ),
+}
+"""What draws each picture of a report, and its caption."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
+
+from ..statistics.metric import Metric
+from .comparison import BASELINE, Comparison, title_of
+from .markdown import NOTHING, Table, percent, points
 
 _FILE = Path(__file__).with_name('published.csv')
 
@@ -20,8 +24,7 @@ runs, so they differ by sqrt(2) times what two runs do. The gap of two runs is w
 reported, no statistic; more of our seeds would make it smaller, but papers show one run."""
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """One published figure.
 
     Attributes:
@@ -55,12 +58,31 @@ class Published:
         """Value less baseline, 0 to 1; NaN without baseline."""
         return self.value - self.baseline
 
+    def verdict(self, gain: float) -> str:
+        """Whether our gain in AP on COCO agrees: ``'within'`` the tolerance, or where it lies.
+
+        Empty if either has no value, or this is not AP: the tolerance is known for AP alone.
+        """
+        difference = gain - self.gain
+        if self.metric != 'AP' or math.isnan(difference):
+            return ''
+        if abs(difference) <= TOLERANCE:
+            return 'within'
+        return 'above' if difference > 0 else 'below'
+
 
 @lru_cache
 def read_published() -> tuple[Published, ...]:
     """All published figures, in the order of the file."""
     with _FILE.open(encoding='utf-8', newline='') as file:
-        return tuple(_published(row) for row in csv.DictReader(file))
+        return tuple(
+            Published(
+                *(row['method'], int(row['depth']), row['data'], row['detector'], row['schedule']),
+                *(row['kind'], row['metric'], float(row['value']) / 100),
+                *(float(row['baseline_value'] or 'nan') / 100, row['source'], row['confidence']),
+            )
+            for row in csv.DictReader(file)
+        )
 
 
 def find_published(
@@ -69,21 +91,18 @@ def find_published(
     detector: str,
     metric: str = 'AP',
     kind: str = 'bbox',
-    schedule: str = '',
+    first: str = '',
 ) -> list[Published]:
-    """What others published of one block in one detector.
+    """What others published of one block in one detector; empty if that is nothing.
 
     Args:
         attention (str): Block, ``'none'`` for the plain network.
         depth (int): Of the ResNet.
         detector (str): Such as ``'faster-rcnn'``.
-        metric (str): AP, AP50, AP75, APs, APm or APl. Defaults to ``'AP'``.
-        kind (str): ``'bbox'`` or ``'segm'``. Defaults to ``'bbox'``.
-        schedule (str): Its sources come first. Defaults to none.
-
-    Returns:
-        list[Published]: Of the same schedule first, then on val2017 or minival, which are the same
-        pictures, then what was read in its source; empty if nothing was published.
+        metric (str): AP, AP50, AP75, APs, APm or APl.
+        kind (str): ``'bbox'`` or ``'segm'``.
+        first (str): Schedule that comes first, then what was measured on val2017 or minival, which
+            are the same pictures, then what was read in its source.
     """
     wanted = (attention, depth, detector, metric, kind)
     found = [
@@ -91,60 +110,98 @@ def find_published(
         for p in read_published()
         if (p.attention, p.depth, p.detector, p.metric, p.kind) == wanted
     ]
-    # sort() keeps the order of the file among equals.
-    found.sort(key=lambda p: (p.schedule != schedule, not _is_val2017(p), p.confidence != 'read'))
-    return found
+    val2017 = ('val2017', 'minival')
+    return sorted(  # Equals stay in the order of the file.
+        found,
+        key=lambda p: (
+            p.schedule != first,
+            not any(name in p.data for name in val2017),
+            p.confidence != 'read',
+        ),
+    )
 
 
-def _is_val2017(published: Published) -> bool:
-    return 'val2017' in published.data or 'minival' in published.data
+def sources() -> list[str]:
+    """Sources of all published figures; tables name them by their places here, from 1."""
+    return list(dict.fromkeys(published.source for published in read_published()))
 
 
-def published_gains(
-    attention: str,
-    depth: int,
-    detector: str,
-    metric: str = 'AP',
-    kind: str = 'bbox',
-    schedule: str = '',
-) -> list[Published]:
-    """Those of :func:`find_published` that have a baseline in the same source."""
-    found = find_published(attention, depth, detector, metric, kind, schedule)
-    return [p for p in found if not math.isnan(p.gain)]
+def gains_of_others(comparison: Comparison, block: str, metric: Metric) -> list[Published]:
+    """Published gains of a block in the detector of a comparison, the nearest setting first."""
+    return [p for p in _look_up(comparison, block, metric) if not math.isnan(p.gain)]
 
 
-def verdict(gain: float, published: Published | None) -> str:
-    """Whether our gain in AP on COCO agrees with a published one.
+def published_columns(comparison: Comparison, metric: Metric) -> dict[str, list[str]]:
+    """Columns to append to a table of the baseline and the blocks.
 
     Args:
-        gain (float): Ours, a share, not percent points.
-        published (Published | None): A published AP with its baseline.
+        comparison (Comparison): Its blocks are the rows, after the baseline.
+        metric (Metric): Of the table.
 
     Returns:
-        str: ``'within'`` :data:`TOLERANCE` of it, ``'below'`` or ``'above'``; ``''`` if either has
-        no value, or the metric is not AP: the tolerance is known for AP alone.
+        dict[str, list[str]]: Column by heading. None where nothing was published; no verdicts
+        where the data are not COCO, or nobody published the same schedule.
     """
-    if published is None or published.metric != 'AP':
-        return ''
-    difference = gain - published.gain
-    if math.isnan(difference):
-        return ''
-    if abs(difference) <= TOLERANCE:
-        return 'within'
-    return 'above' if difference > 0 else 'below'
+    plain = _look_up(comparison, BASELINE, metric)
+    others = [gains_of_others(comparison, block, metric) for block in comparison.blocks]
+    if not any(others):
+        return {}
+    told = [[_tell(p, percent(p.value)) for p in plain]]
+    told += [[_tell(p, points(p.gain)) for p in found] for found in others]
+    columns = {'published on COCO': ['; '.join(row) or NOTHING for row in told]}
+    if comparison.setting.is_coco:
+        verdicts = [
+            _verdict(comparison, block, metric, found[0]) if found else NOTHING
+            for block, found in zip(comparison.blocks, others, strict=True)
+        ]
+        columns['ours against the first'] = [NOTHING, *verdicts]
+    return columns
 
 
-def _published(row: dict[str, str]) -> Published:
-    return Published(
-        attention=row['method'],
-        depth=int(row['depth']),
-        data=row['data'],
-        detector=row['detector'],
-        schedule=row['schedule'],
-        kind=row['kind'],
-        metric=row['metric'],
-        value=float(row['value']) / 100,
-        baseline=float(row['baseline_value'] or 'nan') / 100,
-        source=row['source'],
-        confidence=row['confidence'],
+def published_table(comparison: Comparison) -> Table | None:
+    """All figures on COCO of others for the network of a comparison there, and ours beside."""
+    setting, rows = comparison.setting, []
+    if not setting.is_coco:
+        return None
+    for p in read_published():
+        if (p.detector, p.depth) != (setting.detector, setting.depth):
+            continue
+        if p.attention not in (BASELINE, *comparison.blocks):
+            continue
+        metric = Metric(p.kind, 'all', p.metric)
+        gain = comparison.gains(metric).get(p.attention)
+        theirs = '' if math.isnan(p.gain) else f' ({points(p.gain)} over {percent(p.baseline)})'
+        row = [p.attention, title_of(metric), percent(p.value) + theirs, p.schedule, p.data]
+        row += [f'[{_place(p)}]', percent(comparison.mean(p.attention, metric))]
+        row += [points(gain.gain) if gain else NOTHING]
+        rows.append([*row, _verdict(comparison, p.attention, metric, p)])
+    header = ['block', 'metric', 'published (gain)', 'schedule', 'data', 'source']
+    header += ['ours', 'our gain', 'ours against it']
+    caption = 'All published figures of this network, and ours; dashes where ours was not run.'
+    return Table(caption, header, rows) if rows else None
+
+
+def _look_up(comparison: Comparison, block: str, metric: Metric) -> list[Published]:
+    if metric.group != 'all':
+        return []
+    setting, schedule = comparison.setting, comparison.schedule
+    return find_published(
+        block, setting.depth, setting.detector, metric.name, metric.kind, schedule
     )
+
+
+def _verdict(comparison: Comparison, block: str, metric: Metric, published: Published) -> str:
+    """Ours against a published gain, if it is of our schedule: with another, they differ."""
+    gain = comparison.gains(metric).get(block)
+    if gain is None or published.schedule != comparison.schedule:
+        return NOTHING
+    return published.verdict(gain.gain) or NOTHING
+
+
+def _place(published: Published) -> int:
+    return sources().index(published.source) + 1
+
+
+def _tell(published: Published, figure: str) -> str:
+    doubt = ', uncertain' if published.confidence == 'uncertain' else ''
+    return f'{figure} ({published.schedule}, {published.data}{doubt}) [{_place(published)}]'

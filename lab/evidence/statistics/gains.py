@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from scipy.special import stdtrit
 
-from ..matrix.result import CellKey, CellResult
-from .comparison import CLASS, Comparison, Metric
+from ..key import CellKey
+from ..results.result import CellResult
 from .interval import paired_interval
+from .metric import Metric
 
-__all__ = [
-    'CLASS',
-    'Comparison',
-    'Gain',
-    'Metric',
-    'Noise',
-    'is_beyond_noise',
-    'noise_floor',
-    'paired_gains',
-]
+Pair = tuple[CellResult, CellResult]
 
 
 @dataclass(frozen=True)
@@ -31,21 +23,21 @@ class Noise:
     """How far baselines differ that only the seed tells apart.
 
     Attributes:
-        seeds (tuple[int, ...]): Of the baselines, sorted.
+        values (dict): Of the baselines by seed, sorted.
         differences (tuple[float, ...]): Of each two of them, the higher seed less the lower.
         deviation (float): Standard deviation of one difference; NaN with one seed.
     """
 
-    seeds: tuple[int, ...]
+    values: dict[int, float]
     differences: tuple[float, ...]
     deviation: float
 
     def half_width(self, pairs: int) -> float:
         """Half of the 95 % interval that the mean of so many differences has by chance."""
-        if len(self.seeds) < 2:
+        if len(self.values) < 2:
             return math.nan
         # Student's t: the deviation itself is a guess from few seeds.
-        quantile = float(stdtrit(len(self.seeds) - 1, 0.975))
+        quantile = float(stdtrit(len(self.values) - 1, 0.975))
         return quantile * self.deviation / math.sqrt(pairs)
 
 
@@ -54,8 +46,7 @@ class Gain:
     """What attention adds to the baseline with the same seed; NaN where there are no objects.
 
     Attributes:
-        key (Comparison): Which cells.
-        metric (Metric): Which number of them.
+        key (CellKey): Which cells; the seed is None.
         baseline (float): Mean over the paired seeds without attention.
         value (float): Mean over the paired seeds with attention.
         gain (float): Mean of the differences.
@@ -63,7 +54,6 @@ class Gain:
             one seed without resamples.
         high (float): High end.
         seeds (tuple[int, ...]): Those of both sides, sorted.
-        wins (int): In how many of them attention is ahead.
         differences (tuple[float, ...]): By seed, with attention less without.
         noise (float): Half-width that a gain over as many pairs has by chance, see
             ``noise_floor``; NaN with one baseline.
@@ -71,18 +61,26 @@ class Gain:
             ``'none'``.
     """
 
-    key: Comparison
-    metric: Metric
+    key: CellKey
     baseline: float
     value: float
     gain: float
     low: float
     high: float
     seeds: tuple[int, ...]
-    wins: int
     differences: tuple[float, ...]
     noise: float
     method: str
+
+    @property
+    def wins(self) -> int:
+        """In how many seeds attention is ahead."""
+        return sum(difference > 0 for difference in self.differences)
+
+    @property
+    def is_beyond_noise(self) -> bool:
+        """Whether the interval leaves out 0 and the gain is more than seeds do; not with NaN."""
+        return (self.low > 0 or self.high < 0) and abs(self.gain) > self.noise
 
 
 def paired_gains(results: Iterable[CellResult], metric: Metric) -> list[Gain]:
@@ -101,18 +99,18 @@ def paired_gains(results: Iterable[CellResult], metric: Metric) -> list[Gain]:
     """
     cells = _by_key(results, metric)
     floors = noise_floor(cells.values(), metric)
-    pairs: dict[Comparison, dict[int, tuple[CellResult, CellResult]]] = {}
+    pairs: dict[CellKey, dict[int, Pair]] = {}
     for key, cell in cells.items():
         baseline = cells.get(key.baseline)
         if key.attention != 'none' and baseline is not None:
-            pairs.setdefault(Comparison.of(key), {})[key.seed] = (baseline, cell)
+            pairs.setdefault(key.without_seed, {})[key.seed or 0] = (baseline, cell)
     return [
         _gain(key, metric, by_seed, floors[key.baseline].half_width(len(by_seed)))
         for key, by_seed in pairs.items()
     ]
 
 
-def noise_floor(results: Iterable[CellResult], metric: Metric) -> dict[Comparison, Noise]:
+def noise_floor(results: Iterable[CellResult], metric: Metric) -> dict[CellKey, Noise]:
     """How far two baselines differ by their seeds alone.
 
     Baselines with two seeds differ in initial weights and in the order of the data (MMEngine's
@@ -125,21 +123,16 @@ def noise_floor(results: Iterable[CellResult], metric: Metric) -> dict[Compariso
         metric (Metric): What to compare.
 
     Returns:
-        dict[Comparison, Noise]: By comparison without attention.
+        dict[CellKey, Noise]: By key of the baselines, without seed.
 
     Raises:
         ValueError: If a cell appears twice.
     """
-    values: dict[Comparison, dict[int, float]] = {}
+    values: dict[CellKey, dict[int, float]] = {}
     for key, cell in _by_key(results, metric).items():
         if key.attention == 'none':
-            values.setdefault(Comparison.of(key), {})[key.seed] = metric.value(cell)
-    return {key: _noise(by_seed) for key, by_seed in values.items()}
-
-
-def is_beyond_noise(gain: Gain) -> bool:
-    """Whether the interval leaves out 0 and the gain is more than seeds alone do; not with NaN."""
-    return (gain.low > 0 or gain.high < 0) and abs(gain.gain) > gain.noise
+            values.setdefault(key.without_seed, {})[key.seed or 0] = metric.value(cell)
+    return {key: _noise(dict(sorted(by_seed.items()))) for key, by_seed in values.items()}
 
 
 def _by_key(results: Iterable[CellResult], metric: Metric) -> dict[CellKey, CellResult]:
@@ -153,20 +146,13 @@ def _by_key(results: Iterable[CellResult], metric: Metric) -> dict[CellKey, Cell
     return cells
 
 
-def _noise(by_seed: Mapping[int, float]) -> Noise:
-    seeds = tuple(sorted(by_seed))
-    values = [by_seed[seed] for seed in seeds]
-    deviation = math.sqrt(2) * float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    differences = tuple(second - first for first, second in combinations(values, 2))
-    return Noise(seeds, differences, deviation)
+def _noise(values: dict[int, float]) -> Noise:
+    each = [*values.values()]
+    deviation = math.sqrt(2) * float(np.std(each, ddof=1)) if len(each) > 1 else math.nan
+    return Noise(values, tuple(b - a for a, b in combinations(each, 2)), deviation)
 
 
-def _gain(
-    key: Comparison,
-    metric: Metric,
-    by_seed: Mapping[int, tuple[CellResult, CellResult]],
-    noise: float,
-) -> Gain:
+def _gain(key: CellKey, metric: Metric, by_seed: Mapping[int, Pair], noise: float) -> Gain:
     seeds = tuple(sorted(by_seed))
     pairs = [by_seed[seed] for seed in seeds]
     # [seeds, without and with attention]
@@ -178,39 +164,28 @@ def _gain(
     baseline, value = values.mean(axis=0)
     return Gain(
         key=key,
-        metric=metric,
         baseline=float(baseline),
         value=float(value),
         gain=float(differences.mean()),
         low=low,
         high=high,
         seeds=seeds,
-        wins=int((differences > 0).sum()),
         differences=tuple(differences.tolist()),
         noise=noise,
         method='none' if math.isnan(low) else ' and '.join(drawn),
     )
 
 
-def _resampled(
-    pairs: Sequence[tuple[CellResult, CellResult]], metric: Metric, differences: np.ndarray
-) -> np.ndarray:
+def _resampled(pairs: Sequence[Pair], metric: Metric, differences: np.ndarray) -> np.ndarray:
     """Differences by seed and resample; those of a seed are all the same if it keeps none."""
-    by_seed = list(_resampled_differences(pairs, metric))
-    count = min((len(values) for values in by_seed if len(values)), default=0)
-    rows = [
-        values[:count] if len(values) else np.full(count, difference)
-        for values, difference in zip(by_seed, differences, strict=True)
-    ]
-    resampled = np.array(rows)
+    kept = [[metric.resamples(cell) for cell in pair] for pair in pairs]
+    counts = [min(map(len, pair)) for pair in kept]
+    count = min(filter(None, counts), default=0)
+    resampled = np.array(
+        [
+            np.subtract(pair[1][:count], pair[0][:count]) if own else np.full(count, difference)
+            for pair, own, difference in zip(kept, counts, differences, strict=True)
+        ]
+    )
     # Resamples without any object of the classes.
     return resampled[:, ~np.isnan(resampled).any(axis=0)]
-
-
-def _resampled_differences(
-    pairs: Sequence[tuple[CellResult, CellResult]], metric: Metric
-) -> Iterator[np.ndarray]:
-    for baseline, cell in pairs:
-        without, with_attention = metric.resamples(baseline), metric.resamples(cell)
-        count = min(len(without), len(with_attention))
-        yield np.array(with_attention[:count]) - np.array(without[:count])

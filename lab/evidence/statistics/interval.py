@@ -43,7 +43,7 @@ def paired_interval(differences: np.ndarray, resampled: np.ndarray) -> tuple[flo
     # NumPy promises this stream for all its versions: reports come out the same.
     drawn = np.random.RandomState(0).randint(seeds, size=(REPLICATES, seeds))
     mean = differences.mean()
-    replicates = mean + widening(seeds) * (differences[drawn].mean(axis=1) - mean)
+    replicates = mean + _widening(seeds) * (differences[drawn].mean(axis=1) - mean)
     if resamples:
         deviations = resampled - resampled.mean(axis=1, keepdims=True)
         resample = np.arange(REPLICATES) % resamples  # Each as often as the others.
@@ -52,7 +52,7 @@ def paired_interval(differences: np.ndarray, resampled: np.ndarray) -> tuple[flo
     return float(low), float(high)
 
 
-def widening(seeds: int) -> float:
+def _widening(seeds: int) -> float:
     """Factor for deviations of the mean over drawn seeds; 1 for one seed, which has none."""
     if seeds == 1:
         return 1.0

@@ -1,0 +1,155 @@
+"""The config of a cell: that which the matrix names, with what the cell changes in it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from pprint import pformat
+from typing import Any
+
+from mmengine.config import Config
+
+from ge_det.catalogue import attention_config, stage_channels
+from ge_det.datasets.scene_folders import MARKER as SCENES_MARKER
+from ge_det.errors import UserError, one_line
+
+from .matrix import Cell, Matrix
+
+#: Goes up when a mended fault changes what cells find, or when more is measured. Also stands for
+#: the pairing of the cells, which is in no fingerprint.
+REVISION = 2
+
+_PAIRING = 'lab.evidence.training.pairing'
+
+
+@lru_cache
+def read_base(file: Path) -> Config:
+    """Read the config that cells derive from; the same object for the same file.
+
+    Raises:
+        UserError: If it cannot be read, or its backbone is not ours.
+    """
+    try:
+        config = Config.fromfile(str(file))
+        kind, _ = config.model.backbone.type, config.train_cfg.max_epochs
+    except Exception as error:  # A config is code and may fail in any way.
+        raise UserError(
+            f'{file}: it must be a config with a model that trains by epochs ({one_line(error)})'
+        ) from error
+    if not str(kind).endswith('AttentionResNet'):
+        raise UserError(f'{file}: its backbone is {kind}, but must be ge_det.AttentionResNet')
+    return config
+
+
+def resolve_config(cell: Cell, start: Path | None = None) -> Config:
+    """The config of a cell, but for what pairs it with others.
+
+    Args:
+        cell (Cell): Which one.
+        start (Path, optional): Checkpoint of the classifier it needs.
+
+    Raises:
+        UserError: If the schedule or the block does not fit the config it derives from.
+    """
+    config, key = copy.deepcopy(read_base(cell.base)), cell.key
+    if cell.arguments is not None and config.model.backbone.get('attention'):
+        raise UserError(f'{cell.base}: it has attention; the matrix adds that itself')
+    base_depth = config.model.backbone.depth
+    try:
+        config.merge_from_dict(copy.deepcopy(cell.options))
+        backbone = config.model.backbone
+        channels = stage_channels(key.depth, backbone.get('base_channels', 64))
+    except (KeyError, TypeError, IndexError, AttributeError) as error:  # Of a path or a type.
+        raise UserError(
+            f'schedules {key.schedule}: it does not fit {cell.base} ({one_line(error)})'
+        ) from error
+    # What the name of the cell says comes last: no schedule may change it.
+    if cell.arguments is not None:
+        backbone.pop('attention', None)
+        if attention := attention_config(key.attention or 'none', channels[0]):
+            backbone.attention = {**attention, **cell.arguments}
+    if base_depth != key.depth:
+        backbone.depth = key.depth
+        if not cell.is_classifier:
+            config.model.neck.in_channels = channels
+    if start is not None:
+        backbone.pretrained = dict(
+            source='ge_det',
+            checkpoint=str(start),
+            preserve_function=cell.start.preserve_function,
+        )
+    config.merge_from_dict(dict(randomness=dict(seed=key.seed)))
+    return config
+
+
+def control_config(config: Config, control: str) -> Config:
+    """The config of a detector, to be tested on a control of its data set."""
+    root = control_root(config, control)
+    test = copy.deepcopy(config)
+    test.test_dataloader.dataset.data_root = f'{root}/'
+    test.test_evaluator.ann_file = str(root / test.test_dataloader.dataset.ann_file)
+    return test
+
+
+def control_root(config: Config, control: str) -> Path:
+    """Folder of a control's set: beside that of the config's data."""
+    root = Path(config.train_dataloader.dataset.data_root)
+    return root.with_name(f'{root.name}-{control}')
+
+
+def config_text(config: Config) -> str:
+    """A config as a file of its own, with the hook that pairs it with those of other blocks."""
+    content = config.to_dict()
+    imports = content.get('custom_imports') or {}
+    content['custom_imports'] = {**imports, 'imports': [*imports.get('imports', []), _PAIRING]}
+    content['custom_hooks'] = [*(content.get('custom_hooks') or []), dict(type='PairedStart')]
+    entries = (f'{name} = {pformat(value, sort_dicts=False)}\n' for name, value in content.items())
+    return '# A cell of a matrix; written by tools/reproduce.py.\n' + ''.join(entries)
+
+
+def cell_fingerprint(cell: Cell, config: Config, classifier: str, matrix: Matrix) -> str:
+    """Hash of what decides a cell's result: config, how data are drawn, what is measured.
+
+    Photos are not in it, since committed results must be known without them; a result says itself
+    which annotations it is from.
+
+    Args:
+        cell (Cell): Which one.
+        config (Config): Its resolved config.
+        classifier (str): Fingerprint of the classifier it starts from, instead of its place; empty
+            without one.
+        matrix (Matrix): What it belongs to.
+    """
+    resolved = config.to_dict()
+    if classifier:
+        resolved['model']['backbone']['pretrained']['checkpoint'] = classifier
+    parts: list[Any] = [REVISION, resolved, matrix.processes]
+    if not cell.is_classifier:
+        parts += [cell.data.groups, matrix.resamples]
+    generator = cell.data.generator()
+    if generator is not None:
+        parts += [generator.VERSION, vars(generator), cell.data.train, cell.data.val]
+        parts += [(name, vars(cell.data.generator(name))) for name in cell.data.controls]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def annotation_files(config: Config) -> dict[str, Path]:
+    """COCO files of a detector's config: ``'train'``, and ``'val'``, which is what it tests on."""
+    sets = dict(train=config.train_dataloader.dataset, val=config.test_dataloader.dataset)
+    return {split: Path(data.data_root) / data.ann_file for split, data in sets.items()}
+
+
+def data_files(cell: Cell, config: Config) -> dict[str, Path]:
+    """Files that tell a data set from any other, to be hashed.
+
+    Those of a detector are its annotations; the pictures of a classifier have none, but where they
+    are drawn there is a note of how.
+    """
+    if not cell.is_classifier:
+        return annotation_files(config)
+    root = Path(config.train_dataloader.dataset.data_root)
+    return dict(drawn=root / SCENES_MARKER) if cell.data.scenes else {}

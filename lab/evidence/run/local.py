@@ -1,0 +1,86 @@
+"""Cells as processes of this machine, each on its own cores or its own GPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ..training.launch import end_with_parent, environment
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    count = torch.cuda.device_count()
+    named = os.environ.get('CUDA_VISIBLE_DEVICES')
+    return named.split(',')[:count] if named else [str(index) for index in range(count)]
+
+
+class LocalExecutor:
+    """Runs so many cells at a time.
+
+    A training that Slurm or torchrun starts is such a process too: it waits for the other's end.
+
+    Args:
+        slots (int): How many at a time.
+        threads (int): Of each process. On a CPU each slot is pinned to as many cores of its own
+            while there are enough.
+        gpus (Sequence[str]): Names of the GPUs to use, see :func:`visible_gpus`.
+        gpus_per_cell (int): How many of them each slot has to itself.
+    """
+
+    def __init__(
+        self, slots: int, threads: int = 1, gpus: Sequence[str] = (), gpus_per_cell: int = 1
+    ) -> None:
+        self.slots = slots
+        self.threads = threads
+        self.gpus = gpus
+        self.gpus_per_cell = gpus_per_cell
+
+    def start(self, command: Sequence[str], log: Path, slot: int) -> LocalJob:
+        """Start a command in a process of its own."""
+        variables = environment()
+        if self.gpus:
+            first = slot * self.gpus_per_cell
+            own = self.gpus[first : first + self.gpus_per_cell]
+            variables['CUDA_VISIBLE_DEVICES'] = ','.join(own)
+        # Trainings of several processes meet at a port, which two on one node must not share.
+        port = 20_000 + zlib.crc32(log.parent.name.encode()) % 20_000
+        variables.setdefault('MASTER_PORT', str(port))
+        with log.open('ab') as out:
+            process = subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=out,
+                env=variables,
+                start_new_session=True,  # Ctrl-C is for us, who stop it.
+                preexec_fn=end_with_parent,
+            )
+        cores = sorted(os.sched_getaffinity(0))
+        if not self.gpus and self.slots * self.threads <= len(cores):
+            pinned = cores[slot * self.threads : (slot + 1) * self.threads]
+            os.sched_setaffinity(process.pid, pinned)
+        return LocalJob(process)
+
+    def close(self) -> None:
+        """Nothing is held between cells."""
+
+
+class LocalJob:
+    """A process that runs a cell."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def poll(self) -> int | None:
+        """Exit code, None while it runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """End it, which ends its training, and wait until both are gone."""
+        self._process.terminate()
+        self._process.wait()

@@ -1,0 +1,137 @@
+"""What a finished run found: metrics by pycocotools, its curve, its cost and where it ran."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from mmengine.logging import MMLogger
+
+from ge_det.flops.config_network import count_config
+
+from ..matrix.config import annotation_files, control_config
+from ..results.coco import measure
+from ..results.log import Record, read_scalars
+from ..results.result import CellResult
+from ..training.experiment import Experiment
+from ..training.provenance import machine_and_versions
+from .workspace import Run, file_digest
+
+#: Points that a curve keeps, at most.
+_POINTS = 40
+
+
+def measure_run(
+    run: Run,
+    trained: Experiment,
+    tests: Mapping[str, Experiment],
+    seconds: Sequence[float | None],
+    resamples: int,
+) -> CellResult:
+    """Read, measure and collect all that reports need of a cell.
+
+    Args:
+        run (Run): The cell.
+        trained (Experiment): Its training.
+        tests (Mapping): Its tests by control, ``''`` for that on its data; a classifier has none.
+        seconds (Sequence): How long each test took; None where that is not known.
+        resamples (int): Draws of the validation images.
+    """
+    records, data = read_scalars(run.folder), run.cell.data
+    training = [record for record in records if 'loss' in record]
+    curve = {'loss': _thin([(r['step'], r['loss']) for r in training])}
+    if run.cell.is_classifier:
+        accuracies = [(r['step'], _share(r)) for r in records if 'accuracy/top1' in r]
+        curve['accuracy'] = accuracies
+        images = dict(train=data.train, val=data.val)
+        found = dict(metrics=dict(accuracy=dict(all=dict(top1=accuracies[-1][1]))))
+    else:
+        maps = [(r['step'], r['coco/bbox_mAP']) for r in records if 'coco/bbox_mAP' in r]
+        curve['bbox AP'] = maps
+        images = run.images()
+        found = _detections(run, tests, resamples)
+        files = annotation_files(run.config)
+        found['annotations'] = {split: file_digest(file) for split, file in files.items()}
+    iterations = max(record['step'] for record in training)
+    # Read from the log, which knows of all sessions of an interrupted training.
+    hours = dict(training=mean(record['time'] for record in training) * iterations / 3600)
+    timed = [time for time in seconds if time is not None]
+    if timed and len(timed) == len(seconds):
+        hours['test'] = sum(timed) / 3600
+    commands = [trained.training_command()]
+    if not run.cell.is_classifier:
+        commands.append(trained.test_command())
+    return CellResult(
+        key=run.key,
+        fingerprint=run.fingerprint,
+        config=os.path.relpath(run.cell.base),
+        commands=[_shown(words) for words in commands],
+        **found,
+        curve=curve,
+        cost=_cost(run, trained),
+        images=images,
+        iterations=iterations,
+        epochs=int(run.config.train_cfg.max_epochs),
+        processes=run.processes,
+        hours=hours,
+        **machine_and_versions(run.folder),
+    )
+
+
+def _cost(run: Run, trained: Experiment) -> dict[str, float]:
+    MMLogger.get_instance('measure', log_level='ERROR')
+    generator = run.cell.data.generator()
+    # Drawn pictures need no Resize, which would tell their size.
+    shape = generator.image_size if generator else None
+    cost = count_config(str(trained.config), shape=shape).cost
+    return dict(
+        parameters=cost.parameters[''].total / 1e6,
+        gflops=cost.flops() / 1e9,
+        gate_parameters=cost.gate_parameters().total / 1e6,
+        gate_gflops=cost.gate_flops() / 1e9,
+    )
+
+
+def _detections(run: Run, tests: Mapping[str, Experiment], resamples: int) -> dict[str, Any]:
+    groups: dict[str, list[str] | None] = {'all': None, **run.cell.data.groups}
+    found: dict[str, Any] = dict(metrics={}, classes={}, resamples={})
+    for kind in ('bbox', 'segm'):
+        for control, test in tests.items():
+            file = test.detections(kind)
+            if not file.is_file():
+                continue
+            config = control_config(run.config, control) if control else run.config
+            suffix = f', {control}' if control else ''
+            named = {group + suffix: classes for group, classes in groups.items()}
+            measured = measure(annotation_files(config)['val'], file, named, kind, resamples)
+            kept = measured.resamples
+            if control:  # Classes are measured on the data alone.
+                kept = {group: kept[group] for group in named}
+            else:
+                found['classes'][kind] = measured.classes
+            found['metrics'].setdefault(kind, {}).update(measured.metrics)
+            found['resamples'].setdefault(kind, {}).update(kept)
+    return found
+
+
+def _share(record: Record) -> float:
+    return float(record['accuracy/top1']) / 100
+
+
+def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Means over equal stretches of a long curve."""
+    width = -(-len(points) // _POINTS)
+    pieces = [points[i : i + width] for i in range(0, len(points), width)]
+    return [(piece[-1][0], mean(value for _, value in piece)) for piece in pieces]
+
+
+def _shown(command: list[str]) -> str:
+    """A command as one types it in the root of the project, wherever that is."""
+    words = ['python' if word == sys.executable else word for word in command]
+    tools = {'train.py': 'tools/train.py', 'test.py': 'tools/test.py'}
+    here = f'{Path.cwd()}/'
+    return ' '.join(tools.get(Path(word).name, word.replace(here, '')) for word in words)

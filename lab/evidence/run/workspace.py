@@ -1,0 +1,226 @@
+"""The cells of a matrix, each resolved once, and what state they are in."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ge_det.errors import UserError
+from ge_det.files import sha256_of
+
+from ..key import CellKey
+from ..matrix.config import annotation_files, cell_fingerprint, data_files, resolve_config
+from ..matrix.matrix import Cell, Matrix
+from ..results.result import CellResult
+from ..training.experiment import is_finished
+from ..training.launch import Launch
+from ..training.lock import is_locked
+
+#: State of a cell, in the order of its life.
+STATES = ('waiting', 'running', 'interrupted', 'failed', 'done')
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A cell with all that its run hangs on, resolved.
+
+    Attributes:
+        cell (Cell): What the matrix says of it.
+        config (Config): Its config; not to be changed.
+        folder (Path): Work dir.
+        fingerprint (str): Hash of what decides its result.
+        data_files (dict): Files that tell its data from others; not there before they are drawn.
+        start (Path | None): Checkpoint of the classifier it needs.
+        needs (Run | None): That classifier.
+        processes (int): How many train together.
+    """
+
+    cell: Cell
+    config: Config = field(repr=False)
+    folder: Path
+    fingerprint: str
+    data_files: dict[str, Path]
+    start: Path | None = None
+    needs: Run | None = None
+    processes: int = 1
+
+    @property
+    def key(self) -> CellKey:
+        """Which cell."""
+        return self.cell.key
+
+    @property
+    def name(self) -> str:
+        """Name of the cell."""
+        return self.cell.key.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """Checkpoint of the last epoch, there or not."""
+        return self.folder / f'epoch_{self.config.train_cfg.max_epochs}.pth'
+
+    @property
+    def result_file(self) -> Path:
+        """Where a finished run leaves its result."""
+        return self.folder / 'result.json'
+
+    @property
+    def failure_file(self) -> Path:
+        """Where a failed run leaves its last line."""
+        return self.folder / 'failure.txt'
+
+    def is_ready(self) -> bool:
+        """Whether the weights that it starts from are there."""
+        return self.start is None or is_finished(self.start)
+
+    def images(self) -> dict[str, int]:
+        """How many pictures a detector has: ``'train'`` and ``'val'``.
+
+        Raises:
+            OSError: If a COCO file is not there.
+        """
+        files = annotation_files(self.config)
+        return {split: len(json.loads(f.read_text())['images']) for split, f in files.items()}
+
+    @cached_property
+    def iterations(self) -> int | None:
+        """Iterations of the whole training; None where its pictures are not there to count."""
+        try:
+            images = self.cell.data.train or self.images()['train']
+        except OSError:
+            return None
+        # Each process has an equal share of the pictures.
+        batch = self.config.train_dataloader.batch_size
+        return int(
+            self.config.train_cfg.max_epochs * math.ceil(math.ceil(images / self.processes) / batch)
+        )
+
+    def is_of_its_data(self, result: CellResult) -> bool:
+        """Whether the annotations here, if they are here, are those that a result is from."""
+        if self.cell.data.draw is not None:
+            return True  # The fingerprint has all of it.
+        there = {split: file for split, file in self.data_files.items() if file.is_file()}
+        return all(result.annotations.get(s) == file_digest(f) for s, f in there.items())
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A matrix, and the folders that its cells use.
+
+    Attributes:
+        matrix (Matrix): What is run.
+        work_dir (Path): Runs go to ``work_dir / NAME OF THE CELL``, relative to the project; those
+            of classifiers to the folder ``classifiers`` beside it, which matrices share.
+        committed (Path | None): Folder of results that are kept with the project; a cell whose
+            result is there, with the same fingerprint, is done.
+        launch (Launch): How the trainings are started.
+        only (str): Pattern of the names of the cells that are looked at; the classifiers that they
+            start from always are.
+    """
+
+    matrix: Matrix
+    work_dir: Path
+    committed: Path | None = None
+    launch: Launch = Launch()
+    only: str = '*'
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Runs of all cells in their order: the one place where cells are resolved."""
+        cells = self.matrix.cells()
+        chosen = [cell for cell in cells if fnmatch(cell.key.name, self.only)]
+        keys = {key for cell in chosen for key in (cell.key, cell.needs)}
+        runs: dict[CellKey, Run] = {}
+        for cell in cells:
+            if cell.key in keys:
+                runs[cell.key] = self._resolve(cell, runs[cell.needs] if cell.needs else None)
+        return list(runs.values())
+
+    def _resolve(self, cell: Cell, needs: Run | None) -> Run:
+        start = needs.checkpoint if needs else None
+        config = resolve_config(cell, start)
+        upstream = needs.fingerprint if needs else ''
+        fingerprint = cell_fingerprint(cell, config, upstream, self.matrix)
+        folder = self.work_dir / cell.key.name
+        if cell.is_classifier:  # Another matrix may have another one of the same name.
+            own = f'{cell.key.name}_{fingerprint}'
+            folder = self.work_dir.parent / 'classifiers' / own
+        files = data_files(cell, config)
+        processes = self.matrix.processes
+        return Run(cell, config, folder, fingerprint, files, start, needs, processes)
+
+    def find(self, name: str) -> Run:
+        """The run of a cell by its name.
+
+        Raises:
+            UserError: If there is none.
+        """
+        for run in self.runs:
+            if run.name == name:
+                return run
+        raise UserError(f'{name}: no such cell; `tools/reproduce.py plan` lists them')
+
+    def result(self, run: Run) -> CellResult | None:
+        """Result of a cell, committed or from its run; None while there is none that fits.
+
+        What is committed comes first: a classifier that was trained again, for its weights, would
+        else replace the one that committed detectors started from.
+        """
+        files = [] if self.committed is None else [self.committed / f'{run.name}.json']
+        for file in [*files, run.result_file]:
+            if not file.is_file():
+                continue
+            try:
+                result = CellResult.read(file)
+            except ValueError as error:
+                warnings.warn(f'{error}; the cell is run again', stacklevel=2)
+                continue
+            fits = result.key == run.key and result.fingerprint == run.fingerprint
+            if fits and run.is_of_its_data(result):
+                return result
+        return None
+
+    def results(self) -> list[CellResult]:
+        """Results of the cells that are done, in the order of cells."""
+        found = (self.result(run) for run in self.runs)
+        return [result for result in found if result is not None]
+
+    def state(self, run: Run) -> str:
+        """One of :data:`STATES`."""
+        if self.result(run) is not None:
+            return 'done'
+        if is_locked(run.folder):
+            return 'running'
+        if run.failure_file.is_file():
+            return 'failed'
+        return 'interrupted' if (run.folder / 'last_checkpoint').is_file() else 'waiting'
+
+    def is_complete(self, run: Run) -> bool:
+        """Whether there is nothing left to do: a result, and the weights that others start from."""
+        if self.result(run) is None:
+            return False
+        return is_finished(run.checkpoint) or not any(
+            other.needs is run and self.result(other) is None for other in self.runs
+        )
+
+    def left(self) -> list[Run]:
+        """Cells to run, and the classifiers whose weights they lack."""
+        return [run for run in self.runs if not self.is_complete(run)]
+
+
+def file_digest(file: Path) -> str:
+    """Hash of a file, read anew when it has changed."""
+    found = file.stat()
+    return _digest(file.resolve(), found.st_mtime_ns, found.st_size)
+
+
+@lru_cache
+def _digest(file: Path, changed: int, size: int) -> str:
+    return sha256_of(file)[:16]
