@@ -91,7 +91,7 @@ def find_published(
     detector: str,
     metric: str = 'AP',
     kind: str = 'bbox',
-    first: str = '',
+    schedule: str = '',
 ) -> list[Published]:
     """What others published of one block in one detector; empty if that is nothing.
 
@@ -101,7 +101,7 @@ def find_published(
         detector (str): Such as ``'faster-rcnn'``.
         metric (str): AP, AP50, AP75, APs, APm or APl.
         kind (str): ``'bbox'`` or ``'segm'``.
-        first (str): Schedule that comes first, then what was measured on val2017 or minival, which
+        schedule (str): What comes first, then what was measured on val2017 or minival, which
             are the same pictures, then what was read in its source.
     """
     wanted = (attention, depth, detector, metric, kind)
@@ -114,7 +114,7 @@ def find_published(
     return sorted(  # Equals stay in the order of the file.
         found,
         key=lambda p: (
-            p.schedule != first,
+            p.schedule != schedule,
             not any(name in p.data for name in val2017),
             p.confidence != 'read',
         ),

@@ -12,8 +12,8 @@ import yaml
 
 from lab.evidence.command import main
 
-CONFIGS = Path(__file__).parents[2] / 'lab/configs'
-TOOL = Path(__file__).parents[2] / 'tools/reproduce.py'
+CONFIGS = Path(__file__).parents[3] / 'lab/configs'
+TOOL = Path(__file__).parents[3] / 'tools/reproduce.py'
 
 
 class Done(NamedTuple):

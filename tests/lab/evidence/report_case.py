@@ -3,7 +3,8 @@
 import math
 import random
 
-from lab.evidence.matrix.result import CellKey, CellResult
+from lab.evidence.key import CellKey
+from lab.evidence.results.result import CellResult
 
 NAN = math.nan
 SETTING = dict(data='shapes', detector='faster-rcnn', depth=50, schedule='2x', start='scratch')

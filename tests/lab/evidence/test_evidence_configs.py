@@ -13,9 +13,9 @@ from ge_det import AttentionResNet
 from ge_det.cli.preflight import build_without_memory
 from ge_det.datasets import SCENE_SHAPE_CLASSES, ContextShapes, write_scene_folders
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
-CLASSIFIER = CONFIGS / 'evidence/resnet50-narrow_context-scenes.py'
-DETECTOR = CONFIGS / 'demo/faster-rcnn_r50-narrow_fpn_context-shapes.py'
+CONFIGS = Path(__file__).parents[3] / 'lab/configs'
+CLASSIFIER = CONFIGS / 'resnet50-narrow_context-scenes.py'
+DETECTOR = CONFIGS / 'faster-rcnn_r50-narrow_context-shapes.py'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 

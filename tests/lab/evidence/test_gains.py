@@ -6,15 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lab.evidence.matrix.result import CellKey, CellResult
-from lab.evidence.statistics.gains import (
-    Comparison,
-    Metric,
-    is_beyond_noise,
-    noise_floor,
-    paired_gains,
-)
+from lab.evidence.key import CellKey
+from lab.evidence.results.result import CellResult
+from lab.evidence.statistics.gains import noise_floor, paired_gains
 from lab.evidence.statistics.interval import paired_interval
+from lab.evidence.statistics.metric import Metric
 
 AP = Metric('bbox', 'all', 'AP')
 #: Student's t of 2 degrees of freedom at 97.5 %, from a printed table.
@@ -48,8 +44,7 @@ def test_seeds_are_paired():
         cell('none', 2, 0.50, data='cars'),
     ]
     sge, se = paired_gains(results, AP)
-    assert sge.key == Comparison('buoys', 'faster-rcnn', 50, '1x', 'coco', 'sge')
-    assert sge.metric == AP
+    assert sge.key == CellKey('buoys', 'faster-rcnn', 50, '1x', 'coco', 'sge', None)
     assert (sge.seeds, sge.wins, sge.method) == ((0, 2), 2, 'seeds')
     assert sge.differences == pytest.approx((0.02, 0.04))
     assert sge.baseline == pytest.approx(0.33)
@@ -78,7 +73,7 @@ def test_sizes_without_objects_have_no_gain():
     (gain,) = paired_gains(results, Metric('bbox', 'all', 'APl'))
     assert math.isnan(gain.gain) and math.isnan(gain.low) and math.isnan(gain.noise)
     assert (gain.seeds, gain.wins, gain.method) == ((0, 1), 0, 'none')
-    assert not is_beyond_noise(gain)
+    assert not gain.is_beyond_noise
 
 
 def test_one_seed_has_the_interval_of_the_images():
@@ -144,13 +139,13 @@ def test_noise_of_baselines():
     results = [cell('none', seed, value) for seed, value in ((7, 0.36), (1, 0.30), (4, 0.33))]
     results += [cell('se', 1, 0.9), cell('none', 1, 0.5, data='cars')]
     floors = noise_floor(results, AP)
-    noise = floors[Comparison.of(KEY)]
-    assert noise.seeds == (1, 4, 7)
+    noise = floors[KEY.without_seed]
+    assert [*noise.values] == [1, 4, 7]
     assert noise.differences == pytest.approx((0.03, 0.06, 0.03))
     assert noise.deviation == pytest.approx(0.03 * math.sqrt(2))
     assert noise.half_width(2) == pytest.approx(T2 * 0.03, rel=1e-4)
-    alone = floors[Comparison.of(KEY._replace(data='cars'))]
-    assert (alone.seeds, alone.differences) == ((1,), ())
+    alone = floors[KEY._replace(data='cars', seed=None)]
+    assert ([*alone.values], alone.differences) == ([1], ())
     assert math.isnan(alone.half_width(1))
     assert len(floors) == 2
 
@@ -169,7 +164,7 @@ def test_noise_of_baselines():
 def test_beyond_noise(change, beyond):
     (gain,) = paired_gains([cell('none', 0, 0.3), cell('se', 0, 0.6)], AP)
     gain = replace(gain, low=0.2, high=0.4, noise=0.25)
-    assert is_beyond_noise(replace(gain, **change)) is beyond
+    assert replace(gain, **change).is_beyond_noise is beyond
 
 
 @pytest.mark.parametrize('seeds', [2, 3, 8])

@@ -6,21 +6,24 @@ from pathlib import Path
 from matrix_case import CONFIGS, write_matrix
 from mmengine.config import Config
 
-from lab.evidence.matrix.cell_config import (
-    cell_fingerprint,
-    resolve_config,
-    write_cell_config,
-)
-from lab.evidence.matrix.matrix import Matrix, find_cell
-from lab.evidence.matrix.result import CellResult
-from lab.evidence.matrix.workplace import Workplace
+from lab.evidence.matrix.config import cell_fingerprint, config_text, resolve_config
+from lab.evidence.matrix.matrix import Matrix
+from lab.evidence.results.result import CellResult
+from lab.evidence.run.workspace import Workspace
 
 SCENES = dict(scenes=True, draw=dict(objects=[1, 1], seed=1), train=20, val=20)
 CLASSIFIER = dict(narrow=str(CONFIGS / 'resnet50-narrow_context-scenes.py'))
 
 
 def names(file):
-    return [cell.name for cell in Matrix.read(file).cells()]
+    return [cell.key.name for cell in Matrix.read(file).cells()]
+
+
+def written(cell, folder):
+    """The config of a cell as MMEngine reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'cell.py').write_text(config_text(resolve_config(cell)))
+    return Config.fromfile(str(folder / 'cell.py'))
 
 
 def test_cells_come_seed_by_seed(tmp_path):
@@ -37,20 +40,20 @@ def test_cells_come_seed_by_seed(tmp_path):
     ]
 
 
-def test_a_cell_is_a_short_config_of_its_own(tmp_path):
+def test_a_cell_is_a_config_of_its_own(tmp_path):
     file = write_matrix(tmp_path, attention=dict(none={}, sge=dict(groups=16)), depths=[18])
     plain, sge = Matrix.read(file).cells()
-    config = Config.fromfile(str(write_cell_config(sge, tmp_path / 'a')))
-    base = Config.fromfile(str(sge.config))
+    config = written(sge, tmp_path / 'a')
+    base = Config.fromfile(str(sge.base))
     assert config.model.backbone.attention == dict(type='ge_det.SpatialGroupEnhance', groups=16)
     assert config.model.backbone.depth == 18
     assert config.model.neck.in_channels == [16, 32, 64, 128]
     assert config.train_cfg.max_epochs == 2
     assert config.train_cfg.val_interval == base.train_cfg.val_interval
     assert config.randomness.seed == 0
-    assert config.custom_hooks[-1].type == 'ge_det.PairedStart'
-    assert len((tmp_path / 'a' / f'{sge.name}.py').read_text().splitlines()) < 20
-    other = Config.fromfile(str(write_cell_config(plain, tmp_path / 'b')))
+    assert config.custom_hooks[-1].type == 'PairedStart'
+    assert config.custom_hooks[:-1] == base.custom_hooks
+    other = written(plain, tmp_path / 'b')
     assert 'attention' not in other.model.backbone
 
 
@@ -63,24 +66,28 @@ def test_a_schedule_changes_the_config_but_not_what_the_name_of_a_cell_says(tmp_
         'model.backbone.attention': dict(type='ge_det.GatherExcite'),
     }
     plain, se = Matrix.read(write_matrix(tmp_path, schedules=dict(s=schedule), seeds=[5])).cells()
-    config = Config.fromfile(str(write_cell_config(se, tmp_path / 'se')))
-    assert config.to_dict() == resolve_config(se).to_dict()
-    assert [hook.type for hook in config.custom_hooks] == ['EMAHook', 'ge_det.PairedStart']
+    config = written(se, tmp_path / 'se')
+    changed = dict(custom_hooks=config.pop('custom_hooks'), imports=config.pop('custom_imports'))
+    resolved = resolve_config(se).to_dict()
+    assert resolved.pop('custom_hooks') == changed['custom_hooks'][:-1]
+    assert config.to_dict() == resolved
+    assert [hook.type for hook in changed['custom_hooks']] == ['EMAHook', 'PairedStart']
     assert config.randomness.seed == 5
     assert config.model.backbone.attention.type == 'ge_det.SqueezeExcite'
+    assert 'attention' not in resolve_config(plain).model.backbone
     assert [s.type for s in config.param_scheduler] == ['LinearLR', 'CosineAnnealingLR']
     assert (config.param_scheduler[1].T_max, config.param_scheduler[1].end) == (3, 16)
     assert config.train_dataloader.batch_size == 2
 
 
 def test_a_block_may_stand_in_the_config_itself(tmp_path):
-    coco = CONFIGS.parent / 'coco'
+    coco = CONFIGS.parents[1] / 'configs/coco'
     template = f'{coco}/{{folder}}/faster-rcnn_r{{depth}}{{block}}_fpn_2x_coco.py'
     file = write_matrix(tmp_path, detectors={'faster-rcnn': template}, schedules={})
     plain, se = Matrix.read(file).cells()
-    assert plain.config == coco / 'baseline/faster-rcnn_r50_fpn_2x_coco.py'
-    assert se.config == coco / 'se/faster-rcnn_r50-se_fpn_2x_coco.py'
-    config = Config.fromfile(str(write_cell_config(se, tmp_path / 'se')))
+    assert plain.base == coco / 'baseline/faster-rcnn_r50_fpn_2x_coco.py'
+    assert se.base == coco / 'se/faster-rcnn_r50-se_fpn_2x_coco.py'
+    config = written(se, tmp_path / 'se')
     assert 'se-resnet50' in config.model.backbone.pretrained.checkpoint
 
 
@@ -103,62 +110,69 @@ def test_classifiers_come_before_what_starts_from_them(tmp_path):
     )
     matrix = Matrix.read(file)
     cells = matrix.cells()
-    assert [cell.name for cell in cells[:4]] == [
+    assert [cell.key.name for cell in cells[:4]] == [
         'narrow_r50_context-scenes_seed0',
         'faster-rcnn_r50_context-shapes_own_seed0',
         'narrow_r50-se_context-scenes_seed0',
         'faster-rcnn_r50-se_context-shapes_own_seed0',
     ]
     assert len(cells) == 2 + 2 * 2 * 2 + 2
-    place = Workplace(matrix, tmp_path / 'runs')
-    cell = find_cell(cells, 'faster-rcnn_r50-se_context-shapes_plain_seed1')
-    assert cell.needs == cells[0].key
-    pretrained = Config.fromfile(str(place.experiment(cell).config)).model.backbone.pretrained
+    space = Workspace(matrix, tmp_path / 'runs')
+    first, run = space.runs[0], space.find('faster-rcnn_r50-se_context-shapes_plain_seed1')
+    assert run.needs is first
+    pretrained = run.config.model.backbone.pretrained
     assert pretrained.preserve_function is False
-    classifier = (
-        tmp_path / f'classifiers/narrow_r50_context-scenes_seed0_{place.fingerprint(cells[0])}'
-    )
-    assert Path(pretrained.checkpoint).parent == place.folder(cells[0]) == classifier
-    assert Workplace(matrix, tmp_path / 'another').folder(cells[0]) == classifier
-    assert [c.name for c in Workplace(matrix, tmp_path, only='*-se_*own_seed1').cells] == [
+    folder = tmp_path / f'classifiers/narrow_r50_context-scenes_seed0_{first.fingerprint}'
+    assert Path(pretrained.checkpoint) == run.start == first.checkpoint
+    assert run.start.parent == first.folder == folder
+    assert Workspace(matrix, tmp_path / 'another').runs[0].folder == folder
+    assert [r.name for r in Workspace(matrix, tmp_path, only='*-se_*own_seed1').runs] == [
         'narrow_r50-se_context-scenes_seed0',
         'faster-rcnn_r50-se_context-shapes_own_seed1',
     ]
 
 
-def test_what_has_landed_stands_for_a_cell_that_ran_again(tmp_path):
+def test_what_is_committed_stands_for_a_cell_that_ran_again(tmp_path):
     matrix = Matrix.read(write_matrix(tmp_path))
-    place = Workplace(matrix, tmp_path / 'runs', landed=tmp_path / 'cells')
-    cell = place.cells[0]
+    space = Workspace(matrix, tmp_path / 'runs', committed=tmp_path / 'cells')
+    run = space.runs[0]
+    committed = tmp_path / 'cells' / f'{run.name}.json'
 
-    own, landed = place.fingerprint(cell), tmp_path / 'cells' / f'{cell.name}.json'
-
-    def result(ap, fingerprint=own):
+    def result(ap, fingerprint=run.fingerprint):
         metrics = {'bbox': {'all': {'AP': ap}}}
-        return CellResult(cell.key, fingerprint, 'x.py', ['train'], metrics)
+        return CellResult(run.key, fingerprint, 'x.py', ['train'], metrics)
 
-    result(0.2).write(place.result_file(cell))
-    result(0.1).write(landed)
-    assert place.result(cell) == result(0.1)
-    result(0.1, 'of another').write(landed)
-    assert place.result(cell) == result(0.2)
-    landed.unlink()
-    assert place.result(cell) == result(0.2)
+    result(0.2).write(run.result_file)
+    result(0.1).write(committed)
+    assert space.result(run) == result(0.1)
+    result(0.1, 'of another').write(committed)
+    assert space.result(run) == result(0.2)
+    committed.unlink()
+    assert space.result(run) == result(0.2)
 
 
 def test_fingerprints_tell_configs_and_data_apart_but_not_places(tmp_path):
     (tmp_path / 'changed').mkdir()
-    first = Matrix.read(write_matrix(tmp_path)).cells()
+    matrix = Matrix.read(write_matrix(tmp_path))
+    first = matrix.cells()
     second = Matrix.read(write_matrix(tmp_path / 'changed', seeds=[1])).cells()
-    cells = [first[0], first[1], second[0]]
-    found = [cell_fingerprint(cell, resolve_config(cell)) for cell in cells]
-    other = replace(first[0], data=replace(first[0].data, groups=dict(one=['buoy'])))
-    found.append(cell_fingerprint(other, resolve_config(other)))
-    found.append(cell_fingerprint(first[0], resolve_config(first[0]), resamples=3))
-    assert len(set(found)) == 5
-    for place in ('a', 'b'):
-        written = Config.fromfile(str(write_cell_config(first[0], tmp_path / place / 'cell')))
-        assert cell_fingerprint(first[0], written) == found[0]
+    data = first[0].data.model_copy(update=dict(groups=dict(one=['buoy'])))
+    cells = [first[0], first[1], second[0], replace(first[0], data=data)]
+    found = [cell_fingerprint(cell, resolve_config(cell), '', matrix) for cell in cells]
+    for change in (dict(resamples=3), dict(processes=2)):
+        changed = matrix.model_copy(update=change)
+        found.append(cell_fingerprint(first[0], resolve_config(first[0]), '', changed))
+    assert len(set(found)) == 6
+    start = tmp_path / 'start.pth'
+    for upstream, same in (('a', True), ('b', False)):
+        prints = {
+            cell_fingerprint(first[0], resolve_config(first[0], folder / 'x.pth'), name, matrix)
+            for folder, name in ((tmp_path, 'a'), (start, upstream))
+        }
+        assert (len(prints) == 1) is same
+    # The pairing is in no fingerprint, so the hook may move without a cell being run again.
+    config = resolve_config(first[0])
+    assert 'PairedStart' in config_text(config) and 'PairedStart' not in str(config)
 
 
 def test_a_matrix_builds_on_another(tmp_path):
@@ -168,4 +182,4 @@ def test_a_matrix_builds_on_another(tmp_path):
     )
     plain, sge = Matrix.read(tmp_path / 'more.yaml').cells()
     assert sge.arguments == dict(groups=16)
-    assert plain.name == 'faster-rcnn_r50_context-shapes_short_seed4'
+    assert plain.key.name == 'faster-rcnn_r50_context-shapes_short_seed4'

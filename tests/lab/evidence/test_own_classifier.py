@@ -6,10 +6,9 @@ import pytest
 import torch
 from matrix_case import CONFIGS, reproduce, write_matrix
 
-from lab.evidence.detection_metrics import detection_metrics
-from lab.evidence.matrix.controls import control_test
 from lab.evidence.matrix.matrix import Matrix
-from lab.evidence.matrix.workplace import Workplace
+from lab.evidence.results.coco import measure
+from lab.evidence.run.workspace import Workspace
 
 TRUTH = 'work_dirs/evidence/data/context-shapes-no-marks/annotations/val.json'
 
@@ -33,28 +32,36 @@ def test_a_detector_starts_from_its_classifier_and_both_are_measured(tmp_path):
     done = reproduce(tmp_path, 'run', file.name, '--jobs', '1')
     assert done.returncode == 0, done.stdout + done.stderr
 
-    place = Workplace(Matrix.read(file), tmp_path / 'work_dirs/evidence/small')
-    classifier, detector = place.cells
-    accuracy = place.result(classifier)
+    space = Workspace(Matrix.read(file), tmp_path / 'work_dirs/evidence/small')
+    classifier, detector = space.runs
+    accuracy = space.result(classifier)
     assert 0 <= accuracy.metrics['accuracy']['all']['top1'] <= 1
     assert accuracy.cost['gflops'] > 0 and accuracy.images == dict(train=16, val=4)
-    measured = place.result(detector).metrics['bbox']
+    measured = space.result(detector).metrics['bbox']
     assert list(measured) == ['all', 'other', 'all, no-marks', 'other, no-marks']
 
     # The control is measured on its own pictures, which differ in the marks alone.
-    control, truth = control_test(place, detector, 'no-marks'), tmp_path / TRUTH
-    metrics = detection_metrics(truth, control.detections)
-    assert measured['all, no-marks'] == pytest.approx(metrics, rel=1e-4, nan_ok=True)
-    plain = tmp_path / TRUTH.replace('-no-marks', '')
+    truth, plain = tmp_path / TRUTH, tmp_path / TRUTH.replace('-no-marks', '')
+    found = measure(truth, detector.folder / 'no-marks/test.bbox.json', {'all': None}, resamples=5)
+    assert measured['all, no-marks'] == pytest.approx(found.metrics['all'], rel=1e-4, nan_ok=True)
+    # So are its resamples; those of the classes are of the data.
+    own = measure(plain, detector.folder / 'test.bbox.json', {'all': None}, resamples=5)
+    resamples = space.result(detector).resamples['bbox']
+    for name, expected in (
+        ('all, no-marks', found.resamples['all']),
+        ('all', own.resamples['all']),
+        *((name, values) for name, values in own.resamples.items() if name.startswith('class:')),
+    ):
+        for metric, values in expected.items():
+            assert resamples[name][metric] == pytest.approx(values, rel=1e-4, nan_ok=True)
     objects = [json.loads(file.read_text())['annotations'] for file in (truth, plain)]
     assert objects[0] == objects[1]
     pictures = [file.parents[1] / 'val/000000.png' for file in (truth, plain)]
     assert pictures[0].read_bytes() != pictures[1].read_bytes()
 
     # The detector has learned since, in two epochs, but is still close to where it began.
-    start = place.config(detector).model.backbone.pretrained.checkpoint
-    learned = torch.load(start, weights_only=False)['state_dict']
-    final = torch.load(place.folder(detector) / 'epoch_2.pth', weights_only=False)['state_dict']
+    learned = torch.load(detector.start, weights_only=False)['state_dict']
+    final = torch.load(detector.checkpoint, weights_only=False)['state_dict']
     name = 'backbone.layer1.0.conv1.weight'
     assert torch.corrcoef(torch.stack([learned[name].ravel(), final[name].ravel()]))[0, 1] > 0.9
 

@@ -11,10 +11,11 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, set_random_seed
 
 from ge_det.registry import MODELS
-from lab.evidence.matrix.data import draw_data
+from lab.evidence.matrix.config import config_text
 from lab.evidence.matrix.matrix import Matrix
-from lab.evidence.matrix.pairing import pair_weights
-from lab.evidence.matrix.workplace import Workplace
+from lab.evidence.run.data import draw_data
+from lab.evidence.run.workspace import Workspace
+from lab.evidence.training.pairing import pair_weights
 
 BLOCKS = ['none', 'se', 'ge-theta-minus', 'ge-theta-plus-e8', 'sge', 'rg-se']
 
@@ -34,22 +35,24 @@ class Recorder(Hook):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def space(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     schedule = {'train_cfg.max_epochs': 2, 'train_dataloader.batch_size': 4}
     schedule['train_cfg.val_interval'] = 9
     matrix = write_matrix(tmp_path, attention=BLOCKS, seeds=[0, 1], schedules={'s': schedule})
-    place = Workplace(Matrix.read(matrix), tmp_path / 'runs')
-    draw_data(place)
-    return place
+    space = Workspace(Matrix.read(matrix), tmp_path / 'runs')
+    draw_data(space)
+    return space
 
 
-def train(place, cell):
-    config = Config.fromfile(str(place.experiment(cell).config))
-    config.work_dir = str(place.folder(cell))
+def train(run):
+    run.folder.mkdir(parents=True)
+    (run.folder / 'cell.py').write_text(config_text(run.config))
+    config = Config.fromfile(str(run.folder / 'cell.py'))
+    config.work_dir = str(run.folder)
     config.log_level = 'ERROR'
     config.default_scope = 'mmdet'
-    config.experiment_name = cell.name
+    config.experiment_name = run.name
     recorder = Recorder()
     runner = Runner.from_cfg(config)
     runner.register_hook(recorder)
@@ -57,11 +60,11 @@ def train(place, cell):
     return recorder
 
 
-def test_two_blocks_train_on_the_same_pictures_from_the_same_weights(place):
-    plain, plus = place.cells[0], place.cells[3]
+def test_two_blocks_train_on_the_same_pictures_from_the_same_weights(space):
+    plain, plus = space.runs[0], space.runs[3]
     assert plus.key.attention == 'ge-theta-plus-e8'
-    other = next(cell for cell in place.cells if cell.key == plain.key._replace(seed=1))
-    one, two, three = (train(place, cell) for cell in (plain, plus, other))
+    other = next(run for run in space.runs if run.key == plain.key._replace(seed=1))
+    one, two, three = (train(run) for run in (plain, plus, other))
     assert len(one.pictures) == 16
     assert one.pictures == two.pictures
     flips = [flip for _, flip, _, _ in one.pictures]
@@ -83,11 +86,8 @@ def first_weights(config, seed=0):
     return model, copied
 
 
-def test_every_block_has_the_trunk_and_the_heads_of_the_plain_network(place):
-    configs = [
-        Config.fromfile(str(place.experiment(cell).config)).model
-        for cell in place.cells[: len(BLOCKS)]
-    ]
+def test_every_block_has_the_trunk_and_the_heads_of_the_plain_network(space):
+    configs = [run.config.model for run in space.runs[: len(BLOCKS)]]
     plain, _ = first_weights(configs[0])
     for config in configs[1:]:
         model, copied = first_weights(config)
@@ -99,8 +99,8 @@ def test_every_block_has_the_trunk_and_the_heads_of_the_plain_network(place):
         assert all(any(g in name for g in gates) for name in set(state) - set(copied))
 
 
-def test_a_pretrained_trunk_is_left_alone(place, tmp_path):
-    config = Config.fromfile(str(place.experiment(place.cells[1]).config)).model
+def test_a_pretrained_trunk_is_left_alone(space, tmp_path):
+    config = copy.deepcopy(space.runs[1].config.model)
     with DefaultScope.overwrite_default_scope('mmdet'):
         source = MODELS.build(copy.deepcopy(config)).backbone
     torch.save(source.state_dict(), tmp_path / 'weights.pth')

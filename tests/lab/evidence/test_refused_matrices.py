@@ -3,11 +3,11 @@
 import pytest
 from matrix_case import CONFIGS, write_matrix
 
-from lab.evidence.matrix.cell_checks import check_cells, new_options
-from lab.evidence.matrix.cell_config import read_base
+from ge_det.errors import UserError
+from lab.evidence.matrix.config import read_base
 from lab.evidence.matrix.matrix import Matrix
-from lab.evidence.matrix.workplace import Workplace
-from lab.evidence.matrix.yaml_file import MatrixError
+from lab.evidence.run.checks import check_runs, new_options
+from lab.evidence.run.workspace import Workspace
 
 
 def drawn(**changes):
@@ -63,16 +63,16 @@ def drawn(**changes):
 )
 def test_a_file_that_cannot_work_is_refused(tmp_path, changes, said):
     file = write_matrix(tmp_path, **changes)
-    with pytest.raises(MatrixError, match=said):
+    with pytest.raises(UserError, match=said):
         Matrix.read(file)
 
 
 def test_cells_that_cannot_work_or_repeat_each_other_are_refused(tmp_path):
     def check(**changes):
-        check_cells(Workplace(Matrix.read(write_matrix(tmp_path, **changes)), tmp_path / 'runs'))
+        check_runs(Workspace(Matrix.read(write_matrix(tmp_path, **changes)), tmp_path / 'runs'))
 
     check(attention=dict(none={}, se=dict(ratio=8)))
-    with pytest.raises(MatrixError, match='small.yaml: attention se: .*ratioo'):
+    with pytest.raises(UserError, match='small.yaml: attention se: .*ratioo'):
         check(attention=dict(none={}, se=dict(ratioo=3)))
     for name, value, said in (
         ('param_scheduler.9.T_max', 2, 'schedules bad: it does not fit'),
@@ -80,23 +80,23 @@ def test_cells_that_cannot_work_or_repeat_each_other_are_refused(tmp_path):
         ('optim_wrapper.optimizer.lr', '1e-3', 'YAML reads 1.0e-3'),
         ('train_cfg.max_epochs', 0, 'must be a whole number from 1'),
     ):
-        with pytest.raises(MatrixError, match=said):
+        with pytest.raises(UserError, match=said):
             check(schedules=dict(bad={name: value}))
     photos = dict(detectors={'a': str(CONFIGS / 'faster-rcnn_r50-narrow_bccd.py')})
-    with pytest.raises(MatrixError, match='a_r50_one.* and a_r50_two.* would be the same run'):
+    with pytest.raises(UserError, match='a_r50_one.* and a_r50_two.* would be the same run'):
         check(data=dict(one={}, two={}), **photos)
 
 
 def test_what_a_schedule_adds_may_be_misspelt(tmp_path):
     added = {'train_cfg.max_epoch': 2, 'model.backbone.with_cp': True, 'train_cfg.max_epochs': 3}
     matrix = Matrix.read(write_matrix(tmp_path, schedules=dict(a=added)))
-    first, second = new_options(Workplace(matrix, tmp_path / 'runs'))
+    first, second = new_options(Workspace(matrix, tmp_path / 'runs'))
     assert first.startswith('note: schedules a: train_cfg.max_epoch is not in faster-rcnn_r50')
     assert first.endswith('it is added; did you mean max_epochs?') and 'with_cp is not' in second
 
 
 def test_no_file_and_no_yaml(tmp_path):
-    with pytest.raises(MatrixError, match='check the path'):
+    with pytest.raises(UserError, match='check the path'):
         Matrix.read(tmp_path / 'none.yaml')
     for text, why in (
         ('', 'it is empty'),
@@ -105,13 +105,13 @@ def test_no_file_and_no_yaml(tmp_path):
         ('5', 'it is a int'),
     ):
         (tmp_path / 'a.yaml').write_text(text)
-        with pytest.raises(MatrixError, match=f'a.yaml: it cannot be read .*{why}.*README.md'):
+        with pytest.raises(UserError, match=f'a.yaml: it cannot be read .*{why}.*README.md'):
             Matrix.read(tmp_path / 'a.yaml')
     (tmp_path / 'a.yaml').write_text('a: [')
-    with pytest.raises(MatrixError, match='a.yaml: it cannot be read as a mapping in YAML'):
+    with pytest.raises(UserError, match='a.yaml: it cannot be read as a mapping in YAML'):
         Matrix.read(tmp_path / 'a.yaml')
     (tmp_path / 'a.py').write_text('')
-    with pytest.raises(MatrixError, match='a matrix is a YAML file'):
+    with pytest.raises(UserError, match='a matrix is a YAML file'):
         Matrix.read(tmp_path / 'a.py')
 
 
@@ -119,8 +119,8 @@ def test_a_config_of_another_backbone_is_refused(tmp_path):
     (tmp_path / 'a.py').write_text(
         "model = dict(backbone=dict(type='ResNet', depth=50))\ntrain_cfg = dict(max_epochs=1)\n"
     )
-    with pytest.raises(MatrixError, match='its backbone is ResNet'):
+    with pytest.raises(UserError, match='its backbone is ResNet'):
         read_base(tmp_path / 'a.py')
     (tmp_path / 'a.py').write_text('model = dict(\n')
-    with pytest.raises(MatrixError, match='must be a config with a model'):
+    with pytest.raises(UserError, match='must be a config with a model'):
         read_base(tmp_path / 'a.py')

@@ -1,4 +1,4 @@
-"""A report says what its results say: in tables, in Markdown, on the page, in pictures."""
+"""A report says what its results say: in tables, in Markdown, in pictures."""
 
 import math
 import re
@@ -8,17 +8,17 @@ from matplotlib import image as matplotlib_image
 from report_case import NAN, cell, example, key, read_results, rows_of
 
 from lab.evidence.report import write_report
-from lab.evidence.report.comparison import Setting, compare
-from lab.evidence.report.curve_plots import mean_curve
-from lab.evidence.report.figures import points, points_with_interval
+from lab.evidence.report.comparison import compare
+from lab.evidence.report.markdown import points, points_with_interval
+from lab.evidence.report.plots import mean_curve
 from lab.evidence.report.tables import cost_table, gains_table, parts_table
 
-NAMES = ['report.md', 'report.html', 'gains.png', 'cost.png', 'curves.png']
+NAMES = ['report.md', 'gains.png', 'cost.png', 'curves.png']
 MISSING = [key('rg-se', 0), key('rg-se', 1)]
 
 
 @pytest.fixture(scope='module')
-def landed(tmp_path_factory):
+def written(tmp_path_factory):
     """Folder of the report on the example, read from the files of its cells beside it."""
     out = tmp_path_factory.mktemp('report')
     (out / 'cells').mkdir()
@@ -114,41 +114,38 @@ def test_mean_curve_keeps_common_steps():
 
 def test_names_of_coco_itself():
     names = ('coco', 'coco2017', 'coco-2017', 'coco val2017', 'coco_scenes', 'cocoa', 'shapes')
-    found = [Setting.of(key(data=name)).is_coco for name in names]
+    found = [key(data=name).is_coco for name in names]
     assert found == [True, True, True, True, False, False, False]
 
 
-def test_every_cell_leads_to_its_file(landed):
-    links = re.findall(r'\]\((cells/.*?)\)', (landed / 'report.md').read_text())
+def test_every_cell_leads_to_its_file(written):
+    links = re.findall(r'\]\((cells/.*?)\)', (written / 'report.md').read_text())
     assert len(links) == 24
-    assert all((landed / link).is_file() for link in links)
+    assert all((written / link).is_file() for link in links)
 
 
-def test_the_landed_cells_give_the_same_report(landed, tmp_path):
-    read = read_results(landed / 'cells')
+def test_the_same_cells_give_the_same_report(written, tmp_path):
+    read = read_results(written / 'cells')
     planned = [result.key for result in read] + MISSING
     write_report(read, tmp_path, 'A <b>title</b>', '1 < 2 & 3\n\nNext', planned=planned)
     for name in NAMES:
-        assert (tmp_path / name).read_bytes() == (landed / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
 
 
-def test_pictures_show_something(landed):
-    for name in NAMES[2:]:
-        assert matplotlib_image.imread(landed / name)[..., :3].std() > 0
+def test_pictures_show_something(written):
+    for name in NAMES[1:]:
+        assert matplotlib_image.imread(written / name)[..., :3].std() > 0
 
 
-def test_the_page_escapes_and_needs_no_other_file(landed):
-    page = (landed / 'report.html').read_text()
-    assert '<b>' not in page and '&lt;b&gt;title&lt;/b&gt;' in page
-    assert '<p>1 &lt; 2 &amp; 3</p>' in page
-    assert '<td>b|x &lt;y&gt;</td>' in page
-    assert page.count('src="data:image/png;base64,') == 3
-    assert not re.search(r'(src|href)="(https?:)?//', page)
-    assert 'prefers-color-scheme: dark' in page and 'name="viewport"' in page
+def test_markup_in_names_is_escaped(written):
+    text = (written / 'report.md').read_text()
+    assert '<b>' not in text and r'# A \<b\>title\</b\>' in text
+    assert r'1 \< 2 & 3' in text
+    assert r'| b\|x \<y\> ' in text
 
 
-def test_markdown_tables_have_as_many_cells_in_each_row(landed):
-    lines = (landed / 'report.md').read_text().splitlines()
+def test_markdown_tables_have_as_many_cells_in_each_row(written):
+    lines = (written / 'report.md').read_text().splitlines()
     tables = '\n'.join(line if line.startswith('|') else '' for line in lines).split('\n\n')
     tables = [table.strip().splitlines() for table in tables if table.strip()]
     assert len(tables) > 8
@@ -156,8 +153,8 @@ def test_markdown_tables_have_as_many_cells_in_each_row(landed):
         assert len({len(re.findall(r'(?<!\\)\|', line)) for line in table}) == 1, table[0]
 
 
-def test_it_says_what_was_run_and_what_is_missing(landed):
-    text = (landed / 'report.md').read_text().replace('\\', '')
+def test_it_says_what_was_run_and_what_is_missing(written):
+    text = (written / 'report.md').read_text().replace('\\', '')
     assert '24 finished cells in 2 comparisons; 26 were planned; missing: 2.' in text
     assert all(f'- {missing.name}' in text for missing in MISSING)
     # 24 cells of 1.25 and 0.05 hours.
@@ -176,10 +173,10 @@ def test_it_says_what_was_run_and_what_is_missing(landed):
 
 def test_an_empty_matrix_and_baselines_alone_and_nan(tmp_path):
     files = write_report([], tmp_path / 'a', 'Title', planned=[key()])
-    assert [file.name for file in files] == ['report.md', 'report.html']
+    assert [file.name for file in files] == ['report.md']
     assert key().name in (tmp_path / 'a' / 'report.md').read_text().replace('\\', '')
     files = write_report([cell(key())], tmp_path / 'b', 'Title')
-    assert [file.name for file in files] == ['report.md', 'report.html']
+    assert [file.name for file in files] == ['report.md']
     results = [cell(key(), NAN), cell(key('se'), NAN, cost=dict(gflops=1.0, parameters=1.0))]
     results += [cell(key('se', detector='other'))]
     write_report(results, tmp_path / 'c', 'Title')
@@ -190,7 +187,7 @@ def test_a_picture_of_an_earlier_report_does_not_stay(tmp_path):
     files = write_report([cell(key()), cell(key('se'))], tmp_path, 'Title')
     assert tmp_path / 'gains.png' in files
     write_report([cell(key())], tmp_path, 'Title')
-    assert sorted(file.name for file in tmp_path.iterdir()) == ['report.html', 'report.md']
+    assert sorted(file.name for file in tmp_path.iterdir()) == ['report.md']
 
 
 def test_a_classifier_has_its_table_alone(tmp_path):

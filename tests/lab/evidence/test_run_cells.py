@@ -13,13 +13,14 @@ import pytest
 import torch
 from matrix_case import TOOL, reproduce, write_matrix
 
-from lab.evidence.arguments import parser
-from lab.evidence.executors import LocalExecutor, run_cells
-from lab.evidence.matrix.lock import BusyError, hold_training, is_locked, locked
+from lab.evidence.command import parser
 from lab.evidence.matrix.matrix import Matrix
-from lab.evidence.matrix.result import CellResult
-from lab.evidence.matrix.run_cell import run_cell
-from lab.evidence.matrix.workplace import Workplace
+from lab.evidence.results.result import CellResult
+from lab.evidence.run.cell import run_cell
+from lab.evidence.run.local import LocalExecutor
+from lab.evidence.run.loop import run_cells
+from lab.evidence.run.workspace import Workspace
+from lab.evidence.training.lock import BusyError, hold_training, is_locked, locked
 
 PLAIN, SE = (
     'faster-rcnn_r50_context-shapes_short_seed0',
@@ -101,11 +102,11 @@ def test_what_is_done_is_not_run_again(finished):
     assert '2 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
 
 
-def test_a_report_needs_the_landed_results_only(finished, tmp_path):
+def test_a_report_needs_the_committed_results_only(finished, tmp_path):
     report = reproduce(finished['folder'], 'report', 'small.yaml')
     assert report.returncode == 0, report.stderr
     out = finished['folder'] / 'docs/evidence/small'
-    assert {'report.md', 'report.html', 'gains.png', 'cells'} <= {f.name for f in out.iterdir()}
+    assert {'report.md', 'gains.png', 'cells'} <= {f.name for f in out.iterdir()}
     results = {f.stem: CellResult.read(f) for f in (out / 'cells').glob('*.json')}
     assert set(results) == {PLAIN, SE}
     assert results[SE].cost['gate_parameters'] > 0 == results[PLAIN].cost['gate_parameters']
@@ -137,26 +138,26 @@ def test_a_failed_cell_is_named_and_the_rest_runs(tmp_path):
 
 def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    place = Workplace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
-    folder = place.folder(place.cells[0])
-    with locked(folder):
-        assert is_locked(folder)
-        assert place.state(place.cells[0]) == 'running'
-        outcome = run_cells(place, LocalExecutor(1))
-    assert [cell.name for cell in outcome.busy] == [PLAIN] and not outcome.failed
-    assert not is_locked(folder)
+    space = Workspace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
+    (run,) = space.runs
+    with locked(run.folder):
+        assert is_locked(run.folder)
+        assert space.state(run) == 'running'
+        outcome = run_cells(space, LocalExecutor(1))
+    assert [run.name for run in outcome.busy] == [PLAIN] and not outcome.failed
+    assert not is_locked(run.folder)
 
 
 def test_a_training_whose_parents_were_killed_is_not_joined(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    place = Workplace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
-    cell = place.cells[0]
-    place.folder(cell).mkdir(parents=True)
-    with hold_training(place.folder(cell)), hold_training(place.folder(cell)):  # Two ranks.
-        assert place.state(cell) == 'running'
+    space = Workspace(Matrix.read(write_matrix(tmp_path, attention=['none'])), tmp_path / 'runs')
+    (run,) = space.runs
+    run.folder.mkdir(parents=True)
+    with hold_training(run.folder), hold_training(run.folder):  # Two ranks.
+        assert space.state(run) == 'running'
         with pytest.raises(BusyError, match='another process runs this cell'):
-            run_cell(place, cell)
-    assert place.state(cell) == 'waiting'
+            run_cell(space, run)
+    assert space.state(run) == 'waiting'
 
 
 @pytest.mark.parametrize(
@@ -176,12 +177,10 @@ def test_errors_are_one_line(tmp_path, arguments, said):
     assert len(lines) == 1 and said in lines[0]
 
 
-@pytest.mark.parametrize(
-    'option', ['--jobs=-1', '--jobs=0', '--threads=0', '--measure=0', '--measure=few']
-)
+@pytest.mark.parametrize('option', ['--jobs=-1', '--jobs=0', '--threads=0', '--jobs=few'])
 def test_counts_are_whole_numbers_from_1(option, capsys):
     with pytest.raises(SystemExit) as ended:
-        parser('').parse_args(['plan', 'small.yaml', option])
+        parser('').parse_args(['run', 'small.yaml', option])
     assert ended.value.code == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.endswith(f'{option.split("=")[1]!r} must be a whole number from 1')
@@ -207,22 +206,22 @@ def test_photos_that_are_not_there_are_asked_for(tmp_path):
 
 
 def test_a_result_is_read_as_it_was_written_or_not_at_all(tmp_path):
-    cells = Path(__file__).parents[2] / 'docs/evidence/context-shapes/cells'
-    landed = min(cells.glob('faster*.json'))
-    file = tmp_path / landed.name
-    CellResult.read(landed).write(file)
-    assert file.read_bytes() == landed.read_bytes()
+    cells = Path(__file__).parents[3] / 'docs/evidence/context-shapes/cells'
+    committed = min(cells.glob('faster*.json'))
+    file = tmp_path / committed.name
+    CellResult.read(committed).write(file)
+    assert file.read_bytes() == committed.read_bytes()
     file.write_text(json.dumps(dict(a=1)))
     with pytest.raises(ValueError, match='not the result of a cell'):
         CellResult.read(file)
     for name, value, said in (
-        ('format', 0, 'format 0'),
-        ('key', {}, 'not the result of a cell'),
-        ('metrics', 'x', 'metrics is damaged'),
-        ('metrics', {'bbox': {'all': {'AP': '0.3'}}}, 'metrics is damaged'),
-        ('resamples', {'bbox': {'all': [0.3]}}, 'resamples is damaged'),
-        ('curve', {'loss': [[1, 2, 3]]}, 'curve is damaged'),
+        ('format', 0, 'format: .*not 0'),
+        ('key', {}, 'key data: '),
+        ('metrics', 'x', 'metrics: '),
+        ('metrics', {'bbox': {'all': {'AP': '0.3'}}}, "metrics bbox all AP: .*not '0.3'"),
+        ('resamples', {'bbox': {'all': [0.3]}}, 'resamples bbox all: '),
+        ('curve', {'loss': [[1, 2, 3]]}, 'curve loss 0: '),
     ):
-        file.write_text(json.dumps({**json.loads(landed.read_text()), name: value}))
-        with pytest.raises(ValueError, match=said):
+        file.write_text(json.dumps({**json.loads(committed.read_text()), name: value}))
+        with pytest.raises(ValueError, match=f'not the result of a cell .*{said}'):
             CellResult.read(file)

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 from pycocotools import mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
-from lab.evidence.detection_metrics import detection_metrics
-from lab.evidence.statistics import resampling
-from lab.evidence.statistics.resampling import draw_images, measure
+from lab.evidence.results import coco as coco_metrics
+from lab.evidence.results.coco import METRICS, draw_images, measure
 
 GROUPS = {'all': None, 'pair': ['ring', 'disc'], 'rare': ['cross']}
 CLASSES = ('disc', 'ring', 'cross', 'never')
@@ -76,6 +77,19 @@ def case(coco, request):
     return truth, found if request.param == 'bbox' else as_masks(found), request.param
 
 
+def detection_metrics(annotations, detections, classes=None, iou_type='bbox'):
+    """What pycocotools itself says, with NaN for its -1."""
+    truth = COCO(str(annotations))
+    evaluation = COCOeval(truth, truth.loadRes(str(detections)), iou_type)
+    if classes is not None:
+        evaluation.params.catIds = truth.getCatIds(catNms=list(classes))
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    values = (math.nan if value < 0 else value for value in evaluation.stats.tolist())
+    return dict(zip(METRICS, values, strict=False))
+
+
 def copies_of(entries, drawn):
     """Those in drawn images, each copy of an image with an id of its own."""
     copied = []
@@ -126,7 +140,7 @@ def test_groups_classes_and_resamples_are_those_of_plain_evaluations(case, tmp_p
 
 
 def test_each_image_once_gives_the_metric(coco, tmp_path, monkeypatch):
-    monkeypatch.setattr(resampling, 'draw_images', lambda resample, images: np.arange(images))
+    monkeypatch.setattr(coco_metrics, 'draw_images', lambda resample, images: np.arange(images))
     files = write(tmp_path / 'val.json', coco[0]), write(tmp_path / 'found.json', coco[1])
     measured = measure(*files, GROUPS, resamples=1)
     for part, values in measured.resamples.items():
@@ -172,3 +186,57 @@ def test_bad_input_is_named(coco, tmp_path):
     empty = write(tmp_path / 'empty.json', dict(images=[], categories=[], annotations=[]))
     with pytest.raises(ValueError, match='has no images'):
         measure(empty, write(tmp_path / 'none.json', []), {})
+
+
+@pytest.fixture
+def two_boxes(tmp_path):
+    boxes = {1: ([10, 10, 20, 20], 1), 2: ([50, 50, 60, 60], 2)}
+    content = dict(
+        info={},
+        images=[dict(id=1, file_name='a.png', width=200, height=200)],
+        categories=[dict(id=1, name='disc'), dict(id=2, name='ring')],
+        annotations=[
+            dict(id=key, image_id=1, category_id=cat, bbox=box, area=box[2] * box[3], iscrowd=0)
+            for key, (box, cat) in boxes.items()
+        ],
+    )
+    path = tmp_path / 'val.json'
+    path.write_text(json.dumps(content))
+    return path
+
+
+def metrics(annotations, found, classes=None):
+    return measure(annotations, found, {'group': classes}, resamples=0).metrics['group']
+
+
+def detections(tmp_path, *boxes):
+    path = tmp_path / 'found.json'
+    found = [dict(image_id=1, category_id=c, bbox=b, score=0.9) for b, c in boxes]
+    path.write_text(json.dumps(found))
+    return path
+
+
+def test_perfect_detections(two_boxes, tmp_path):
+    file = detections(tmp_path, ([10, 10, 20, 20], 1), ([50, 50, 60, 60], 2))
+    found = metrics(two_boxes, file)
+    assert found['AP'] == found['APs'] == found['APm'] == pytest.approx(1)
+    assert math.isnan(found['APl'])
+
+
+def test_groups_of_classes_are_measured_apart(two_boxes, tmp_path):
+    file = detections(tmp_path, ([10, 10, 20, 20], 1), ([50, 50, 60, 60], 1))
+    assert metrics(two_boxes, file, ['disc'])['AP'] == pytest.approx(1)
+    assert metrics(two_boxes, file, ['ring'])['AP'] == 0
+    assert metrics(two_boxes, file)['AP'] == pytest.approx(0.5)
+
+
+def test_a_loose_box_counts_only_at_low_thresholds(two_boxes, tmp_path):
+    file = detections(tmp_path, ([10, 10, 20, 14], 1))  # IoU 0.7: right at 0.50 to 0.70
+    found = metrics(two_boxes, file, ['disc'])
+    assert found['AP50'] == pytest.approx(1)
+    assert found['AP75'] == 0
+    assert found['AP'] == pytest.approx(0.5)
+
+
+def test_no_detection_at_all(two_boxes, tmp_path):
+    assert metrics(two_boxes, detections(tmp_path))['AP'] == 0

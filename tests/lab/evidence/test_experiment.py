@@ -1,22 +1,31 @@
 """Command lines of trainings, what they resume from, and how they fail."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
-from lab.evidence.experiment import Experiment, mend_last_checkpoint
-from lab.evidence.launch import Launch
+from ge_det.errors import UserError
+from lab.evidence.training.experiment import Experiment, mend_last_checkpoint
+from lab.evidence.training.launch import Launch
+
+
+def experiment(work_dir, **options):
+    return Experiment('a', 'x = 1\n', work_dir, work_dir / 'epoch_1.pth', **options)
+
+
+TOOL = ('-m', 'ge_det.cli.train_classifier')
 
 
 def test_one_process(tmp_path):
-    assert Launch().command('train.py', 'a.py', '--resume') == [
+    assert Launch().command(['train.py'], 'a.py', '--resume') == [
         sys.executable, 'train.py', 'a.py', '--resume',
     ]  # fmt: skip
 
 
 def test_torchrun():
-    words = Launch.gpus(4).command('-m', 'ge_det.cli.train_classifier', 'a.py', '--work-dir', 'b')
+    words = Launch.gpus(4).command(TOOL, 'a.py', '--work-dir', 'b')
     assert ' '.join(words[1:]) == (
         '-m torch.distributed.run --standalone --nproc_per_node=4 '
         '-m ge_det.cli.train_classifier a.py --launcher pytorch --work-dir b'
@@ -24,7 +33,7 @@ def test_torchrun():
 
 
 def test_slurm_takes_whole_nodes_and_its_own_options():
-    words = Launch.slurm('fast', 16, extra=['--time=8:00:00']).command('train.py', 'a.py')
+    words = Launch.slurm('fast', 16, extra=['--time=8:00:00']).command(['train.py'], 'a.py')
     assert words[0] == 'srun' and words[-4:] == ['train.py', 'a.py', '--launcher', 'slurm']
     assert '--partition=fast' in words and '--time=8:00:00' in words
     assert '--ntasks=16' in words and '--gres=gpu:8' in words and '--ntasks-per-node=8' in words
@@ -32,9 +41,9 @@ def test_slurm_takes_whole_nodes_and_its_own_options():
 
 
 def test_the_rate_follows_the_number_of_pictures(tmp_path):
-    command = Experiment('a', tmp_path / 'a.py', tmp_path, scale_rate=True).training_command
+    command = experiment(tmp_path, scale_rate=True).training_command
     assert '--auto-scale-lr' in command('--resume')
-    assert '--auto-scale-lr' not in Experiment('a', tmp_path, tmp_path).training_command()
+    assert '--auto-scale-lr' not in experiment(tmp_path).training_command()
     # Takes many values, so nothing may come after it.
     assert command('--resume')[-2] == '--cfg-options'
     assert command()[-1] == 'default_hooks.checkpoint.max_keep_ckpts=2'
@@ -71,8 +80,24 @@ def test_without_a_whole_checkpoint_the_training_begins_anew(tmp_path):
 
 
 def test_a_failure_is_told_by_its_error_not_by_what_launchers_add(tmp_path):
-    experiment = Experiment('cell', tmp_path / 'a.py', tmp_path)
-    experiment.log.write_text('Traceback\nValueError: no such thing\n=====\nexited with 1\n')
-    assert str(experiment.failure()).startswith('cell: ValueError: no such thing')
-    experiment.log.write_text('the last word\n')
-    assert str(experiment.failure()).startswith('cell: the last word')
+    failed = experiment(tmp_path)
+    failed.log.write_text('Traceback\nValueError: no such thing\n=====\nexited with 1\n')
+    assert str(failed.failure()).startswith('a: ValueError: no such thing')
+    failed.log.write_text('the last word\n')
+    assert str(failed.failure()).startswith('a: the last word')
+
+
+def test_a_work_dir_belongs_to_one_config_and_its_inputs(tmp_path):
+    data = tmp_path / 'train.json'
+    data.write_text('1')
+    own = experiment(tmp_path / 'run', inputs=(data,))
+    own.claim()
+    own.claim()
+    assert own.config.read_text() == 'x = 1\n'
+    data.write_text('2')
+    with pytest.raises(UserError, match='holds a run of another a.py or other data'):
+        own.claim()
+    data.write_text('1')
+    with pytest.raises(UserError, match='holds a run of another'):
+        replace(own, text='x = 2\n').claim()
+    assert own.config.read_text() == 'x = 1\n'

@@ -2,12 +2,7 @@
 
 import json
 
-from lab.evidence.training_log import (
-    iterations_done,
-    read_scalars,
-    training_records,
-    validation_records,
-)
+from lab.evidence.results.log import iterations_done, read_scalars, training_records
 
 
 def write(work_dir, run, *records, tail=''):
@@ -27,9 +22,10 @@ def test_a_resumed_run_overrides_the_steps_it_repeats(tmp_path):
         tail='{"loss": 1.5, "it',  # killed while writing
     )
     write(tmp_path, '20260101_000100', dict(loss=2.5, iter=20, step=20))
-    records = read_scalars(tmp_path)
-    assert [(r['step'], r['loss']) for r in training_records(records)] == [(10, 3.0), (20, 2.5)]
-    assert [r['coco/bbox_mAP'] for r in validation_records(records)] == [0.1]
+    training = training_records(tmp_path)
+    assert [(r['step'], r['loss']) for r in training] == [(10, 3.0), (20, 2.5)]
+    validation = [record for record in read_scalars(tmp_path) if record not in training]
+    assert [record['coco/bbox_mAP'] for record in validation] == [0.1]
     assert iterations_done(tmp_path) == 20
 
 
