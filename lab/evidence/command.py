@@ -19,8 +19,7 @@ from .matrix.matrix import Matrix
 from .report import write_report
 from .results.log import iterations_done
 from .results.result import CellResult
-from .run.checks import check_runs, new_options
-from .run.data import draw_data
+from .run.checks import check_runs, draw_data, new_options
 from .run.local import LocalExecutor, visible_gpus
 from .run.loop import Executor, Outcome, last_line, run_cells
 from .run.price import price_report
@@ -57,19 +56,20 @@ def parser(description: str) -> argparse.ArgumentParser:
         (_status, 'how far each cell is, and why failed ones failed'),
         (_report, 'collect the results and write tables and pictures'),
     ):
-        sub = commands.add_parser(run.__name__[1:], help=text, description=text)
-        sub.set_defaults(run=run)
-        add = sub.add_argument
+        add = (
+            sub := commands.add_parser(run.__name__[1:], help=text, description=text)
+        ).add_argument
+        sub.set_defaults(run=run, cells='*', executor='')
         add('matrix', type=Path, help='YAML file, such as those in lab/configs')
         if run is not _report:  # Which has all that there is.
-            add('--cells', metavar='PATTERN', default='*', help="such as '*-sge_*seed0'")
+            add('--cells', metavar='PATTERN', help="such as '*-sge_*seed0'")
         where = 'of all cells, classifiers beside it; default: work_dirs/evidence/MATRIX'
         add('--work-dir', type=Path, help=where)
         add('--out', type=Path, help='results and report; default: docs/evidence/MATRIX')
         if run is _run:
+            jobs = 'cells at a time; default: one a GPU, without any one a core'
             add('--dry-run', action='store_true', help='plan instead')
             add('--executor', choices=('local', 'ray', 'slurm'), default='local')
-            jobs = 'cells at a time; default: one a GPU, without any one a core'
             add('--jobs', type=_count, help=jobs)
             add('--threads', type=_count, default=1, help='of each process on a CPU')
             add('--partition', help='of Slurm')
@@ -85,16 +85,20 @@ def _count(text: str) -> int:
 
 
 def _workspace(args: argparse.Namespace) -> Workspace:
-    matrix, only = Matrix.read(args.matrix), getattr(args, 'cells', '*')
+    matrix = Matrix.read(args.matrix)
     work_dir = args.work_dir or Path('work_dirs/evidence') / matrix.name
     out = args.out or Path('docs/evidence') / matrix.name
     if args.out is None and not Path('docs').is_dir():
-        told = 'note: no docs/evidence here, so no results of the project; run it in its root'
-        print(told, file=sys.stderr)
-    workspace = Workspace(matrix, work_dir, out / 'cells', _launch(args, matrix.processes), only)
+        print(
+            'note: no docs/evidence here, so no committed results; run it in the root of the '
+            'project',
+            file=sys.stderr,
+        )
+    launch = _launch(args, matrix.processes)
+    workspace = Workspace(matrix, work_dir, out / 'cells', launch, args.cells)
     if not workspace.runs:
         names = ', '.join(cell.key.name for cell in matrix.cells()[:3])
-        raise UserError(f'--cells {only!r} matches no cell; they have names such as {names}')
+        raise UserError(f'--cells {args.cells!r} matches no cell; they have names such as {names}')
     check_runs(workspace)
     for note in new_options(workspace):
         print(note, file=sys.stderr)
@@ -102,17 +106,16 @@ def _workspace(args: argparse.Namespace) -> Workspace:
 
 
 def _launch(args: argparse.Namespace, processes: int) -> Launch:
-    if getattr(args, 'executor', '') != 'slurm':
+    if args.executor != 'slurm':
         return Launch() if processes == 1 else Launch.gpus(processes)
     if not args.partition:
         raise UserError('--executor slurm needs --partition')
     if not args.dry_run and shutil.which('srun') is None:
         raise UserError('srun is not on PATH; run this on a login node of the cluster')
     try:
-        extra = shlex.split(args.srun_args)
+        return Launch.slurm(args.partition, processes, shlex.split(args.srun_args))
     except ValueError as error:
         raise UserError(f'--srun-args {args.srun_args!r}: {error}') from error
-    return Launch.slurm(args.partition, processes, extra=extra)
 
 
 def _executor(workspace: Workspace, args: argparse.Namespace) -> Executor:
@@ -141,16 +144,15 @@ def _executor(workspace: Workspace, args: argparse.Namespace) -> Executor:
 
 def _plan(workspace: Workspace, args: argparse.Namespace) -> int:
     for run in workspace.runs:
-        state = workspace.state(run)
-        print(f'{state:12}{run.name}{_again(workspace, run, state)}')
+        print(f'{workspace.state(run):12}{run.name}  {_again(workspace, run)}'.rstrip())
     print(f'\n{price_report(workspace)}')
     return 0
 
 
-def _again(workspace: Workspace, run: Run, state: str) -> str:
-    if state != 'done' or not run.cell.is_classifier or workspace.is_complete(run):
+def _again(workspace: Workspace, run: Run) -> str:
+    if workspace.result(run) is None or workspace.is_complete(run):
         return ''
-    return '  trained again, since cells start from it and its weights are not here'
+    return 'trained again, since cells start from it and its weights are not here'
 
 
 def _run(workspace: Workspace, args: argparse.Namespace) -> int:
@@ -185,14 +187,13 @@ def _tell(outcome: Outcome, workspace: Workspace) -> None:
 def _status(workspace: Workspace, args: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     for run in workspace.runs:
-        state = workspace.state(run)
+        state, more = workspace.state(run), _again(workspace, run)
         counts[state] += 1
-        more = _again(workspace, run, state)
         if state in ('running', 'interrupted'):
             more = f'{iterations_done(run.folder) / (run.iterations or 1):.0%}'
         elif state == 'failed':
             more = last_line(run.failure_file).removeprefix(f'{run.name}: ')
-        print(f'{state:12}{run.name}  {more.strip()}'.rstrip())
+        print(f'{state:12}{run.name}  {more}'.rstrip())
     print(', '.join(f'{counts[state]} {state}' for state in STATES if counts[state]))
     return 0
 
@@ -200,18 +201,19 @@ def _status(workspace: Workspace, args: argparse.Namespace) -> int:
 def _report(workspace: Workspace, args: argparse.Namespace) -> int:
     results, folder = workspace.results(), workspace.committed
     assert folder is not None
-    names = {result.name for result in results}
     for result in results:
         result.write(folder / f'{result.name}.json')
         if 'dirty' in result.versions.get('commit', ''):
             print(f'note: {result.name} ran with changes that no commit has', file=sys.stderr)
-    for file in sorted(folder.glob('*.json')):
-        if file.stem not in names:
-            print(f'{_wrong_with(file)}, left out; remove it', file=sys.stderr)
+    for file in sorted(set(folder.glob('*.json')) - {folder / f'{r.name}.json' for r in results}):
+        try:
+            wrong = f'{CellResult.read(file) and file}: of another config or matrix'
+        except ValueError as error:
+            wrong = str(error)
+        print(f'{wrong}, left out; remove it', file=sys.stderr)
     left = '' if len(results) == len(workspace.runs) else '; `run` runs the others'
     print(f'{len(results)} of {len(workspace.runs)} cells{left}')
-    for written in report_of(workspace, folder.parent):
-        print(written)
+    print(*report_of(workspace, folder.parent), sep='\n')
     return 0
 
 
@@ -225,11 +227,3 @@ def report_of(workspace: Workspace, out: Path) -> list[Path]:
     planned = [run.key for run in workspace.runs]
     about = f'{matrix.about.strip()}\n\n{how}'
     return write_report(workspace.results(), out, matrix.title, about, planned)
-
-
-def _wrong_with(file: Path) -> str:
-    try:
-        CellResult.read(file)
-    except ValueError as error:
-        return str(error)
-    return f'{file}: of another config or matrix'

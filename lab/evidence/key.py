@@ -9,14 +9,9 @@ from typing import NamedTuple
 class CellKey(NamedTuple):
     """Which cell of a matrix; where ``attention`` or ``seed`` is None, all cells that differ in it.
 
-    Attributes:
-        data (str): Name of the data set.
-        detector (str): Name of the detector, or of the classifier.
-        depth (int): Of the ResNet.
-        schedule (str): Name of the schedule.
-        start (str): Name of where the weights come from.
-        attention (str | None): Block, ``'none'`` for the baseline.
-        seed (int | None): Of data order, augmentation and initial weights.
+    Names of the data set, the detector or classifier, the schedule, the start of the weights and
+    the block (``'none'`` for the baseline); the depth of the ResNet; the seed of data order,
+    augmentation and first weights.
     """
 
     data: str
@@ -32,14 +27,8 @@ class CellKey(NamedTuple):
         """Name in files and tables; that of a cell is unique in its matrix."""
         block = '' if self.attention in (None, 'none') else f'-{self.attention}'
         seed = '' if self.seed is None else f'seed{self.seed}'
-        parts = (
-            f'{self.detector}_r{self.depth}{block}',
-            self.data,
-            self.schedule,
-            self.start,
-            seed,
-        )
-        return '_'.join(part for part in parts if part)
+        network = f'{self.detector}_r{self.depth}{block}'
+        return '_'.join(filter(None, (network, self.data, self.schedule, self.start, seed)))
 
     @property
     def baseline(self) -> CellKey:
@@ -65,7 +54,7 @@ class CellKey(NamedTuple):
     def title(self) -> str:
         """The setting in one line, for headings."""
         network = f'{self.detector} R-{self.depth} on {self.data}'
-        return ', '.join(part for part in (network, self.schedule, self.start) if part)
+        return ', '.join(filter(None, (network, self.schedule, self.start)))
 
     @property
     def is_coco(self) -> bool:

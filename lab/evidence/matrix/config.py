@@ -22,12 +22,10 @@ from .matrix import Cell, Matrix
 #: the pairing of the cells, which is in no fingerprint.
 REVISION = 2
 
-_PAIRING = 'lab.evidence.training.pairing'
-
 
 @lru_cache
 def read_base(file: Path) -> Config:
-    """Read the config that cells derive from; the same object for the same file.
+    """The config that cells derive from; the same object for the same file.
 
     Raises:
         UserError: If it cannot be read, or its backbone is not ours.
@@ -54,10 +52,10 @@ def resolve_config(cell: Cell, start: Path | None = None) -> Config:
     Raises:
         UserError: If the schedule or the block does not fit the config it derives from.
     """
-    config, key = copy.deepcopy(read_base(cell.base)), cell.key
-    if cell.arguments is not None and config.model.backbone.get('attention'):
+    base, key = read_base(cell.base), cell.key
+    config = copy.deepcopy(base)
+    if cell.arguments is not None and base.model.backbone.get('attention'):
         raise UserError(f'{cell.base}: it has attention; the matrix adds that itself')
-    base_depth = config.model.backbone.depth
     try:
         config.merge_from_dict(copy.deepcopy(cell.options))
         backbone = config.model.backbone
@@ -71,24 +69,31 @@ def resolve_config(cell: Cell, start: Path | None = None) -> Config:
         backbone.pop('attention', None)
         if attention := attention_config(key.attention or 'none', channels[0]):
             backbone.attention = {**attention, **cell.arguments}
-    if base_depth != key.depth:
+    if base.model.backbone.depth != key.depth:
         backbone.depth = key.depth
         if not cell.is_classifier:
             config.model.neck.in_channels = channels
     if start is not None:
-        backbone.pretrained = dict(
-            source='ge_det',
-            checkpoint=str(start),
-            preserve_function=cell.start.preserve_function,
-        )
+        keep = cell.start.preserve_function
+        source = dict(source='ge_det', checkpoint=str(start), preserve_function=keep)
+        backbone.pretrained = source
     config.merge_from_dict(dict(randomness=dict(seed=key.seed)))
     return config
 
 
+def config_text(config: Config) -> str:
+    """A config as a file of its own, with the hook that pairs it with those of other blocks."""
+    content = config.to_dict()
+    imports = content.setdefault('custom_imports', {})
+    imports['imports'] = [*imports.get('imports', []), 'lab.evidence.training.pairing']
+    content['custom_hooks'] = [*(content.get('custom_hooks') or []), dict(type='PairedStart')]
+    entries = (f'{name} = {pformat(value, sort_dicts=False)}\n' for name, value in content.items())
+    return '# A cell of a matrix; written by tools/reproduce.py.\n' + ''.join(entries)
+
+
 def control_config(config: Config, control: str) -> Config:
     """The config of a detector, to be tested on a control of its data set."""
-    root = control_root(config, control)
-    test = copy.deepcopy(config)
+    root, test = control_root(config, control), copy.deepcopy(config)
     test.test_dataloader.dataset.data_root = f'{root}/'
     test.test_evaluator.ann_file = str(root / test.test_dataloader.dataset.ann_file)
     return test
@@ -100,14 +105,18 @@ def control_root(config: Config, control: str) -> Path:
     return root.with_name(f'{root.name}-{control}')
 
 
-def config_text(config: Config) -> str:
-    """A config as a file of its own, with the hook that pairs it with those of other blocks."""
-    content = config.to_dict()
-    imports = content.get('custom_imports') or {}
-    content['custom_imports'] = {**imports, 'imports': [*imports.get('imports', []), _PAIRING]}
-    content['custom_hooks'] = [*(content.get('custom_hooks') or []), dict(type='PairedStart')]
-    entries = (f'{name} = {pformat(value, sort_dicts=False)}\n' for name, value in content.items())
-    return '# A cell of a matrix; written by tools/reproduce.py.\n' + ''.join(entries)
+def annotation_files(config: Config) -> dict[str, Path]:
+    """COCO files of a detector's config: ``'train'``, and ``'val'``, which is what it tests on."""
+    sets = dict(train=config.train_dataloader.dataset, val=config.test_dataloader.dataset)
+    return {split: Path(data.data_root) / data.ann_file for split, data in sets.items()}
+
+
+def data_files(cell: Cell, config: Config) -> dict[str, Path]:
+    """Files that tell a data set from any other, to be hashed: annotations, or how it is drawn."""
+    if not cell.is_classifier:
+        return annotation_files(config)
+    root = Path(config.train_dataloader.dataset.data_root)
+    return dict(drawn=root / SCENES_MARKER) if cell.data.scenes else {}
 
 
 def cell_fingerprint(cell: Cell, config: Config, classifier: str, matrix: Matrix) -> str:
@@ -135,21 +144,3 @@ def cell_fingerprint(cell: Cell, config: Config, classifier: str, matrix: Matrix
         parts += [(name, vars(cell.data.generator(name))) for name in cell.data.controls]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def annotation_files(config: Config) -> dict[str, Path]:
-    """COCO files of a detector's config: ``'train'``, and ``'val'``, which is what it tests on."""
-    sets = dict(train=config.train_dataloader.dataset, val=config.test_dataloader.dataset)
-    return {split: Path(data.data_root) / data.ann_file for split, data in sets.items()}
-
-
-def data_files(cell: Cell, config: Config) -> dict[str, Path]:
-    """Files that tell a data set from any other, to be hashed.
-
-    Those of a detector are its annotations; the pictures of a classifier have none, but where they
-    are drawn there is a note of how.
-    """
-    if not cell.is_classifier:
-        return annotation_files(config)
-    root = Path(config.train_dataloader.dataset.data_root)
-    return dict(drawn=root / SCENES_MARKER) if cell.data.scenes else {}

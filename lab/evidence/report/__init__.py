@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin
@@ -17,31 +17,23 @@ from .text import report_text
 
 
 def write_report(
-    results: Iterable[CellResult],
-    out_dir: str | Path,
+    results: Sequence[CellResult],
+    out: Path,
     title: str,
     about: str = '',
     planned: Sequence[CellKey] = (),
 ) -> list[Path]:
-    """Write ``report.md`` and its pictures.
+    """Write ``report.md`` and its pictures, but those that would be empty; returns the files.
 
     The same results give the same text, whatever was in the folder before.
 
     Args:
-        results (Iterable[CellResult]): Finished cells; the report keeps their order.
-        out_dir (str | Path): Folder to write to, made if need be; the JSON files of the cells are
-            taken to lie in its ``cells``.
+        results (Sequence[CellResult]): Finished cells; the report keeps their order.
+        out (Path): Folder to write to, with the JSON files of the cells in its ``cells``.
         title (str): Of the report.
         about (str): What the matrix is for; empty lines part paragraphs.
         planned (Sequence[CellKey]): All cells of the matrix, to tell which are missing.
-
-    Returns:
-        list[Path]: The files written; a picture that would be empty is left out.
-
-    Raises:
-        ValueError: If a cell appears twice.
     """
-    results, out = list(results), Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     comparisons = compare(results, planned)  # Their gains are computed once, for text and pictures.
     captions = {}

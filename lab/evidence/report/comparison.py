@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 
 from ..key import CellKey
 from ..results.result import CellResult
-from ..statistics.gains import Gain, Noise, noise_floor, paired_gains
-from ..statistics.metric import Metric
+from ..statistics.gains import Gain, Metric, Noise, noise_floor, paired_gains
 
 BASELINE = 'none'
-
+# What a kind of result is judged by, and how it is called.
 PRIMARY = {'bbox': 'AP', 'segm': 'AP', 'accuracy': 'top1'}
-"""What a kind of result is judged by."""
-
 TITLES = {'bbox': 'box', 'segm': 'mask', 'accuracy': 'accuracy'}
-"""How a kind of result is called."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All finished cells of one setting.
+    """All finished cells of one setting."""
 
-    Attributes:
-        setting (CellKey): What they have in common; block and seed are None.
-        results (tuple[CellResult, ...]): Of the baseline and the blocks, in the order given.
-        planned (tuple[CellKey, ...]): Cells that the matrix has of this setting, run or not.
-    """
-
-    setting: CellKey
-    results: tuple[CellResult, ...]
-    planned: tuple[CellKey, ...] = ()
+    setting: CellKey  # What they have in common; block and seed are None.
+    results: list[CellResult]
+    planned: list[CellKey]  # Cells that the matrix has of this setting, run or not.
+    _gains: dict[Metric, dict[str, Gain]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def blocks(self) -> list[str]:
@@ -51,10 +42,9 @@ class Comparison:
 
     @cached_property
     def kinds(self) -> list[str]:
-        """Kinds of results: those known first, in their order."""
+        """Kinds of results: those known first; ``'bbox'`` while there is none."""
         found = dict.fromkeys(kind for result in self.results for kind in result.metrics)
-        kinds = [k for k in PRIMARY if k in found] + [k for k in found if k not in PRIMARY]
-        return kinds or ['bbox']  # What nothing was measured of yet has an empty table.
+        return list(dict.fromkeys([*filter(found.__contains__, PRIMARY), *found])) or ['bbox']
 
     def groups(self, kind: str) -> list[str]:
         """Groups of classes beside ``'all'``."""
@@ -74,6 +64,10 @@ class Comparison:
         values = [metric.value(cell) for cell in self.cells(block)]
         return _mean([value for value in values if not math.isnan(value)])
 
+    def cost(self, block: str, name: str) -> float:
+        """``'parameters'`` in millions or ``'gflops'``; NaN where not counted."""
+        return _mean([cell.cost[name] for cell in self.cells(block) if name in cell.cost])
+
     def gains(self, metric: Metric) -> dict[str, Gain]:
         """Gains over the baseline by block; blocks without a pair are left out."""
         if metric not in self._gains:
@@ -85,31 +79,21 @@ class Comparison:
         """How far the baselines of all seeds differ; None without a baseline."""
         return next(iter(noise_floor(self.results, metric).values()), None)
 
-    def cost(self, block: str, name: str) -> float:
-        """``'parameters'`` in millions or ``'gflops'``; NaN where not counted."""
-        return _mean([cell.cost[name] for cell in self.cells(block) if name in cell.cost])
-
-    @cached_property
-    def _gains(self) -> dict[Metric, dict[str, Gain]]:
-        return {}
-
 
 def compare(results: Iterable[CellResult], planned: Iterable[CellKey] = ()) -> list[Comparison]:
     """Group the cells by their setting, in the order of settings as they are planned or come."""
-    keys: dict[CellKey, list[CellKey]] = {}
+    found: dict[CellKey, Comparison] = {}
     for key in planned:
-        keys.setdefault(key.setting, []).append(key)
-    cells: dict[CellKey, list[CellResult]] = {setting: [] for setting in keys}
+        found.setdefault(key.setting, Comparison(key.setting, [], [])).planned.append(key)
     for result in results:
-        cells.setdefault(result.key.setting, []).append(result)
-    return [Comparison(s, tuple(found), tuple(keys.get(s, ()))) for s, found in cells.items()]
+        setting = result.key.setting
+        found.setdefault(setting, Comparison(setting, [], [])).results.append(result)
+    return list(found.values())
 
 
 def panels(comparisons: Sequence[Comparison]) -> Iterator[tuple[Comparison, Metric]]:
     """Each comparison with the metric it is judged by, once for each kind of its results."""
-    for comparison in comparisons:
-        for kind in comparison.kinds:
-            yield comparison, primary(kind)
+    return ((comparison, primary(kind)) for comparison in comparisons for kind in comparison.kinds)
 
 
 def primary(kind: str) -> Metric:

@@ -14,19 +14,12 @@ NOTHING = '-'
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text.
-
-    Attributes:
-        caption (str): What it shows, one line.
-        header (Sequence[str]): Of the columns.
-        rows (Sequence[Sequence[str]]): As long as the header, each.
-        links (Mapping[str, str]): Address by the text of a cell that leads there.
-    """
+    """A table of text, its rows as long as its header."""
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)  # Address by the text that leads there.
 
     def markdown(self) -> str:
         """Its text, caption first."""
@@ -55,12 +48,7 @@ def percent(share: float) -> str:
 
 
 def points(gain: float, like: float | None = None) -> str:
-    """A gain in percent points with its sign; two decimals below one point.
-
-    Args:
-        gain (float): A difference of shares.
-        like (float, optional): Another gain that settles the decimals; None for its own.
-    """
+    """A gain in percent points with its sign; two decimals where it (or ``like``) is below one."""
     if math.isnan(gain):
         return NOTHING
     text = f'{100 * gain:+.{_decimals(gain if like is None else like)}f}'

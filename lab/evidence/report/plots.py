@@ -1,4 +1,4 @@
-"""Pictures of a report: gains, gains against what blocks cost, and the training."""
+"""Pictures of a report: gains, and the training."""
 
 from __future__ import annotations
 
@@ -14,35 +14,30 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ..statistics.metric import Metric
+from ..statistics.gains import Metric
 from .comparison import BASELINE, TITLES, Comparison, panels
 from .published import gains_of_others
+
+Points = list[tuple[int, float]]
+Comparisons = Sequence[Comparison]
+Look = dict[str, Any]
 
 # Text and zero lines; single seeds; the noise band; published figures.
 _INK, _SOFT, _BAND, _MARK = '#222222', '#777777', '#e3e3e3', '#d55e00'
 # Told apart by all common kinds of colour blindness (the palette of Okabe and Ito, its yellow left
-# out, which is too light on white). Marks and dashes repeat what colours say.
+# out, which is too light on white). Dashes repeat what colours say.
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
-_MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '<', '>', '*', 'h')
 _DASHES = ('-', '--', ':')
-_SEED: dict[str, Any] = dict(marker='.', color=_SOFT, linestyle='none', alpha=0.7)
-_PUBLISHED: dict[str, Any] = dict(
+_SEED: Look = dict(marker='.', color=_SOFT, linestyle='none', alpha=0.7)
+_PUBLISHED: Look = dict(
     marker='D', markersize=6, color=_MARK, markerfacecolor='none', linestyle='none'
 )
-
-Points = list[tuple[int, float]]
-Comparisons = Sequence[Comparison]
 
 
 def draw_gains(comparisons: Comparisons, out: Path) -> bool:
     """Gain of each block with its interval, a panel for each comparison and kind of result.
 
-    Args:
-        comparisons (Sequence[Comparison]): All of a report.
-        out (Path): PNG file to write.
-
-    Returns:
-        bool: False, and nothing written, if there is no gain to show.
+    Writes a PNG file; False, and nothing is written, if there is nothing to show.
     """
     shown = [(c, m) for c, m in panels(comparisons) if c.gains(m)]
     if not shown:
@@ -51,11 +46,9 @@ def draw_gains(comparisons: Comparisons, out: Path) -> bool:
     figure, all_axes = _grid(len(shown), 4.6 if len(shown) > 1 else 8, height)
     for axes, (comparison, metric) in zip(all_axes, shown, strict=True):
         _draw_gain_panel(axes, comparison, metric)
-    legend = [
-        Line2D([], [], marker='o', color=_INK, label='gain, 95 % interval'),
-        Line2D([], [], label='one seed', **_SEED),
-        Patch(color=_BAND, label='noise of a mean gain'),
-    ]
+    legend: list[Any] = [Line2D([], [], marker='o', color=_INK, label='gain, 95 % interval')]
+    legend.append(Line2D([], [], label='one seed', **_SEED))
+    legend.append(Patch(color=_BAND, label='noise of a mean gain'))
     if any(gains_of_others(c, block, m) for c, m in shown for block in c.gains(m)):
         legend.append(Line2D([], [], label='published gain on COCO', **_PUBLISHED))
     _save(figure, legend, 4, out)
@@ -82,46 +75,7 @@ def _draw_gain_panel(axes: Axes, comparison: Comparison, metric: Metric) -> None
     axes.set_yticks(range(len(gains)), list(gains))
     axes.set_ylim(len(gains) - 0.5, -0.5)
     axes.grid(visible=False, axis='y')
-    axes.set_xlabel(f'gain in {metric.name}, percent points', fontsize=8)
-    _title(axes, comparison, metric.kind)
-
-
-def draw_cost(comparisons: Comparisons, out: Path) -> bool:
-    """Gain of each block against the GFLOPs that it adds; as :func:`draw_gains`."""
-    shown = []
-    for comparison, metric in panels(comparisons):
-        plain = comparison.cost(BASELINE, 'gflops')
-        costs = {b: comparison.cost(b, 'gflops') / plain - 1 for b in comparison.gains(metric)}
-        known = {block: 100 * cost for block, cost in costs.items() if not math.isnan(cost)}
-        if known:
-            shown.append((comparison, metric, known))
-    if not shown:
-        return False
-    styles = _styles(comparisons)
-    figure, all_axes = _grid(len(shown), 4.2, 3.2)
-    for axes, (comparison, metric, costs) in zip(all_axes, shown, strict=True):
-        axes.axhline(0, color=_INK, linewidth=0.8)
-        for block, cost in costs.items():
-            gain, style = comparison.gains(metric)[block], styles[block]
-            look = dict(marker=style['marker'], color=style['color'], linestyle='none')
-            axes.plot(cost, 100 * gain.gain, **look)
-            if not math.isnan(gain.low):
-                ends = [100 * gain.low, 100 * gain.high]
-                axes.plot([cost, cost], ends, color=style['color'], alpha=0.6)
-        # Cheap blocks would lie on each other beside a dear one.
-        if min(costs.values()) > 0 and max(costs.values()) > 20 * min(costs.values()):
-            axes.set_xscale('log')
-        axes.set_xlabel('extra GFLOPs, %', fontsize=8)
-        axes.set_ylabel(f'gain in {metric.name}, percent points', fontsize=8)
-        _title(axes, comparison, metric.kind)
-    used = {block for *_, costs in shown for block in costs}
-    legend = [
-        Line2D([], [], label=block, **{**style, 'linestyle': 'none'})
-        for block, style in styles.items()
-        if block in used
-    ]
-    _save(figure, legend, 6, out)
-    return True
+    _label(axes, comparison, f'gain in {metric.name}, percent points', kind=metric.kind)
 
 
 def draw_training(comparisons: Comparisons, out: Path) -> bool:
@@ -133,7 +87,7 @@ def draw_training(comparisons: Comparisons, out: Path) -> bool:
     if not rows:
         return False
     columns = max(len(names) for _, names in rows)
-    styles, drawn = _styles(comparisons), set()
+    looks, drawn = _looks(comparisons), set()
     figure, all_axes = _grid(columns * len(rows), 4.4, 2.5, columns)
     # Holes where another comparison has more to show.
     shown = [(c, name) for c, names in rows for name in [*names, *[''] * (columns - len(names))]]
@@ -141,60 +95,50 @@ def draw_training(comparisons: Comparisons, out: Path) -> bool:
         if not scalar:
             axes.remove()
             continue
+        is_loss = scalar == 'loss'
         for block in [BASELINE, *comparison.blocks]:
             curves = [c.curve[scalar] for c in comparison.cells(block) if c.curve.get(scalar)]
             if curves:
                 drawn.add(block)
-                _draw_curves(axes, curves, 1 if scalar == 'loss' else 100, styles[block])
-        _title(axes, comparison)
-        axes.set_xlabel('iteration' if scalar == 'loss' else 'epoch', fontsize=8)
-        axes.set_ylabel(scalar if scalar == 'loss' else f'{scalar}, %', fontsize=8)
-    legend = [
-        Line2D([], [], label=block, color=style['color'], linestyle=style['linestyle'])
-        for block, style in styles.items()
-        if block in drawn
-    ]
+                _draw_curves(axes, curves, 1 if is_loss else 100, looks[block])
+        steps, values = ('iteration', scalar) if is_loss else ('epoch', f'{scalar}, %')
+        _label(axes, comparison, steps, values)
+    legend = [Line2D([], [], label=b, **look) for b, look in looks.items() if b in drawn]
     _save(figure, legend, 6, out)
     return True
 
 
 def mean_curve(curves: Sequence[Points]) -> Points:
     """Mean over seeds at the steps that all of them have."""
-    if not curves:
-        return []
     by_step = [dict(curve) for curve in curves]
-    steps = sorted(set.intersection(*map(set, by_step)))
+    steps = sorted(set.intersection(*map(set, by_step))) if curves else []
     return [(step, float(np.mean([curve[step] for curve in by_step]))) for step in steps]
 
 
 def _scalars(comparison: Comparison) -> list[str]:
-    """The loss, and one metric at least where a cell kept one: the same for all blocks."""
-    found: dict[str, None] = {}
-    for result in comparison.results:
-        found.update(dict.fromkeys(name for name, points in result.curve.items() if points))
+    """The loss first, and one metric at least where a cell kept one."""
+    curves = [result.curve for result in comparison.results]
+    found = dict.fromkeys(name for curve in curves for name, points in curve.items() if points)
     return sorted(found, key=lambda name: name != 'loss')
 
 
-def _draw_curves(axes: Axes, curves: Sequence[Points], scale: int, style: dict[str, Any]) -> None:
-    bold = dict(linewidth=1.8, linestyle=style['linestyle'])
-    thin = dict(linewidth=0.5, alpha=0.35)
-    for curve, look in [*((curve, thin) for curve in curves), (mean_curve(curves), bold)]:
+def _draw_curves(axes: Axes, curves: Sequence[Points], scale: int, look: Look) -> None:
+    thin: Look = dict(color=look['color'], linewidth=0.5, alpha=0.35)
+    every = [(curve, thin) for curve in curves] + [(mean_curve(curves), {**look, 'linewidth': 1.8})]
+    for curve, style in every:
         if curve:
             steps, values = np.array(curve, dtype=float).T
-            axes.plot(steps, scale * values, color=style['color'], **look)
+            axes.plot(steps, scale * values, **style)
 
 
-def _styles(comparisons: Comparisons) -> dict[str, dict[str, Any]]:
+def _looks(comparisons: Comparisons) -> dict[str, Look]:
     """How each block of a report is drawn in every panel, the baseline first."""
     blocks = dict.fromkeys(block for c in comparisons for block in c.blocks)
-    found = {BASELINE: dict(color=_INK, marker='o', linestyle='-')}
+    looks: dict[str, Look] = {BASELINE: dict(color=_INK, linestyle='-')}
     for place, block in enumerate(blocks):
-        found[block] = dict(
-            color=_COLOURS[place % len(_COLOURS)],
-            marker=_MARKERS[place % len(_MARKERS)],
-            linestyle=_DASHES[place // len(_COLOURS) % len(_DASHES)],
-        )
-    return found
+        dashes = _DASHES[place // len(_COLOURS) % len(_DASHES)]
+        looks[block] = dict(color=_COLOURS[place % len(_COLOURS)], linestyle=dashes)
+    return looks
 
 
 def _grid(
@@ -215,15 +159,17 @@ def _grid(
     return figure, axes[:count]
 
 
-def _title(axes: Axes, comparison: Comparison, kind: str = '') -> None:
-    text = comparison.setting.title + (f' ({TITLES.get(kind, kind)})' if kind else '')
-    axes.set_title('\n'.join(textwrap.wrap(text, 44, break_on_hyphens=False)), fontsize=9)
+def _label(axes: Axes, comparison: Comparison, x: str, y: str = '', kind: str = '') -> None:
+    axes.set_xlabel(x, fontsize=8)
+    axes.set_ylabel(y, fontsize=8)
+    title = comparison.setting.title + (f' ({TITLES.get(kind, kind)})' if kind else '')
+    axes.set_title('\n'.join(textwrap.wrap(title, 44, break_on_hyphens=False)), fontsize=9)
 
 
 def _save(figure: Figure, legend: Sequence[Any], columns: int, out: Path) -> None:
     """Write a PNG file that depends on what it shows alone, not on versions."""
     columns = min(columns, len(legend), max(1, int(figure.get_figwidth() / 2)))
-    where = dict(loc='outside lower center', ncols=columns, fontsize=8, frameon=False)
+    where: Look = dict(loc='outside lower center', ncols=columns, fontsize=8, frameon=False)
     figure.legend(handles=list(legend), **where)
     figure.savefig(out, dpi=110, format='png', facecolor='white', metadata={'Software': None})
 
@@ -234,7 +180,6 @@ PICTURES: dict[str, tuple[Callable[[Comparisons, Path], bool], str]] = {
         'Gain over the baseline: means with 95 % intervals, single seeds as small dots, the noise '
         'of a mean gain in grey; a hollow mark is the gain that others published on COCO.',
     ),
-    'cost.png': (draw_cost, 'Gain against the multiply-adds that a block adds to the network.'),
     'curves.png': (
         draw_training,
         'Training: thin lines are seeds, bold ones their mean; losses are averaged over stretches.',

@@ -11,9 +11,8 @@ import copy
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -22,36 +21,28 @@ from pycocotools.cocoeval import COCOeval
 from .result import CLASS
 
 METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
-_OF_CLASSES = ('AP', 'AP50')
 
+# Metrics by size, each as dear as all others together, are measured on every so many resamples.
 _EVERY = 4
-"""Metrics by size, each as dear as all others together, are measured on every so many resamples."""
 
 # By metric, where it does not average over all: threshold of the IoU, range of areas.
 _THRESHOLDS = {'AP50': 0.5, 'AP75': 0.75}
 _AREAS = {'APs': 'small', 'APm': 'medium', 'APl': 'large'}
 
 
-@dataclass
-class Measured:
-    """Metrics of one file of detections, shares of 0 to 1; NaN without an object of that kind.
+class Measured(NamedTuple):
+    """Metrics of one file of detections, shares of 0 to 1; NaN without an object of that kind."""
 
-    Attributes:
-        metrics (dict): By group, AP, AP50, AP75, APs, APm and APl.
-        classes (dict): By class, AP and AP50.
-        resamples (dict): By group and by ``'class:'`` with the name of a class, AP on each
-            resample; of the group ``'all'`` the other metrics too, those by size on every fourth.
-            They lie off the metric, by as much as they spread: only their scatter says something.
-    """
-
-    metrics: dict[str, dict[str, float]]
-    classes: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]]  # By group, all of METRICS.
+    classes: dict[str, dict[str, float]]  # By class, AP and AP50.
+    # By group and 'class:NAME', AP on each resample; of 'all' the other metrics too, those by size
+    # on every fourth. They lie off the metric, as far as they spread: only their scatter counts.
     resamples: dict[str, dict[str, list[float]]]
 
 
 def measure(
-    annotations: str | Path,
-    detections: str | Path,
+    annotations: Path,
+    detections: Path,
     groups: Mapping[str, Sequence[str] | None],
     iou_type: str = 'bbox',
     resamples: int = 200,
@@ -59,9 +50,8 @@ def measure(
     """Metrics of all groups, classes and resamples with one evaluation.
 
     Args:
-        annotations (str | Path): COCO annotation file.
-        detections (str | Path): COCO result file, as mmdet's ``CocoMetric`` writes it with
-            ``outfile_prefix``; it may hold no detection.
+        annotations (Path): COCO annotation file.
+        detections (Path): COCO result file; it may hold no detection.
         groups (Mapping): Name of a group to the names of its classes; None are all.
         iou_type (str): ``'bbox'`` or ``'segm'``.
         resamples (int): How many times as many images as there are get drawn.
@@ -72,40 +62,31 @@ def measure(
     """
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells its progress.
         evaluation = _load(annotations, detections, iou_type)
-        places = {name: _places(evaluation, name, classes) for name, classes in groups.items()}
+        classes = _class_places(evaluation)
+        places = {name: _places(classes, name, chosen) for name, chosen in groups.items()}
         evaluation.evaluate()
         evaluation.accumulate()
         return Measured(
-            metrics={group: _averages(evaluation, at, METRICS) for group, at in places.items()},
-            classes={
-                name: _averages(evaluation, [place], _OF_CLASSES)
-                for name, place in _class_places(evaluation).items()
-            },
-            resamples=_resample(evaluation, places, resamples),
+            {group: _averages(evaluation, at, METRICS) for group, at in places.items()},
+            {name: _averages(evaluation, [at], ('AP', 'AP50')) for name, at in classes.items()},
+            _resample(evaluation, places, resamples),
         )
 
 
 def draw_images(resample: int, images: int) -> np.ndarray:
-    """Images of a resample, drawn with replacement.
+    """Images of a resample, drawn with replacement: places among the sorted ids, ``(images,)``.
 
     They depend on the two numbers alone, so that the resamples of two cells pair. NumPy promises
     the stream of ``RandomState`` for all its versions; it makes no such promise for ``Generator``.
-
-    Args:
-        resample (int): Number of the resample, from 0.
-        images (int): How many there are, and how many to draw.
-
-    Returns:
-        np.ndarray: Their places in the sorted list of ids, of shape ``(images,)``.
     """
     return np.random.RandomState([resample, images]).randint(images, size=images, dtype=np.int64)
 
 
-def _load(annotations: str | Path, detections: str | Path, iou_type: str) -> COCOeval:
+def _load(annotations: Path, detections: Path, iou_type: str) -> COCOeval:
     truth = COCO(str(annotations))
     if not truth.imgs:
         raise ValueError(f'{annotations} has no images: give those of a validation set')
-    found = json.loads(Path(detections).read_text(encoding='utf-8'))
+    found = json.loads(detections.read_text(encoding='utf-8'))
     unknown = {detection['image_id'] for detection in found} - set(truth.imgs)
     if unknown:
         raise ValueError(
@@ -119,9 +100,13 @@ def _load(annotations: str | Path, detections: str | Path, iou_type: str) -> COC
     return evaluation
 
 
-def _places(evaluation: COCOeval, group: str, classes: Sequence[str] | None) -> list[int]:
-    """Places of classes among all of an evaluation, in the order of ids that pycocotools uses."""
-    every = _class_places(evaluation)
+def _class_places(evaluation: COCOeval) -> dict[str, int]:
+    """Name of each class, and its place in what pycocotools accumulates."""
+    names = (evaluation.cocoGt.cats[key]['name'] for key in evaluation.params.catIds)
+    return {name: place for place, name in enumerate(names)}
+
+
+def _places(every: Mapping[str, int], group: str, classes: Sequence[str] | None) -> list[int]:
     chosen = list(every) if classes is None else list(classes)
     unknown = [name for name in chosen if name not in every]
     if unknown:
@@ -131,16 +116,8 @@ def _places(evaluation: COCOeval, group: str, classes: Sequence[str] | None) -> 
     return sorted({every[name] for name in chosen})
 
 
-def _class_places(evaluation: COCOeval) -> dict[str, int]:
-    """Name of each class, and its place in what pycocotools accumulates."""
-    names = (evaluation.cocoGt.cats[key]['name'] for key in evaluation.params.catIds)
-    return {name: place for place, name in enumerate(names)}
-
-
-def _averages(
-    evaluation: COCOeval, places: Sequence[int], names: Iterable[str]
-) -> dict[str, float]:
-    return {name: _average(evaluation, places, name) for name in names}
+def _averages(evaluation: COCOeval, at: Sequence[int], names: Iterable[str]) -> dict[str, float]:
+    return {name: _average(evaluation, at, name) for name in names}
 
 
 def _average(evaluation: COCOeval, places: Sequence[int], name: str) -> float:
@@ -175,12 +152,11 @@ def _resample(
             areas = [params.areaRngLbl.index(area) for area in redone.params.areaRngLbl]
             redone.evalImgs = drawn[:, areas].ravel().tolist()
             redone.accumulate()
+            of_all, of_others = (
+                (_AREAS, ()) if redone is by_size else (('AP', *_THRESHOLDS), ('AP',))
+            )
             for part, at in parts.items():
-                if redone is by_size:
-                    names = [*_AREAS] if part == 'all' else []
-                else:
-                    names = ['AP', *_THRESHOLDS] if part == 'all' else ['AP']
-                for name in names:
+                for name in of_all if part == 'all' else of_others:
                     values[part].setdefault(name, []).append(_average(redone, at, name))
     return values
 

@@ -9,18 +9,14 @@ from typing import Any
 Record = dict[str, Any]
 
 
-def read_scalars(work_dir: str | Path) -> list[Record]:
+def read_scalars(work_dir: Path) -> list[Record]:
     """Records of every (resumed) training in a work dir, the latest word on each step.
 
-    Args:
-        work_dir (str | Path): ``--work-dir`` of a training.
-
-    Returns:
-        list[dict]: Records in the order of steps: training ones have ``loss`` and ``iter``,
-        validation ones ``coco/bbox_mAP`` and so on; both have ``step``.
+    Training ones have ``loss`` and ``iter``, validation ones ``coco/bbox_mAP`` and so on; both have
+    ``step``, and are in its order.
     """
     latest: dict[tuple[bool, int], Record] = {}
-    for file in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
+    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for line in file.read_text(encoding='utf-8').splitlines():
             try:
                 record = json.loads(line)
@@ -30,11 +26,11 @@ def read_scalars(work_dir: str | Path) -> list[Record]:
     return [latest[key] for key in sorted(latest, key=lambda key: (key[1], key[0]))]
 
 
-def training_records(work_dir: str | Path) -> list[Record]:
+def training_records(work_dir: Path) -> list[Record]:
     """Those with losses."""
     return [record for record in read_scalars(work_dir) if 'loss' in record]
 
 
-def iterations_done(work_dir: str | Path) -> int:
+def iterations_done(work_dir: Path) -> int:
     """Last iteration that a training reported."""
     return max((record['step'] for record in training_records(work_dir)), default=0)

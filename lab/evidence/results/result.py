@@ -27,54 +27,36 @@ Metrics = dict[str, Number]
 class CellResult:
     """What one finished cell found.
 
-    All AP and accuracies are shares, 0 to 1; NaN where the data have no object of that kind.
-
-    Attributes:
-        key (CellKey): Which cell.
-        fingerprint (str): Hash of its config, how its data are drawn and what is measured.
-        config (str): The config it derives from, relative to the root of the project.
-        commands (list[str]): What was run.
-        metrics (dict): By kind of result (``'bbox'``, ``'segm'``), then group of classes (``'all'``
-            and those the matrix names; on a control, ``'GROUP, CONTROL'``), AP, AP50, AP75, APs,
-            APm and APl. A classifier has ``'accuracy'`` with the group ``'all'``, ``top1`` in it.
-        classes (dict): By kind of result, then class, AP and AP50.
-        resamples (dict): By kind of result, then group or ``'class:NAME'``, then metric: its
-            values on resamples of the validation images. The draws depend on the images and the
-            number of the resample alone, so those of two cells pair.
-        curve (dict): By name of a scalar (``'loss'``, ``'bbox AP'``), ``[step, value]`` pairs.
-        cost (dict): ``parameters`` in millions and ``gflops`` (multiply-adds) of the network;
-            ``gate_parameters`` and ``gate_gflops`` are the part of the blocks.
-        images (dict): ``train`` and ``val``, how many.
-        annotations (dict): ``train`` and ``val``, hashes of the COCO files.
-        iterations (int): Of the training.
-        epochs (int): Of the training.
-        processes (int): How many trained together.
-        hours (dict): ``training`` and ``test`` (all tests, if they were timed), wall clock.
-        machine (dict): ``cpu``, ``cores``, ``threads`` used, ``gpu`` (None without).
-        versions (dict): Of Python, the libraries, and the commit of the project.
-        format (int): Goes up when files written before can no longer be read.
+    All AP and accuracies are shares, 0 to 1; NaN where the data have no object of that kind. Tables
+    have the kind of result first: ``'bbox'``, ``'segm'`` or ``'accuracy'``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra='forbid')
 
     key: CellKey
-    fingerprint: str
-    config: str
+    fingerprint: str  # Hash of its config, how its data are drawn and what is measured.
+    config: str  # The one it derives from, relative to the root of the project.
     commands: list[str]
+    # By group of classes ('all', those of the matrix, on a control 'GROUP, CONTROL'), AP, AP50,
+    # AP75, APs, APm and APl; of a classifier top1 of 'all'.
     metrics: dict[str, dict[str, Metrics]]
-    classes: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    classes: dict[str, dict[str, Metrics]] = field(default_factory=dict)  # AP and AP50.
+    # By group or 'class:NAME', metrics on resamples of the validation images. The draws depend on
+    # the images and the number of the resample alone, so those of two cells pair.
     resamples: dict[str, dict[str, dict[str, list[Number]]]] = field(default_factory=dict)
+    # 'loss', 'bbox AP' or 'accuracy' at steps, by name.
     curve: dict[str, list[tuple[int, Number]]] = field(default_factory=dict)
+    # Parameters in millions and gflops (multiply-adds), gate_... for the part of the blocks.
     cost: dict[str, float] = field(default_factory=dict)
-    images: dict[str, int] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)  # 'train' and 'val', how many.
+    annotations: dict[str, str] = field(default_factory=dict)  # Hashes of their COCO files.
     iterations: int = 0
     epochs: int = 0
-    processes: int = 1
-    hours: dict[str, float] = field(default_factory=dict)
-    machine: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    format: Literal[1] = 1
+    processes: int = 1  # That trained together.
+    hours: dict[str, float] = field(default_factory=dict)  # 'training', 'test' if it was timed.
+    machine: dict[str, Any] = field(default_factory=dict)  # cpu, cores, threads, gpu or None.
+    versions: dict[str, str] = field(default_factory=dict)  # And the commit of the project.
+    format: Literal[1] = 1  # Goes up when files written before can no longer be read.
 
     @property
     def name(self) -> str:
@@ -95,9 +77,8 @@ class CellResult:
         Raises:
             ValueError: If it is no result of a cell, or of another format.
         """
-        text = file.read_bytes()
         try:
-            return _READER.validate_json(text)
+            return _READER.validate_json(file.read_bytes())
         except ValidationError as error:
             first = error.errors()[0]
             where = ' '.join(map(str, first['loc']))

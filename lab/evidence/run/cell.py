@@ -1,6 +1,6 @@
 """Run one cell to its end: train, test, measure, and leave its result.
 
-    python -m lab.evidence.run.cell MATRIX CELL
+    python -m lab.evidence.run.cell MATRIX CELL --work-dir DIR
 
 is what every executor starts, in the root of the project. Killed at any moment and started again,
 it goes on from the last checkpoint.
@@ -14,7 +14,6 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from ge_det.errors import one_line
 
@@ -30,7 +29,34 @@ from .workspace import Run, Workspace
 BUSY = 75
 
 
-def experiment_of(run: Run, launch: Launch) -> Experiment:
+def run_cell(workspace: Workspace, run: Run, threads: int = 1) -> None:
+    """Run one cell, each process with so many threads; what is done already is not repeated.
+
+    Raises:
+        BusyError: If another process runs it.
+        ExperimentError: If a step fails; its last line.
+    """
+    with locked(run.folder):
+        check_training(run.folder)
+        run.failure_file.unlink(missing_ok=True)
+        if workspace.is_complete(run):  # By another process, since this one was started.
+            return
+        try:
+            trained = _experiment(run, workspace.launch)
+            trained.claim()
+            trained.train(threads)
+            tests, seconds = _tests(run, trained), []
+            for test in tests.values():
+                test.claim()
+                seconds.append(test.test(threads))
+            result = measure_run(run, trained, tests, seconds, workspace.matrix.resamples)
+            result.write(run.result_file)
+        except Exception as error:
+            run.failure_file.write_text(one_line(error) + '\n')
+            raise
+
+
+def _experiment(run: Run, launch: Launch) -> Experiment:
     """The training of a cell, and its test."""
     return Experiment(
         name=run.name,
@@ -44,7 +70,7 @@ def experiment_of(run: Run, launch: Launch) -> Experiment:
     )
 
 
-def tests_of(run: Run, trained: Experiment) -> dict[str, Experiment]:
+def _tests(run: Run, trained: Experiment) -> dict[str, Experiment]:
     """The tests of a trained detector: under ``''`` that on its data, and on each control."""
     tests = {} if run.cell.is_classifier else {'': trained}
     for control in run.cell.data.controls:
@@ -59,56 +85,12 @@ def tests_of(run: Run, trained: Experiment) -> dict[str, Experiment]:
     return tests
 
 
-def run_cell(workspace: Workspace, run: Run, threads: int = 1) -> None:
-    """Run one cell; what is done already is not repeated.
-
-    Args:
-        workspace (Workspace): Where it lies.
-        run (Run): Which one.
-        threads (int): Of each process, on a CPU.
-
-    Raises:
-        BusyError: If another process runs it.
-        ExperimentError: If a step fails; its last line.
-    """
-    with locked(run.folder):
-        check_training(run.folder)
-        run.failure_file.unlink(missing_ok=True)
-        if workspace.is_complete(run):  # By another process, since this one was started.
-            return
-        try:
-            experiment = experiment_of(run, workspace.launch)
-            experiment.claim()
-            experiment.train(threads)
-            tests, seconds = tests_of(run, experiment), []
-            for control, test in tests.items():
-                if control:
-                    test.claim()
-                seconds.append(test.test(threads))
-            result = measure_run(run, experiment, tests, seconds, workspace.matrix.resamples)
-            result.write(run.result_file)
-        except Exception as error:
-            run.failure_file.write_text(one_line(error) + '\n')
-            raise
-
-
 def command(workspace: Workspace, run: Run, threads: int) -> list[str]:
     """The command line that runs a cell in a process of its own."""
-    return [
-        sys.executable,
-        '-m',
-        'lab.evidence.run.cell',
-        str(workspace.matrix.file),
-        run.name,
-        f'--work-dir={workspace.work_dir}',
-        f'--threads={threads}',
-        f'--launch={json.dumps(dataclasses.asdict(workspace.launch))}',
-    ]
-
-
-def _launch(text: str) -> Launch:
-    fields: dict[str, Any] = json.loads(text)
-    return Launch(**{name: tuple(words) for name, words in fields.items()})
+    launch = json.dumps(dataclasses.astuple(workspace.launch))
+    tool = [sys.executable, '-m', 'lab.evidence.run.cell', str(workspace.matrix.file), run.name]
+    flags = [f'--work-dir={workspace.work_dir}', f'--threads={threads}', f'--launch={launch}']
+    return [*tool, *flags]
 
 
 def main() -> int:
@@ -118,12 +100,13 @@ def main() -> int:
     parser.add_argument('cell')
     parser.add_argument('--work-dir', type=Path, required=True, help='of all cells')
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--launch', type=_launch, default=Launch(), help='a Launch as JSON')
+    parser.add_argument('--launch', type=json.loads, default=[], help='a Launch as JSON')
     args = parser.parse_args()
     # Ended from outside, it ends its training too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        workspace = Workspace(Matrix.read(args.matrix), args.work_dir, launch=args.launch)
+        matrix, launch = Matrix.read(args.matrix), Launch(*map(tuple, args.launch))
+        workspace = Workspace(matrix, args.work_dir, launch=launch)
         run_cell(workspace, workspace.find(args.cell), args.threads)
     except BusyError as error:
         print(error, file=sys.stderr)

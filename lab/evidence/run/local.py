@@ -6,6 +6,7 @@ import os
 import subprocess
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,10 +21,9 @@ def visible_gpus() -> list[str]:
     return named.split(',')[:count] if named else [str(index) for index in range(count)]
 
 
+@dataclass(frozen=True)
 class LocalExecutor:
     """Runs so many cells at a time.
-
-    A training that Slurm or torchrun starts is such a process too: it waits for the other's end.
 
     Args:
         slots (int): How many at a time.
@@ -33,33 +33,24 @@ class LocalExecutor:
         gpus_per_cell (int): How many of them each slot has to itself.
     """
 
-    def __init__(
-        self, slots: int, threads: int = 1, gpus: Sequence[str] = (), gpus_per_cell: int = 1
-    ) -> None:
-        self.slots = slots
-        self.threads = threads
-        self.gpus = gpus
-        self.gpus_per_cell = gpus_per_cell
+    slots: int
+    threads: int = 1
+    gpus: Sequence[str] = ()
+    gpus_per_cell: int = 1
 
     def start(self, command: Sequence[str], log: Path, slot: int) -> LocalJob:
         """Start a command in a process of its own."""
         variables = environment()
         if self.gpus:
-            first = slot * self.gpus_per_cell
-            own = self.gpus[first : first + self.gpus_per_cell]
+            own = self.gpus[slot * self.gpus_per_cell : (slot + 1) * self.gpus_per_cell]
             variables['CUDA_VISIBLE_DEVICES'] = ','.join(own)
         # Trainings of several processes meet at a port, which two on one node must not share.
         port = 20_000 + zlib.crc32(log.parent.name.encode()) % 20_000
         variables.setdefault('MASTER_PORT', str(port))
         with log.open('ab') as out:
-            process = subprocess.Popen(
-                command,
-                stdout=out,
-                stderr=out,
-                env=variables,
-                start_new_session=True,  # Ctrl-C is for us, who stop it.
-                preexec_fn=end_with_parent,
-            )
+            # A session of its own: Ctrl-C is for us, who stop it.
+            options = dict(start_new_session=True, preexec_fn=end_with_parent)
+            process = subprocess.Popen(command, stdout=out, stderr=out, env=variables, **options)
         cores = sorted(os.sched_getaffinity(0))
         if not self.gpus and self.slots * self.threads <= len(cores):
             pinned = cores[slot * self.threads : (slot + 1) * self.threads]
@@ -70,17 +61,17 @@ class LocalExecutor:
         """Nothing is held between cells."""
 
 
+@dataclass(frozen=True)
 class LocalJob:
     """A process that runs a cell."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    process: subprocess.Popen[bytes]
 
     def poll(self) -> int | None:
         """Exit code, None while it runs."""
-        return self._process.poll()
+        return self.process.poll()
 
     def stop(self) -> None:
         """End it, which ends its training, and wait until both are gone."""
-        self._process.terminate()
-        self._process.wait()
+        self.process.terminate()
+        self.process.wait()

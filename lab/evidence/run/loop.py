@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ..results.log import iterations_done
 from .cell import BUSY, command
-from .progress import Progress, show
 from .workspace import Run, Workspace
 
 
@@ -25,13 +25,10 @@ class Job(Protocol):
 
 
 class Executor(Protocol):
-    """Something that runs the commands of cells."""
+    """Something that runs so many commands at a time, each of so many threads."""
 
     slots: int
-    """How many at a time."""
-
     threads: int
-    """Of each process, on a CPU."""
 
     def start(self, command: Sequence[str], log: Path, slot: int) -> Job:
         """Start a command in one of its slots; what it prints is added to a log."""
@@ -42,14 +39,7 @@ class Executor(Protocol):
 
 @dataclass
 class Outcome:
-    """What became of the cells of one run.
-
-    Attributes:
-        done (list[Run]): Those that ended well.
-        failed (dict[str, str]): Last line of the log by the name of a cell that did not.
-        blocked (list[Run]): Those whose classifier failed.
-        busy (list[Run]): Those that another process runs.
-    """
+    """What became of cells: done, failed (with a last line), without classifier, run by another."""
 
     done: list[Run] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -67,28 +57,15 @@ class Outcome:
             self.failed[run.name] = said or f'ended with {code}'
 
 
-def run_cells(
-    workspace: Workspace,
-    executor: Executor,
-    tell: Callable[[str], None] = show,
-    pause: float = 0.5,
-) -> Outcome:
+def run_cells(workspace: Workspace, executor: Executor) -> Outcome:
     """Run what is left of a matrix; one cell that fails does not stop the others.
 
-    Args:
-        workspace (Workspace): The matrix and its folders.
-        executor (Executor): Where cells run.
-        tell (Callable): Called with a line about the progress now and then.
-        pause (float): Seconds between two looks.
-
-    Returns:
-        Outcome: What became of the cells. On KeyboardInterrupt running cells are ended, and go on
-        from their last checkpoint the next time.
+    Tells the progress on stderr. On KeyboardInterrupt running cells are ended, and go on from their
+    last checkpoint the next time.
     """
-    waiting, outcome = workspace.left(), Outcome()
+    waiting, outcome, told = workspace.left(), Outcome(), 0.0
     progress = Progress(waiting)
     running: dict[int, tuple[Run, Job]] = {}
-    told = 0.0
     try:
         while waiting or running:
             for slot, (run, job) in list(running.items()):
@@ -113,19 +90,50 @@ def run_cells(
                 break
             if time.monotonic() - told >= (2 if sys.stderr.isatty() else 60):
                 told = time.monotonic()
-                given_up = {*outcome.failed, *(run.name for run in outcome.busy)}
-                current = [run for run, _ in running.values()]
-                tell(progress.line(current, len(outcome.done), given_up))
-            time.sleep(pause)
+                _show(progress.line([run for run, _ in running.values()], outcome))
+            time.sleep(0.5)
     finally:
         for _, job in running.values():
             job.stop()
-        if sys.stderr.isatty() and tell is show:
+        if sys.stderr.isatty():
             print(file=sys.stderr)
     return outcome
+
+
+class Progress:
+    """Counts iterations of the cells to run; the speed so far tells the time left."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs, self._begin = list(runs), time.monotonic()
+        self._before = {run.name: iterations_done(run.folder) for run in runs}
+
+    def line(self, running: Sequence[Run], outcome: Outcome) -> str:
+        """One line: how many cells are done, the running ones and the time left."""
+        given_up = {*outcome.failed, *(run.name for run in outcome.busy)}
+        parts = [f'{len(outcome.done)} of {len(self._runs)} cells done']
+        if given_up:
+            parts.append(f'{len(given_up)} given up')
+        for run in running:
+            parts.append(f'{run.name} {iterations_done(run.folder) / (run.iterations or 1):.0%}')
+        runs = [run for run in self._runs if run.name not in given_up]
+        done = sum(iterations_done(run.folder) for run in runs)
+        gained = done - sum(self._before[run.name] for run in runs)
+        if gained > 0:
+            total = sum(run.iterations or 1 for run in runs)
+            left = int((total - done) * (time.monotonic() - self._begin) / gained)
+            parts.append(f'about {left // 3600}:{left // 60 % 60:02d} h left')
+        return ', '.join(parts)
 
 
 def last_line(file: Path) -> str:
     """The last line of a log that says something; empty without any."""
     text = file.read_text(errors='replace').rstrip() if file.is_file() else ''
     return text[text.rfind('\n') + 1 :]
+
+
+def _show(line: str) -> None:
+    """Overwrite one line of a terminal, or add a line to a log."""
+    if sys.stderr.isatty():
+        print(f'\r\x1b[K{line[:200]}', end='', file=sys.stderr, flush=True)
+    else:
+        print(line, file=sys.stderr, flush=True)

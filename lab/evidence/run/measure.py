@@ -41,58 +41,40 @@ def measure_run(
         seconds (Sequence): How long each test took; None where that is not known.
         resamples (int): Draws of the validation images.
     """
-    records, data = read_scalars(run.folder), run.cell.data
+    records, commands = read_scalars(run.folder), [trained.training_command()]
     training = [record for record in records if 'loss' in record]
-    curve = {'loss': _thin([(r['step'], r['loss']) for r in training])}
+    curve = {'loss': _thin(_points(training, 'loss'))}
     if run.cell.is_classifier:
-        accuracies = [(r['step'], _share(r)) for r in records if 'accuracy/top1' in r]
-        curve['accuracy'] = accuracies
-        images = dict(train=data.train, val=data.val)
-        found = dict(metrics=dict(accuracy=dict(all=dict(top1=accuracies[-1][1]))))
+        shares = [(step, value / 100) for step, value in _points(records, 'accuracy/top1')]
+        curve['accuracy'] = shares
+        found = dict(images=dict(train=run.cell.data.train, val=run.cell.data.val))
+        found['metrics'] = dict(accuracy=dict(all=dict(top1=shares[-1][1])))
     else:
-        maps = [(r['step'], r['coco/bbox_mAP']) for r in records if 'coco/bbox_mAP' in r]
-        curve['bbox AP'] = maps
-        images = run.images()
+        commands.append(trained.test_command())
+        curve['bbox AP'] = _points(records, 'coco/bbox_mAP')
         found = _detections(run, tests, resamples)
         files = annotation_files(run.config)
         found['annotations'] = {split: file_digest(file) for split, file in files.items()}
+        found['images'] = run.images()
     iterations = max(record['step'] for record in training)
     # Read from the log, which knows of all sessions of an interrupted training.
     hours = dict(training=mean(record['time'] for record in training) * iterations / 3600)
     timed = [time for time in seconds if time is not None]
     if timed and len(timed) == len(seconds):
         hours['test'] = sum(timed) / 3600
-    commands = [trained.training_command()]
-    if not run.cell.is_classifier:
-        commands.append(trained.test_command())
     return CellResult(
         key=run.key,
         fingerprint=run.fingerprint,
         config=os.path.relpath(run.cell.base),
         commands=[_shown(words) for words in commands],
-        **found,
         curve=curve,
         cost=_cost(run, trained),
-        images=images,
         iterations=iterations,
         epochs=int(run.config.train_cfg.max_epochs),
         processes=run.processes,
         hours=hours,
+        **found,
         **machine_and_versions(run.folder),
-    )
-
-
-def _cost(run: Run, trained: Experiment) -> dict[str, float]:
-    MMLogger.get_instance('measure', log_level='ERROR')
-    generator = run.cell.data.generator()
-    # Drawn pictures need no Resize, which would tell their size.
-    shape = generator.image_size if generator else None
-    cost = count_config(str(trained.config), shape=shape).cost
-    return dict(
-        parameters=cost.parameters[''].total / 1e6,
-        gflops=cost.flops() / 1e9,
-        gate_parameters=cost.gate_parameters().total / 1e6,
-        gate_gflops=cost.gate_flops() / 1e9,
     )
 
 
@@ -101,11 +83,10 @@ def _detections(run: Run, tests: Mapping[str, Experiment], resamples: int) -> di
     found: dict[str, Any] = dict(metrics={}, classes={}, resamples={})
     for kind in ('bbox', 'segm'):
         for control, test in tests.items():
-            file = test.detections(kind)
+            file, suffix = test.detections(kind), f', {control}' if control else ''
             if not file.is_file():
                 continue
             config = control_config(run.config, control) if control else run.config
-            suffix = f', {control}' if control else ''
             named = {group + suffix: classes for group, classes in groups.items()}
             measured = measure(annotation_files(config)['val'], file, named, kind, resamples)
             kept = measured.resamples
@@ -118,8 +99,19 @@ def _detections(run: Run, tests: Mapping[str, Experiment], resamples: int) -> di
     return found
 
 
-def _share(record: Record) -> float:
-    return float(record['accuracy/top1']) / 100
+def _cost(run: Run, trained: Experiment) -> dict[str, float]:
+    MMLogger.get_instance('measure', log_level='ERROR')
+    generator = run.cell.data.generator()
+    # Drawn pictures need no Resize, which would tell their size.
+    shape = generator.image_size if generator else None
+    cost = count_config(str(trained.config), shape=shape).cost
+    whole, gates = cost.parameters[''].total / 1e6, cost.gate_parameters().total / 1e6
+    found = dict(parameters=whole, gflops=cost.flops() / 1e9)
+    return dict(found, gate_parameters=gates, gate_gflops=cost.gate_flops() / 1e9)
+
+
+def _points(records: Sequence[Record], name: str) -> list[tuple[int, float]]:
+    return [(record['step'], record[name]) for record in records if name in record]
 
 
 def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,6 @@ from ge_det.errors import UserError, one_line
 
 from ..training.launch import end_with_parent, environment
 
-# Cells pass nothing through Ray's object store; by default it takes a third of the memory.
-_LOCAL = dict(include_dashboard=False, object_store_memory=100 * 2**20)
-_QUIET = dict(log_to_driver=False, logging_level='ERROR')
 _PATIENCE = 60  # Seconds for a task to end.
 
 
@@ -28,41 +26,37 @@ class RayExecutor:
     system with locks): a cell runs in this process's current folder, by the same command line as
     on one machine.
 
-    Args:
-        slots (int): How many cells at a time.
-        threads (int): CPUs that a cell asks Ray for, and its processes use.
-        gpus_per_cell (int): GPUs that a cell asks Ray for; it sees no others.
-        address (str, optional): A running cluster, such as ``'auto'`` or ``'ray://head:10001'``;
-            None for a Ray of its own on this machine, without usage statistics.
-
-    Raises:
-        UserError: If Ray is not installed, or there is none at the address.
+    A cell asks Ray for as many CPUs as it has threads, and for GPUs; it sees no others. ``address``
+    is a running cluster, such as ``'auto'`` or ``'ray://head:10001'``, or None for a Ray of its own
+    on this machine, without usage statistics. A UserError if there is no such Ray.
     """
 
     def __init__(
         self, slots: int, threads: int = 1, gpus_per_cell: int = 0, address: str | None = None
     ) -> None:
-        self.slots = slots
-        self.threads = threads
+        self.slots, self.threads = slots, threads
         try:
             self._ray: Any = importlib.import_module('ray')
         except ImportError as error:
             raise UserError("Ray is not installed: pip install 'ge-det[cluster]'") from error
         variables = dict(env_vars=dict(PYTHONPATH=environment()['PYTHONPATH']))
+        options: dict[str, Any] = dict(log_to_driver=False, logging_level='ERROR')
         try:
-            if address is None:
-                os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
-                self._ray.init(num_cpus=slots * threads, runtime_env=variables, **_LOCAL, **_QUIET)
-            else:
+            if address is not None:
                 _check_answers(address)
-                self._ray.init(address=address, runtime_env=variables, **_QUIET)
+                options['address'] = address
+            else:
+                os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
+                # Cells pass nothing through the object store, by default a third of the memory.
+                options.update(num_cpus=slots * threads, object_store_memory=100 * 2**20)
+                options['include_dashboard'] = False
+            self._ray.init(runtime_env=variables, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = 'on this machine' if address is None else f'at {address}'
             told = f'Ray {where} cannot be used ({one_line(error)}); try `ray status`'
             raise UserError(told) from error
-        self._task = self._ray.remote(_run).options(
-            num_cpus=threads, num_gpus=gpus_per_cell, max_retries=0
-        )
+        asked = dict(num_cpus=threads, num_gpus=gpus_per_cell, max_retries=0)
+        self._task = self._ray.remote(_run).options(**asked)
 
     def close(self) -> None:
         """Leave the cluster, or end the Ray of this machine."""
@@ -74,14 +68,14 @@ class RayExecutor:
         return RayJob(self._ray, task, log)
 
 
+@dataclass
 class RayJob:
     """A task that runs a cell."""
 
-    def __init__(self, ray: Any, task: Any, log: Path) -> None:
-        self._ray = ray
-        self._task = task
-        self._log = log
-        self._code: int | None = None
+    _ray: Any
+    _task: Any
+    _log: Path
+    _code: int | None = None
 
     def poll(self, timeout: float = 0) -> int | None:
         """Exit code, None while it runs or waits; 1 if the node or the worker is lost."""
@@ -116,9 +110,8 @@ def _check_answers(address: str) -> None:
 def _run(command: list[str], log: str, folder: str) -> int:
     """What workers run; a worker that is killed takes the command and its training with it."""
     with open(log, 'ab') as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, cwd=folder, preexec_fn=end_with_parent
-        )
+        options: dict[str, Any] = dict(cwd=folder, preexec_fn=end_with_parent)
+        process = subprocess.Popen(command, stdout=out, stderr=out, **options)
     try:
         # Ray cancels by an interrupt, which a single long wait would not notice.
         while process.poll() is None:

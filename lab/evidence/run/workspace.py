@@ -29,27 +29,15 @@ STATES = ('waiting', 'running', 'interrupted', 'failed', 'done')
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A cell with all that its run hangs on, resolved.
-
-    Attributes:
-        cell (Cell): What the matrix says of it.
-        config (Config): Its config; not to be changed.
-        folder (Path): Work dir.
-        fingerprint (str): Hash of what decides its result.
-        data_files (dict): Files that tell its data from others; not there before they are drawn.
-        start (Path | None): Checkpoint of the classifier it needs.
-        needs (Run | None): That classifier.
-        processes (int): How many train together.
-    """
+    """A cell with all that its run hangs on, resolved."""
 
     cell: Cell
-    config: Config = field(repr=False)
-    folder: Path
-    fingerprint: str
-    data_files: dict[str, Path]
-    start: Path | None = None
-    needs: Run | None = None
-    processes: int = 1
+    config: Config = field(repr=False)  # Not to be changed.
+    folder: Path  # Work dir.
+    fingerprint: str  # Hash of what decides its result.
+    data_files: dict[str, Path]  # That tell its data from others; not there before they are drawn.
+    needs: Run | None = None  # The classifier that it starts from.
+    processes: int = 1  # That train together.
 
     @property
     def key(self) -> CellKey:
@@ -67,6 +55,11 @@ class Run:
         return self.folder / f'epoch_{self.config.train_cfg.max_epochs}.pth'
 
     @property
+    def start(self) -> Path | None:
+        """Checkpoint that it starts from, there or not; None for what the config says."""
+        return self.needs.checkpoint if self.needs else None
+
+    @property
     def result_file(self) -> Path:
         """Where a finished run leaves its result."""
         return self.folder / 'result.json'
@@ -81,11 +74,7 @@ class Run:
         return self.start is None or is_finished(self.start)
 
     def images(self) -> dict[str, int]:
-        """How many pictures a detector has: ``'train'`` and ``'val'``.
-
-        Raises:
-            OSError: If a COCO file is not there.
-        """
+        """How many pictures a detector has to train and to val; OSError if a file is missing."""
         files = annotation_files(self.config)
         return {split: len(json.loads(f.read_text())['images']) for split, f in files.items()}
 
@@ -97,71 +86,43 @@ class Run:
         except OSError:
             return None
         # Each process has an equal share of the pictures.
-        batch = self.config.train_dataloader.batch_size
-        return int(
-            self.config.train_cfg.max_epochs * math.ceil(math.ceil(images / self.processes) / batch)
-        )
-
-    def is_of_its_data(self, result: CellResult) -> bool:
-        """Whether the annotations here, if they are here, are those that a result is from."""
-        if self.cell.data.draw is not None:
-            return True  # The fingerprint has all of it.
-        there = {split: file for split, file in self.data_files.items() if file.is_file()}
-        return all(result.annotations.get(s) == file_digest(f) for s, f in there.items())
+        share = math.ceil(images / self.processes)
+        batches = math.ceil(share / self.config.train_dataloader.batch_size)
+        return int(self.config.train_cfg.max_epochs * batches)
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A matrix, and the folders that its cells use.
-
-    Attributes:
-        matrix (Matrix): What is run.
-        work_dir (Path): Runs go to ``work_dir / NAME OF THE CELL``, relative to the project; those
-            of classifiers to the folder ``classifiers`` beside it, which matrices share.
-        committed (Path | None): Folder of results that are kept with the project; a cell whose
-            result is there, with the same fingerprint, is done.
-        launch (Launch): How the trainings are started.
-        only (str): Pattern of the names of the cells that are looked at; the classifiers that they
-            start from always are.
-    """
+    """A matrix, and the folders that its cells use."""
 
     matrix: Matrix
-    work_dir: Path
+    work_dir: Path  # Of runs; those of classifiers lie beside it, where matrices share them.
+    # Folder of results that are kept with the project: a cell is done whose result is there, with
+    # the same fingerprint.
     committed: Path | None = None
-    launch: Launch = Launch()
-    only: str = '*'
+    launch: Launch = Launch()  # Of the trainings.
+    only: str = '*'  # Names of the cells to look at; the classifiers they start from come along.
 
     @cached_property
     def runs(self) -> list[Run]:
         """Runs of all cells in their order: the one place where cells are resolved."""
-        cells = self.matrix.cells()
+        cells, runs = self.matrix.cells(), dict[CellKey, Run]()
         chosen = [cell for cell in cells if fnmatch(cell.key.name, self.only)]
         keys = {key for cell in chosen for key in (cell.key, cell.needs)}
-        runs: dict[CellKey, Run] = {}
-        for cell in cells:
-            if cell.key in keys:
-                runs[cell.key] = self._resolve(cell, runs[cell.needs] if cell.needs else None)
+        for cell in (cell for cell in cells if cell.key in keys):
+            needs, name = runs[cell.needs] if cell.needs else None, cell.key.name
+            config = resolve_config(cell, needs.checkpoint if needs else None)
+            upstream = needs.fingerprint if needs else ''
+            fingerprint = cell_fingerprint(cell, config, upstream, self.matrix)
+            folder = self.work_dir / name
+            if cell.is_classifier:  # Another matrix may have another one of the same name.
+                folder = self.work_dir.parent / 'classifiers' / f'{name}_{fingerprint}'
+            where = (folder, fingerprint, data_files(cell, config))
+            runs[cell.key] = Run(cell, config, *where, needs, self.matrix.processes)
         return list(runs.values())
 
-    def _resolve(self, cell: Cell, needs: Run | None) -> Run:
-        start = needs.checkpoint if needs else None
-        config = resolve_config(cell, start)
-        upstream = needs.fingerprint if needs else ''
-        fingerprint = cell_fingerprint(cell, config, upstream, self.matrix)
-        folder = self.work_dir / cell.key.name
-        if cell.is_classifier:  # Another matrix may have another one of the same name.
-            own = f'{cell.key.name}_{fingerprint}'
-            folder = self.work_dir.parent / 'classifiers' / own
-        files = data_files(cell, config)
-        processes = self.matrix.processes
-        return Run(cell, config, folder, fingerprint, files, start, needs, processes)
-
     def find(self, name: str) -> Run:
-        """The run of a cell by its name.
-
-        Raises:
-            UserError: If there is none.
-        """
+        """The run of a cell by its name; a UserError if there is none."""
         for run in self.runs:
             if run.name == name:
                 return run
@@ -174,17 +135,19 @@ class Workspace:
         else replace the one that committed detectors started from.
         """
         files = [] if self.committed is None else [self.committed / f'{run.name}.json']
-        for file in [*files, run.result_file]:
-            if not file.is_file():
-                continue
+        for file in filter(Path.is_file, [*files, run.result_file]):
             try:
                 result = CellResult.read(file)
             except ValueError as error:
                 warnings.warn(f'{error}; the cell is run again', stacklevel=2)
                 continue
-            fits = result.key == run.key and result.fingerprint == run.fingerprint
-            if fits and run.is_of_its_data(result):
-                return result
+            if result.key == run.key and result.fingerprint == run.fingerprint:
+                if run.cell.data.draw is not None:  # The fingerprint has all of it.
+                    return result
+                # Photos: of the annotations here, if they are here.
+                there = {split: file for split, file in run.data_files.items() if file.is_file()}
+                if all(result.annotations.get(s) == file_digest(f) for s, f in there.items()):
+                    return result
         return None
 
     def results(self) -> list[CellResult]:

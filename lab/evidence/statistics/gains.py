@@ -4,73 +4,81 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
 from ..key import CellKey
-from ..results.result import CellResult
+from ..results.result import CLASS, CellResult, Metrics
 from .interval import paired_interval
-from .metric import Metric
 
 Pair = tuple[CellResult, CellResult]
 
 
-@dataclass(frozen=True)
-class Noise:
-    """How far baselines differ that only the seed tells apart.
+class Metric(NamedTuple):
+    """One number of a result."""
 
-    Attributes:
-        values (dict): Of the baselines by seed, sorted.
-        differences (tuple[float, ...]): Of each two of them, the higher seed less the lower.
-        deviation (float): Standard deviation of one difference; NaN with one seed.
-    """
+    kind: str  # 'bbox', 'segm' or 'accuracy'.
+    group: str  # Of classes; 'class:buoy' is the class buoy.
+    name: str  # 'AP' and so on; a class has AP and AP50.
 
-    values: dict[int, float]
-    differences: tuple[float, ...]
-    deviation: float
+    def values(self, result: CellResult) -> Metrics:
+        """The numbers of its group in a result."""
+        if self.group.startswith(CLASS):
+            return result.classes.get(self.kind, {}).get(self.group.removeprefix(CLASS), {})
+        return result.metrics.get(self.kind, {}).get(self.group, {})
+
+    def value(self, result: CellResult) -> float:
+        """The number in a result; NaN without objects, and where it was not measured."""
+        return self.values(result).get(self.name, math.nan)
+
+    def resamples(self, result: CellResult) -> Sequence[float]:
+        """The number on resamples of the images; empty where the result keeps none."""
+        return result.resamples.get(self.kind, {}).get(self.group, {}).get(self.name, [])
+
+
+class Noise(NamedTuple):
+    """How far baselines differ that only the seed tells apart."""
+
+    values: dict[int, float]  # By seed, sorted.
+
+    @property
+    def largest(self) -> float:
+        """Largest difference of two; NaN with one seed."""
+        pairs = combinations(self.values.values(), 2)
+        return max((abs(one - other) for one, other in pairs), default=math.nan)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of a difference of two; NaN with one seed."""
+        several = len(self.values) > 1
+        return (
+            math.sqrt(2) * float(np.std([*self.values.values()], ddof=1)) if several else math.nan
+        )
 
     def half_width(self, pairs: int) -> float:
         """Half of the 95 % interval that the mean of so many differences has by chance."""
         if len(self.values) < 2:
             return math.nan
         # Student's t: the deviation itself is a guess from few seeds.
-        quantile = float(stdtrit(len(self.values) - 1, 0.975))
-        return quantile * self.deviation / math.sqrt(pairs)
+        return float(stdtrit(len(self.values) - 1, 0.975)) * self.deviation / math.sqrt(pairs)
 
 
-@dataclass(frozen=True)
-class Gain:
-    """What attention adds to the baseline with the same seed; NaN where there are no objects.
+class Gain(NamedTuple):
+    """What attention adds to the baseline with the same seed; NaN where there are no objects."""
 
-    Attributes:
-        key (CellKey): Which cells; the seed is None.
-        baseline (float): Mean over the paired seeds without attention.
-        value (float): Mean over the paired seeds with attention.
-        gain (float): Mean of the differences.
-        low (float): Low end of the 95 % interval of the gain, see ``paired_interval``; NaN with
-            one seed without resamples.
-        high (float): High end.
-        seeds (tuple[int, ...]): Those of both sides, sorted.
-        differences (tuple[float, ...]): By seed, with attention less without.
-        noise (float): Half-width that a gain over as many pairs has by chance, see
-            ``noise_floor``; NaN with one baseline.
-        method (str): What the interval draws: ``'seeds and images'``, ``'seeds'``, ``'images'`` or
-            ``'none'``.
-    """
-
-    key: CellKey
-    baseline: float
-    value: float
-    gain: float
-    low: float
+    key: CellKey  # Which cells; the seed is None.
+    baseline: float  # Mean over the paired seeds without attention.
+    value: float  # Mean over the paired seeds with attention.
+    gain: float  # Mean of the differences.
+    low: float  # Of its 95 % interval, see `paired_interval`; NaN with one seed, no resamples.
     high: float
-    seeds: tuple[int, ...]
-    differences: tuple[float, ...]
-    noise: float
-    method: str
+    seeds: tuple[int, ...]  # Those of both sides, sorted.
+    differences: tuple[float, ...]  # By seed, with attention less without.
+    noise: float  # Half-width of as many pairs by chance, see `noise_floor`; NaN with one baseline.
+    method: str  # What the interval draws: 'seeds and images', 'seeds', 'images' or 'none'.
 
     @property
     def wins(self) -> int:
@@ -84,18 +92,10 @@ class Gain:
 
 
 def paired_gains(results: Iterable[CellResult], metric: Metric) -> list[Gain]:
-    """Gain of each attention over its baseline.
+    """Gain of each attention over its baseline, in the order of the results, of any matrix.
 
-    Args:
-        results (Iterable[CellResult]): Cells of any matrix.
-        metric (Metric): What to compare; cells without it are left out, and so are seeds of which
-            one side is missing.
-
-    Returns:
-        list[Gain]: In the order in which the comparisons first appear among the results.
-
-    Raises:
-        ValueError: If a cell appears twice.
+    Cells without the metric are left out, and so are seeds of which one side is missing. A
+    ValueError if a cell appears twice.
     """
     cells = _by_key(results, metric)
     floors = noise_floor(cells.values(), metric)
@@ -111,28 +111,18 @@ def paired_gains(results: Iterable[CellResult], metric: Metric) -> list[Gain]:
 
 
 def noise_floor(results: Iterable[CellResult], metric: Metric) -> dict[CellKey, Noise]:
-    """How far two baselines differ by their seeds alone.
+    """How far two baselines differ by their seeds alone; by key of the baselines, without seed.
 
     Baselines with two seeds differ in initial weights and in the order of the data (MMEngine's
     sampler adds the epoch to the seed, so orders of neighbouring seeds are shifted, not new);
     paired cells share both. A block may scatter more than the baseline all the same, so this is a
     yardstick and no bound.
-
-    Args:
-        results (Iterable[CellResult]): Cells of any matrix.
-        metric (Metric): What to compare.
-
-    Returns:
-        dict[CellKey, Noise]: By key of the baselines, without seed.
-
-    Raises:
-        ValueError: If a cell appears twice.
     """
     values: dict[CellKey, dict[int, float]] = {}
     for key, cell in _by_key(results, metric).items():
         if key.attention == 'none':
             values.setdefault(key.without_seed, {})[key.seed or 0] = metric.value(cell)
-    return {key: _noise(dict(sorted(by_seed.items()))) for key, by_seed in values.items()}
+    return {key: Noise(dict(sorted(by_seed.items()))) for key, by_seed in values.items()}
 
 
 def _by_key(results: Iterable[CellResult], metric: Metric) -> dict[CellKey, CellResult]:
@@ -141,15 +131,9 @@ def _by_key(results: Iterable[CellResult], metric: Metric) -> dict[CellKey, Cell
     for cell in results:
         if cell.key in cells:
             raise ValueError(f'cell {cell.name} appears twice: give the result of each cell once')
-        if metric.is_in(cell):
+        if metric.name in metric.values(cell):
             cells[cell.key] = cell
     return cells
-
-
-def _noise(values: dict[int, float]) -> Noise:
-    each = [*values.values()]
-    deviation = math.sqrt(2) * float(np.std(each, ddof=1)) if len(each) > 1 else math.nan
-    return Noise(values, tuple(b - a for a, b in combinations(each, 2)), deviation)
 
 
 def _gain(key: CellKey, metric: Metric, by_seed: Mapping[int, Pair], noise: float) -> Gain:
@@ -161,19 +145,9 @@ def _gain(key: CellKey, metric: Metric, by_seed: Mapping[int, Pair], noise: floa
     resampled = _resampled(pairs, metric, differences)
     low, high = paired_interval(differences, resampled)
     drawn = [*(['seeds'] * (len(seeds) > 1)), *(['images'] * (resampled.shape[1] > 0))]
-    baseline, value = values.mean(axis=0)
-    return Gain(
-        key=key,
-        baseline=float(baseline),
-        value=float(value),
-        gain=float(differences.mean()),
-        low=low,
-        high=high,
-        seeds=seeds,
-        differences=tuple(differences.tolist()),
-        noise=noise,
-        method='none' if math.isnan(low) else ' and '.join(drawn),
-    )
+    method = 'none' if math.isnan(low) else ' and '.join(drawn)
+    means = (*values.mean(axis=0).tolist(), float(differences.mean()))
+    return Gain(key, *means, low, high, seeds, tuple(differences.tolist()), noise, method)
 
 
 def _resampled(pairs: Sequence[Pair], metric: Metric, differences: np.ndarray) -> np.ndarray:

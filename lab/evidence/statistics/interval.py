@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import stdtrit
 
 REPLICATES = 10_000
-
 _LOW, _HIGH = 2.5, 97.5
 
 
@@ -30,12 +29,10 @@ def paired_interval(differences: np.ndarray, resampled: np.ndarray) -> tuple[flo
 
     Args:
         differences (np.ndarray): By seed, of shape ``(seeds,)``.
-        resampled (np.ndarray): The same on resamples of the images, ``(seeds, resamples)``, with
-            0 columns where there are none.
+        resampled (np.ndarray): The same on resamples of the images, ``(seeds, resamples)``.
 
     Returns:
-        tuple[float, float]: Low and high end; NaN if a difference is, and with one seed without
-        resamples.
+        tuple[float, float]: Its ends; NaN if a difference is, and with one seed, no resamples.
     """
     seeds, resamples = resampled.shape
     if np.isnan(differences).any() or (seeds == 1 and not resamples):

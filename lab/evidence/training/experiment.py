@@ -18,8 +18,6 @@ from ge_det.errors import UserError
 
 from .launch import Launch, end_with_parent, environment
 
-_CLASSIFIER_TOOL = ('-m', 'ge_det.cli.train_classifier')
-
 
 class ExperimentError(RuntimeError):
     """A step that failed; the message is one line."""
@@ -27,49 +25,28 @@ class ExperimentError(RuntimeError):
 
 @dataclass(frozen=True)
 class Experiment:
-    """A config and where its run is kept.
+    """A config and where its run is kept."""
 
-    Attributes:
-        name (str): Of the config file in the work dir, and in messages.
-        text (str): Content of that file.
-        work_dir (Path): Checkpoints, logs and results.
-        checkpoint (Path): What is tested: that of the last epoch, where it is trained here.
-        inputs (tuple[Path, ...]): Files that the result depends on beside the config.
-        launch (Launch): How the tools are started.
-        is_classifier (bool): Trained by mmpretrain's tool instead of mmdet's.
-        scale_rate (bool): Have the rate follow the number of pictures an iteration, as the config's
-            ``auto_scale_lr`` says.
-    """
-
-    name: str
-    text: str
+    name: str  # Of the config file in the work dir, and in messages.
+    text: str  # Of that file.
     work_dir: Path
-    checkpoint: Path
-    inputs: tuple[Path, ...] = ()
+    checkpoint: Path  # What is tested: that of the last epoch, where it is trained here.
+    inputs: tuple[Path, ...] = ()  # Files that the result depends on beside the config.
     launch: Launch = Launch()
-    is_classifier: bool = False
-    scale_rate: bool = False
+    is_classifier: bool = False  # Trained by mmpretrain's tool instead of mmdet's.
+    scale_rate: bool = False  # By the number of pictures an iteration, see `auto_scale_lr`.
 
     @property
     def config(self) -> Path:
         """The config file."""
         return self.work_dir / f'{self.name}.py'
 
-    @property
-    def log(self) -> Path:
-        """What the processes printed."""
-        return self.work_dir / 'console.log'
-
     def detections(self, kind: str = 'bbox') -> Path:
         """COCO result file of the test, ``'bbox'`` or ``'segm'``."""
         return self.work_dir / f'test.{kind}.json'
 
     def claim(self) -> None:
-        """Write the config into the work dir, unless that is of another config or other inputs.
-
-        Raises:
-            UserError: If it holds another run.
-        """
+        """Write the config into the work dir; a UserError if that is of another or other inputs."""
         self.work_dir.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256(self.text.encode())
         for file in self.inputs:
@@ -84,22 +61,14 @@ class Experiment:
         self.config.write_text(self.text, encoding='utf-8')
 
     def train(self, threads: int) -> None:
-        """Train, or go on where a training was interrupted, unless that is done.
-
-        Raises:
-            ExperimentError: If it fails.
-        """
+        """Train, or go on where a training was interrupted, unless that is done."""
         if not is_finished(self.checkpoint):
             # Not before there is something to resume: mmdet then forgets the config's load_from.
             resume = ['--resume'] if mend_last_checkpoint(self.work_dir) else []
             self._run(self.training_command(*resume), threads)
 
     def test(self, threads: int) -> float | None:
-        """Test, unless that is done; returns the seconds it took, None if nobody noted them.
-
-        Raises:
-            ExperimentError: If it fails.
-        """
+        """Test, unless that is done; returns the seconds it took, None if nobody noted them."""
         note = self.work_dir / 'test_seconds'
         if not self.detections().is_file():
             begin = time.monotonic()
@@ -114,45 +83,35 @@ class Experiment:
 
     def training_command(self, *flags: str) -> list[str]:
         """The command line of the training."""
-        tool = _CLASSIFIER_TOOL if self.is_classifier else (str(find_script('train')),)
+        mmpretrain = ('-m', 'ge_det.cli.train_classifier')
+        tool = mmpretrain if self.is_classifier else (str(find_script('train')),)
         if self.scale_rate:
             flags = (*flags, '--auto-scale-lr')
         # MMEngine removes the oldest checkpoint before it writes a new one: with a single one, a
         # kill in between loses all. Not the config's business, and last, for it takes many values.
         keep = ('--cfg-options', 'default_hooks.checkpoint.max_keep_ckpts=2')
-        where = ('--work-dir', str(self.work_dir))
-        return self.launch.command(tool, str(self.config), *where, *flags, *keep)
+        where = (str(self.config), '--work-dir', str(self.work_dir))
+        return self.launch.command(tool, *where, *flags, *keep)
 
     def test_command(self) -> list[str]:
         """The command line of the test."""
-        return self.launch.command(
-            [str(find_script('test'))],
-            str(self.config),
-            str(self.checkpoint),
-            '--work-dir',
-            str(self.work_dir),
-            '--cfg-options',
-            f'test_evaluator.outfile_prefix={self.work_dir / "test-unfinished"}',
-        )
+        what = (str(self.config), str(self.checkpoint), '--work-dir', str(self.work_dir))
+        prefix = f'test_evaluator.outfile_prefix={self.work_dir / "test-unfinished"}'
+        return self.launch.command([str(find_script('test'))], *what, '--cfg-options', prefix)
 
     def failure(self) -> ExperimentError:
         """What went wrong, by the last line of the log that names an error, else the last."""
-        lines = self.log.read_text(errors='replace').strip().splitlines() or ['no output']
+        file = self.work_dir / 'console.log'
+        lines = file.read_text(errors='replace').strip().splitlines() or ['no output']
         # Launchers end with lines of their own.
         errors = [line for line in lines[-200:] if re.match(r'[\w.]*(Error|Exception)\b', line)]
-        return ExperimentError(f'{self.name}: {(errors or lines)[-1]} (all of it: {self.log})')
+        return ExperimentError(f'{self.name}: {(errors or lines)[-1]} (all of it: {file})')
 
     def _run(self, command: list[str], threads: int) -> None:
-        with self.log.open('ab') as log:
-            process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                env=environment(threads),
-                # Inheritable files stay open: a lock lives as long as the last who holds it.
-                close_fds=False,
-                preexec_fn=end_with_parent,
-            )
+        with (self.work_dir / 'console.log').open('ab') as log:
+            # Inheritable files stay open: a lock lives as long as the last who holds it.
+            options = dict(stdout=log, stderr=log, close_fds=False, preexec_fn=end_with_parent)
+            process = subprocess.Popen(command, env=environment(threads), **options)
         try:
             if process.wait():
                 raise self.failure()
@@ -170,15 +129,10 @@ def is_finished(checkpoint: Path) -> bool:
 
 
 def mend_last_checkpoint(work_dir: Path) -> bool:
-    """Have MMEngine's note name the newest checkpoint that is whole.
+    """Have MMEngine's note name the newest checkpoint that is whole; returns whether there is one.
 
-    A kill may leave the note empty, or naming a file that was never finished.
-
-    Args:
-        work_dir (Path): Of a training.
-
-    Returns:
-        bool: Whether there is a checkpoint; without one, the note is removed.
+    A kill may leave the note empty, or naming a file that was never finished. Without any whole
+    checkpoint, the note is removed.
     """
     note = work_dir / 'last_checkpoint'
     if note.is_file() and _is_whole(Path(note.read_text().strip() or work_dir)):

@@ -17,12 +17,7 @@ _PRCTL = ctypes.CDLL(None).prctl if sys.platform == 'linux' else None
 
 @dataclass(frozen=True)
 class Launch:
-    """What stands around the tool in a command line.
-
-    Args:
-        before (tuple[str, ...]): Up to and including python.
-        after (tuple[str, ...]): Flags for the tool.
-    """
+    """What stands around the tool in a command line: up to and with python, and more flags."""
 
     before: tuple[str, ...] = (sys.executable,)
     after: tuple[str, ...] = ()
@@ -38,29 +33,12 @@ class Launch:
         return cls((sys.executable, *torchrun), ('--launcher', 'pytorch'))
 
     @classmethod
-    def slurm(
-        cls, partition: str, gpus: int, per_node: int = 8, extra: Sequence[str] = ()
-    ) -> Launch:
-        """As a job step of Slurm, which this process waits for.
-
-        Args:
-            partition (str): Where it runs.
-            gpus (int): In all.
-            per_node (int): On each node at most.
-            extra (Sequence[str]): Further options of ``srun``.
-        """
-        here = min(gpus, per_node)
-        srun = (
-            'srun',
-            f'--partition={partition}',
-            f'--gres=gpu:{here}',
-            f'--ntasks={gpus}',
-            f'--ntasks-per-node={here}',
-            '--cpus-per-task=5',
-            '--kill-on-bad-exit=1',
-            *extra,
-        )
-        return cls((*srun, sys.executable, '-u'), ('--launcher', 'slurm'))
+    def slurm(cls, partition: str, gpus: int, extra: Sequence[str] = ()) -> Launch:
+        """As a job step of Slurm on nodes of 8 GPUs, with further options of ``srun``."""
+        here = min(gpus, 8)
+        srun = ['srun', f'--partition={partition}', f'--gres=gpu:{here}', f'--ntasks={gpus}']
+        srun += [f'--ntasks-per-node={here}', '--cpus-per-task=5', '--kill-on-bad-exit=1']
+        return cls((*srun, *extra, sys.executable, '-u'), ('--launcher', 'slurm'))
 
 
 def environment(threads: int | None = None) -> dict[str, str]:
@@ -73,10 +51,10 @@ def environment(threads: int | None = None) -> dict[str, str]:
 
 
 def end_with_parent() -> None:
-    """Have this process ended when its parent is gone, however that came about.
+    """Have this process ended when its parent is gone, however that came about; on Linux.
 
-    For ``preexec_fn``: a killed parent, as Ray kills its workers, would else leave a training
-    behind that goes on without its cell. Linux only.
+    For ``preexec_fn``: a parent that is killed, as Ray kills its workers, would else leave a
+    training behind that goes on without its cell.
     """
     if _PRCTL is not None:
         _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)

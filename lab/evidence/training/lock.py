@@ -24,13 +24,9 @@ class BusyError(RuntimeError):
 
 @contextmanager
 def locked(folder: Path, attempts: int = 20, name: str = _CELL) -> Iterator[None]:
-    """Hold the lock of a work dir, in this process and in those it starts, until the last ends.
+    """Hold a lock of a work dir, in this process and in those it starts, until the last ends.
 
-    Args:
-        folder (Path): The work dir.
-        attempts (int): How often to try, ten times a second: one that only looks holds it for a
-            moment as well.
-        name (str): Of the file.
+    It is tried ten times a second: one that only looks holds it for a moment as well.
 
     Raises:
         BusyError: If another process holds it.
@@ -52,12 +48,12 @@ def locked(folder: Path, attempts: int = 20, name: str = _CELL) -> Iterator[None
 def is_locked(folder: Path) -> bool:
     """Whether a process holds a lock of a work dir."""
     for name in (_CELL, _TRAINING):
-        try:
-            if (folder / name).is_file():
+        if (folder / name).is_file():
+            try:
                 with locked(folder, attempts=1, name=name):
                     pass
-        except BusyError:
-            return True
+            except BusyError:
+                return True
     return False
 
 

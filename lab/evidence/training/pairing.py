@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import ConfigDict
 from mmengine.dist import get_rank
@@ -63,18 +62,23 @@ class PairedStart(Hook):
 
 
 def pair_weights(model: nn.Module, config: ConfigDict, seed: int) -> list[str]:
-    """Copy the first weights that a model would have without attention.
+    """Copy the first weights that a model would have without attention, in place.
 
     Args:
-        model (nn.Module): Detector or classifier of ``config``, changed in place.
-        config (ConfigDict): Its ``model`` config; the backbone is an AttentionResNet.
+        model (nn.Module): Detector or classifier with an AttentionResNet.
+        config (ConfigDict): Its ``model`` config.
         seed (int): What the weights are drawn from.
 
     Returns:
-        list[str]: Names of the tensors copied: all but gates and, where ``config`` has the
-        backbone's ``pretrained``, the backbone.
+        list[str]: Names of the tensors copied: all but gates and a backbone with ``pretrained``.
     """
-    twin = _plain_twin(config, seed)
+    plain = copy.deepcopy(config)
+    for key in ('attention', 'attention_stages', 'pretrained', 'sync_bn'):
+        plain.backbone.pop(key, None)
+    set_random_seed(seed)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        twin = MODELS.build(plain)
+    twin.init_weights()
     is_pretrained = bool(config.backbone.get('pretrained'))
     own, copied = model.state_dict(), []
     for name, value in twin.state_dict().items():
@@ -83,14 +87,3 @@ def pair_weights(model: nn.Module, config: ConfigDict, seed: int) -> list[str]:
         own[name].copy_(value)
         copied.append(name)
     return copied
-
-
-def _plain_twin(config: ConfigDict, seed: int) -> Any:
-    plain = copy.deepcopy(config)
-    for key in ('attention', 'attention_stages', 'pretrained', 'sync_bn'):
-        plain.backbone.pop(key, None)
-    set_random_seed(seed)
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        twin = MODELS.build(plain)
-    twin.init_weights()
-    return twin

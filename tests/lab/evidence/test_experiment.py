@@ -81,9 +81,10 @@ def test_without_a_whole_checkpoint_the_training_begins_anew(tmp_path):
 
 def test_a_failure_is_told_by_its_error_not_by_what_launchers_add(tmp_path):
     failed = experiment(tmp_path)
-    failed.log.write_text('Traceback\nValueError: no such thing\n=====\nexited with 1\n')
+    log = tmp_path / 'console.log'
+    log.write_text('Traceback\nValueError: no such thing\n=====\nexited with 1\n')
     assert str(failed.failure()).startswith('a: ValueError: no such thing')
-    failed.log.write_text('the last word\n')
+    log.write_text('the last word\n')
     assert str(failed.failure()).startswith('a: the last word')
 
 

@@ -42,18 +42,18 @@ def test_a_detector_starts_from_its_classifier_and_both_are_measured(tmp_path):
 
     # The control is measured on its own pictures, which differ in the marks alone.
     truth, plain = tmp_path / TRUTH, tmp_path / TRUTH.replace('-no-marks', '')
-    found = measure(truth, detector.folder / 'no-marks/test.bbox.json', {'all': None}, resamples=5)
-    assert measured['all, no-marks'] == pytest.approx(found.metrics['all'], rel=1e-4, nan_ok=True)
+    tests = {name: detector.folder / f'{name}test.bbox.json' for name in ('', 'no-marks/')}
+    found = measure(truth, tests['no-marks/'], {'all, no-marks': None}, resamples=5)
+    expected = found.metrics['all, no-marks']
+    assert measured['all, no-marks'] == pytest.approx(expected, rel=1e-4, nan_ok=True)
     # So are its resamples; those of the classes are of the data.
-    own = measure(plain, detector.folder / 'test.bbox.json', {'all': None}, resamples=5)
-    resamples = space.result(detector).resamples['bbox']
-    for name, expected in (
-        ('all, no-marks', found.resamples['all']),
-        ('all', own.resamples['all']),
-        *((name, values) for name, values in own.resamples.items() if name.startswith('class:')),
-    ):
-        for metric, values in expected.items():
-            assert resamples[name][metric] == pytest.approx(values, rel=1e-4, nan_ok=True)
+    own = measure(plain, tests[''], {'all': None}, resamples=5)
+    resamples = {**own.resamples, 'all, no-marks': found.resamples['all, no-marks']}
+    kept = space.result(detector).resamples['bbox']
+    assert set(kept) == {*resamples, 'other', 'other, no-marks'}
+    for group, values in resamples.items():
+        for name in values:
+            assert kept[group][name] == pytest.approx(values[name], rel=1e-4, nan_ok=True)
     objects = [json.loads(file.read_text())['annotations'] for file in (truth, plain)]
     assert objects[0] == objects[1]
     pictures = [file.parents[1] / 'val/000000.png' for file in (truth, plain)]

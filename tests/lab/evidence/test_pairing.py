@@ -13,7 +13,7 @@ from mmengine.runner import Runner, set_random_seed
 from ge_det.registry import MODELS
 from lab.evidence.matrix.config import config_text
 from lab.evidence.matrix.matrix import Matrix
-from lab.evidence.run.data import draw_data
+from lab.evidence.run.checks import draw_data
 from lab.evidence.run.workspace import Workspace
 from lab.evidence.training.pairing import pair_weights
 

@@ -85,7 +85,7 @@ def test_what_is_trained_already_costs_nothing_and_tells_the_time_of_its_network
     plain, se, other_seed, _ = price(space)
     assert [p.iterations for p in price(space)] == [6, 9, 9, 9]
     assert (plain.hours, other_seed.hours) == pytest.approx((6 * 200 / 3600, 0.5))
-    assert se.seconds_per_iteration is se.hours is None
+    assert se.seconds is se.hours is None
 
 
 def test_finished_cells_count_before_trainings_that_began(space):
@@ -93,7 +93,7 @@ def test_finished_cells_count_before_trainings_that_began(space):
     log(space, f'{NETWORK}_seed1', 200.0)
     log(space, f'{SE}_seed0', 300.0)
     # Done cells are not left; those of the same network and another seed take as long.
-    assert {p.run.name: p.seconds_per_iteration for p in price(space)} == {
+    assert {p.run.name: p.seconds for p in price(space)} == {
         f'{SE}_seed0': 300.0,
         f'{NETWORK}_seed1': pytest.approx(4.0),
         f'{SE}_seed1': 300.0,

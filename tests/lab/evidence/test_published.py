@@ -53,7 +53,7 @@ def test_gains_of_the_papers(wanted, gain):
 
 def test_the_same_schedule_comes_first():
     by_schedule = {
-        schedule: published_gains('se', 50, 'faster-rcnn', schedule=schedule)
+        schedule: published_gains('se', 50, 'faster-rcnn', like=schedule)
         for schedule in ('1x', '2x')
     }
     # 36.4 to 37.7 by a third party in 1x; 38.0 to 40.4 by the authors in 2x, on minival.
@@ -65,7 +65,7 @@ def test_the_same_schedule_comes_first():
 
 
 def test_values_without_a_baseline_give_no_gain():
-    found = find_published('none', 50, 'faster-rcnn', schedule='2x')
+    found = find_published('none', 50, 'faster-rcnn', like='2x')
     assert [p.value for p in found] == [pytest.approx(0.384)]
     assert published_gains('none', 50, 'faster-rcnn') == []
 
