@@ -9,14 +9,12 @@ Every cell is an ordinary config and work dir. A cell that is done is not run ag
 `run` goes on from the last checkpoints.
 """
 
-from __future__ import annotations
-
 import sys
-import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that `lab` imports from anywhere
+
+from lab.evidence.command import main
 
 if __name__ == '__main__':
-    # MMEngine's own use of it, on every config; setuptools is pinned where it still works.
-    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
-    from lab.evidence.command import main
-
     sys.exit(main(__doc__))

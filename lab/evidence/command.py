@@ -13,7 +13,8 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from ge_det.errors import UserError, one_line
+from ge_det.cli.errors import run_command
+from ge_det.errors import UserError
 
 from .matrix.matrix import Matrix
 from .report import write_report
@@ -30,18 +31,14 @@ from .training.launch import Launch
 def main(description: str = '') -> int:
     """Run a command of ``tools/reproduce.py``; returns the exit code."""
     args = parser(description).parse_args()
-    MMLogger.get_instance('reproduce', log_level='ERROR')
+    MMLogger.get_instance('reproduce').setLevel('ERROR')
     # Ended by a scheduler, it ends its cells as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        code: int = args.run(_workspace(args), args)
-    except (ValueError, OSError) as error:
-        print(f'reproduce: {one_line(error)}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\nreproduce: interrupted; run it again and it goes on', file=sys.stderr)
-        return 130
-    return code
+    return run_command(
+        'reproduce',
+        lambda: args.run(_workspace(args), args),
+        interrupted='run it again and it goes on',
+    )
 
 
 def parser(description: str) -> argparse.ArgumentParser:

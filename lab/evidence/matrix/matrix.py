@@ -37,7 +37,7 @@ class Cell:
 
 
 class Matrix(Entry):
-    """What a matrix file says, as lab/README.md tells users; :meth:`read` checks it."""
+    """What a matrix file says, as lab/configs/README.md tells users; :meth:`read` checks it."""
 
     file: Path
     title: str
@@ -172,7 +172,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except Exception as error:  # YAML's own, and whatever MMEngine makes of other content.
         raise UserError(
             f'{file}: it cannot be read as a mapping in YAML ({one_line(error)}); '
-            'lab/README.md says what it holds'
+            'lab/configs/README.md says what it holds'
         ) from error
     # An entry without content is as good as none.
     return {name: value for name, value in content.items() if value is not None}
