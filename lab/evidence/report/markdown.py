@@ -28,7 +28,7 @@ class Table:
             for row in self.rows
         ]
         header = [escape(text) for text in self.header]
-        table = tabulate(rows, header, tablefmt='github', disable_numparse=True)
+        table = tabulate(rows, header, tablefmt='github', disable_numparse=True, stralign=None)
         return f'{escape(self.caption)}\n\n{table}'
 
 
