@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
@@ -15,12 +15,12 @@ from typing_extensions import Self
 
 from ge_det.blocks.checks import check_choice
 from ge_det.registry import MODELS
-from ge_det.weights.importing import PretrainedOptions, import_pretrained
-from ge_det.weights.report import LoadReport, log_report
 
 from .attention_config import attention_class, attention_plugins
-from .gate_loading import gates_in_checkpoint, note_coverage, without_pretrained
 from .gated_resnet import GatedResNet
+
+if TYPE_CHECKING:
+    from ge_det.weights.report import LoadReport
 
 
 @MODELS.register_module()
@@ -97,6 +97,14 @@ class AttentionResNet(GatedResNet):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
         **resnet_kwargs: Any,
     ) -> None:
+        # Weights stand above the networks that they fill, so they are asked for here.
+        from ge_det.weights.gate_coverage import (
+            gates_in_checkpoint,
+            note_coverage,
+            without_pretrained,
+        )
+        from ge_det.weights.importing import PretrainedOptions
+
         check_choice('depth', depth, tuple(self.arch_settings))
         check_choice('frozen_stages', frozen_stages, tuple(range(-1, num_stages + 1)))
         check_choice('fused', fused, (True, False))
@@ -134,6 +142,9 @@ class AttentionResNet(GatedResNet):
 
     def init_weights(self) -> None:
         """Initialise, then import ``pretrained``, then settle which gates are fresh."""
+        from ge_det.weights.importing import import_pretrained
+        from ge_det.weights.report import log_report
+
         if self.is_init:
             super().init_weights()  # MMEngine only warns then.
             return

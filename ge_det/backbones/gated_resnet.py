@@ -9,7 +9,7 @@ from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from torch import nn
 
 from ge_det.blocks import AttentionBlock
-from ge_det.weights.gated_backbone import BranchEnd, stem_pool_of
+from ge_det.blocks.gated_backbone import BranchEnd, stem_pool_of
 
 from .execution_plan import UnitPlan, describe
 from .units import FusedBottleneck, FusedUnit, GatedBasicBlock

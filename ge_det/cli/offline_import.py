@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ge_det import __version__
 from ge_det.backbones import AttentionResNet
+from ge_det.blocks.gated_backbone import as_gated
 from ge_det.catalogue import attention_config, stage_channels
 from ge_det.compat.peers import use_peers
 from ge_det.datasets.image_files import check_image, find_images
@@ -26,7 +27,6 @@ from ge_det.files import write_whole
 from ge_det.weights.backbone_weights import BackboneWeights
 from ge_det.weights.checkpoint import read_checkpoint, split_backbone
 from ge_det.weights.gate_record import note_of
-from ge_det.weights.gated_backbone import as_gated
 from ge_det.weights.matching import depth_of
 from ge_det.weights.report import LoadReport
 

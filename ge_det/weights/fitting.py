@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ge_det.blocks.gated_backbone import GatedBackbone, as_gated
 from ge_det.errors import CheckpointError
 
 from .backbone_weights import BackboneWeights, read_backbone_weights
-from .gated_backbone import GatedBackbone, as_gated
 from .matching import find_problems, fits
 from .sources import guess_source
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from ge_det.blocks.gated_backbone import as_gated
+
 from .backbone_weights import BackboneWeights
 from .download import hash_in_name
 from .gate_record import kind_of
-from .gated_backbone import as_gated
 from .report import LoadReport
 
 # Files of these could be from a training with ge_det.

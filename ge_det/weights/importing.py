@@ -10,10 +10,10 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ge_det.blocks.gated_backbone import as_gated
 from ge_det.files import sha256_of
 
 from .fitting import Fit, fit_weights
-from .gated_backbone import as_gated
 from .import_notes import find_notes
 from .matching import missing_and_misshapen
 from .preserving import preserve_function as preserve

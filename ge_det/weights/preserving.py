@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
+from ge_det.blocks.gated_backbone import as_gated
 
 from .calibration import statistics_before
-from .gated_backbone import as_gated
 from .report import Preservation
 
 # Sizes of the random images the result is measured on.

@@ -1,4 +1,7 @@
-"""What an import asks of the network that it fills, and who answers for networks of others."""
+"""What a network with blocks tells of them, and who answers for networks of others.
+
+The Protocol between networks, which stand below, and the weights that fill them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ge_det.blocks import AttentionBlock
+from .base import AttentionBlock
 
 
 class BranchEnd(NamedTuple):

@@ -11,10 +11,11 @@ from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
 from ge_det.errors import CheckpointError
-from ge_det.weights.backbone_weights import read_backbone_weights
-from ge_det.weights.checkpoint import read_state_dict
-from ge_det.weights.importing import PretrainedOptions
-from ge_det.weights.matching import covers
+
+from .backbone_weights import read_backbone_weights
+from .checkpoint import read_state_dict
+from .importing import PretrainedOptions
+from .matching import covers
 
 InitCfg = dict[str, Any] | list[dict[str, Any]] | None
 
