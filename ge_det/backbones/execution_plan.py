@@ -12,7 +12,7 @@ from ge_det.blocks import AttentionBlock
 from ge_det.blocks.layers import is_plain
 from ge_det.ops.tracing import is_traced
 
-from .fused import Ending
+from .fused import ConvNormGate
 
 
 class UnitPlan(NamedTuple):
@@ -29,17 +29,17 @@ class UnitPlan(NamedTuple):
     why: str
 
 
-def obstacle(ending: Ending, relu: nn.Module) -> str | None:
+def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
     """Why a unit has to run its modules one after another; None if it need not.
 
     Args:
-        ending (Ending): Its last convolution and normalisation and the plugin after them.
+        tail (ConvNormGate): Its last convolution and normalisation and the plugin after them.
         relu (nn.Module): Its ReLU.
 
     Returns:
         str | None: One reason.
     """
-    conv, norm, gate = ending
+    conv, norm, gate = tail
     if is_traced():
         return 'the network is being traced or exported'
     if not isinstance(gate, AttentionBlock):
@@ -71,9 +71,9 @@ def _obstacle_in_norm(norm: nn.Module) -> str | None:
     return None
 
 
-def describe(ending: Ending) -> str:
+def describe(tail: ConvNormGate) -> str:
     """What fused execution does with a unit, in words."""
-    view = ending.gate.narrow_view if ending.is_pointwise else None
+    view = tail.gate.narrow_view if tail.is_pointwise else None
     seen = 'its output' if view is None else f'{view} of its input (where few, else of its output)'
-    statistics = 'batch' if ending.norm.training else 'fixed'
+    statistics = 'batch' if tail.norm.training else 'fixed'
     return f'gate from {seen}; then normalisation ({statistics}), gate, addition and ReLU together'

@@ -31,7 +31,7 @@ from ge_det.ops.precision import autocast_input, statistics_dtype
 POSITIONS_PER_COLUMN = 8
 
 
-class Ending(NamedTuple):
+class ConvNormGate(NamedTuple):
     """What ends a residual unit: the convolution without bias, a normalisation with weights."""
 
     conv: nn.Conv2d
@@ -45,13 +45,13 @@ class Ending(NamedTuple):
         return conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
 
 
-def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
+def finish_unit(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
     """relu(identity + z * gate(z)), within rounding what the modules give.
 
     Args:
         u (Tensor): (N, P, H, W), not empty.
         identity (Tensor): (N, C, H', W').
-        ending (Ending): The last modules of the unit.
+        tail (ConvNormGate): The last modules of the unit.
 
     Returns:
         Tensor: (N, C, H', W') of the dtype of ``u``, or of autocast.
@@ -59,14 +59,14 @@ def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
     Raises:
         ValueError: As the normalisation does, if it is to take statistics of a single value.
     """
-    conv, norm, gate = ending
+    conv, norm, gate = tail
     u = autocast_input(u)
-    y = None if folds(u, ending) else conv(u)
+    y = None if folds(u, tail) else conv(u)
     if norm.training and y is not None:
         scale, shift = _batch_affine(norm, y)
     else:
         scale, shift = _fixed_affine(norm)
-    s = _gate_before_expansion(u, ending, scale, shift)
+    s = _gate_before_expansion(u, tail, scale, shift)
     if y is not None:
         if s is None:
             s = _gate_after_expansion(gate, y, scale, shift)
@@ -81,24 +81,24 @@ def finish_unit(u: Tensor, identity: Tensor, ending: Ending) -> Tensor:
     return gated_residual(z, identity, s)
 
 
-def folds(u: Tensor, ending: Ending) -> bool:
+def folds(u: Tensor, tail: ConvNormGate) -> bool:
     """Whether the normalisation goes into the convolution's weights, and y is never there.
 
     So it is on a CPU where statistics are fixed and maps are large beside the weights.
     """
-    if not ending.is_pointwise or ending.norm.training or u.device.type != 'cpu':
+    if not tail.is_pointwise or tail.norm.training or u.device.type != 'cpu':
         return False
     return count_positions(u) >= POSITIONS_PER_COLUMN * u.shape[1]
 
 
 def _gate_before_expansion(
-    u: Tensor, ending: Ending, scale: Tensor, shift: Tensor
+    u: Tensor, tail: ConvNormGate, scale: Tensor, shift: Tensor
 ) -> Tensor | None:
     """The gate of z from u; None where the block takes the wide map, or that is cheaper."""
-    if not ending.is_pointwise:
+    if not tail.is_pointwise:
         return None
-    weight = ending.conv.weight.flatten(1).to(scale.dtype)
-    s = ending.gate.gate_from_narrow(u, weight, scale, shift)
+    weight = tail.conv.weight.flatten(1).to(scale.dtype)
+    s = tail.gate.gate_from_narrow(u, weight, scale, shift)
     return None if s is None else s.to(u.dtype)
 
 

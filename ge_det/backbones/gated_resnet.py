@@ -68,7 +68,7 @@ class GatedResNet(ResNet):
         for name, unit in self._units().items():
             why = unit.why_not_fused()
             runs = 'fused' if why is None else 'modules'
-            plan.append(UnitPlan(name, runs, describe(unit.ending()) if why is None else why))
+            plan.append(UnitPlan(name, runs, describe(unit.tail()) if why is None else why))
         return plan
 
     def _units(self) -> dict[str, FusedUnit]:

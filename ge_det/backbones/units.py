@@ -11,7 +11,7 @@ from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
 from .execution_plan import obstacle
-from .fused import Ending, finish_unit
+from .fused import ConvNormGate, finish_unit
 
 
 class FusedUnit(ABC):
@@ -25,7 +25,7 @@ class FusedUnit(ABC):
     relu: nn.Module
 
     @abstractmethod
-    def ending(self) -> Ending:
+    def tail(self) -> ConvNormGate:
         """The modules of the unit's end, where a single plugin follows the last convolution."""
 
     @abstractmethod
@@ -45,15 +45,15 @@ class FusedUnit(ABC):
             return 'fused=False'
         if len(plugins) > 1:
             return f'several plugins follow the last convolution: {", ".join(plugins)}'
-        return obstacle(self.ending(), self.relu)
+        return obstacle(self.tail(), self.relu)
 
 
 class FusedBottleneck(FusedUnit, Bottleneck):
     """mmdet's Bottleneck, whose end runs fused where that gives what the modules give."""
 
-    def ending(self) -> Ending:
+    def tail(self) -> ConvNormGate:
         """The modules of the unit's end."""
-        return Ending(self.conv3, self.norm3, getattr(self, self.last_plugins()[0]))
+        return ConvNormGate(self.conv3, self.norm3, getattr(self, self.last_plugins()[0]))
 
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
@@ -78,7 +78,7 @@ class FusedBottleneck(FusedUnit, Bottleneck):
         u = self.relu(self.norm2(self.conv2(u)))
         if self.with_plugins:
             u = self.forward_plugin(u, self.after_conv2_plugin_names)
-        return finish_unit(u, x if self.downsample is None else self.downsample(x), self.ending())
+        return finish_unit(u, x if self.downsample is None else self.downsample(x), self.tail())
 
 
 class GatedBasicBlock(FusedUnit, BasicBlock):
@@ -122,9 +122,9 @@ class GatedBasicBlock(FusedUnit, BasicBlock):
             self.add_module(name, layer)
             self.plugin_names[plugin['position']].append(name)
 
-    def ending(self) -> Ending:
+    def tail(self) -> ConvNormGate:
         """The modules of the unit's end."""
-        return Ending(self.conv2, self.norm2, getattr(self, self.last_plugins()[0]))
+        return ConvNormGate(self.conv2, self.norm2, getattr(self, self.last_plugins()[0]))
 
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
@@ -144,7 +144,7 @@ class GatedBasicBlock(FusedUnit, BasicBlock):
 
     def _fused_forward(self, x: Tensor) -> Tensor:
         u = self._run_plugins('after_conv1', self.relu(self.norm1(self.conv1(x))))
-        return finish_unit(u, self._identity(x), self.ending())
+        return finish_unit(u, self._identity(x), self.tail())
 
     def _run_modules(self, x: Tensor) -> Tensor:
         out = self._run_plugins('after_conv1', self.relu(self.norm1(self.conv1(x))))

@@ -9,7 +9,7 @@ from torch import nn
 from triton_interpreter import DEVICE, import_triton
 
 from ge_det.backbones import fused
-from ge_det.backbones.fused import Ending, finish_unit
+from ge_det.backbones.fused import ConvNormGate, finish_unit
 from ge_det.ops import gated_residual, similarity_gate, window_mean
 from ge_det.ops.gated_residual import eager as gating_eager
 from ge_det.ops.triton_tools import runtime
@@ -36,8 +36,8 @@ def test_unit_is_the_same_with_and_without_kernels(name, training, monkeypatch):
     conv = nn.Conv2d(3, CHANNELS, 1, bias=False).double()
     norm = nn.BatchNorm2d(CHANNELS).double()
     nn.init.uniform_(norm.weight, 0.5, 2)
-    ending = Ending(conv, norm, random_block(name))
-    ending = Ending(*(module.to(DEVICE).train(training) for module in ending))
+    tail = ConvNormGate(conv, norm, random_block(name))
+    tail = ConvNormGate(*(module.to(DEVICE).train(training) for module in tail))
     u = torch.rand(2, 3, 5, 4, dtype=torch.float64, device=DEVICE, requires_grad=True)
     identity = torch.randn(2, CHANNELS, 5, 4, dtype=torch.float64, device=DEVICE)
     identity.requires_grad_()
@@ -52,7 +52,7 @@ def test_unit_is_the_same_with_and_without_kernels(name, training, monkeypatch):
         monkeypatch.setattr(
             runtime, 'run', lambda *a, run=run, ran=ran: ran.append(a[0]) or run(*a)
         )
-        unit = copy.deepcopy(ending)
+        unit = copy.deepcopy(tail)
         out = finish_unit(u, identity, unit)
         parameters = [p for module in unit for p in module.parameters()]
         grads = torch.autograd.grad(out, [u, identity, *parameters], upstream, allow_unused=True)

@@ -10,7 +10,7 @@ from naive_blocks import reference as gated
 from torch import nn
 
 from ge_det.backbones import fused
-from ge_det.backbones.fused import Ending, finish_unit
+from ge_det.backbones.fused import ConvNormGate, finish_unit
 from ge_det.blocks import averaged
 from ge_det.ops import naive
 
@@ -18,36 +18,36 @@ each_block = pytest.mark.parametrize('name', BLOCKS)
 each_mode = pytest.mark.parametrize('training', [True, False], ids=['batch', 'fixed'])
 
 
-def random_ending(name, training, kernel_size=1):
+def random_tail(name, training, kernel_size=1):
     """Convolution from 3 channels, normalisation and block, with random weights and statistics."""
     conv = nn.Conv2d(3, CHANNELS, kernel_size, padding=kernel_size // 2, bias=False).double()
     norm = nn.BatchNorm2d(CHANNELS).double().train(training)
     for tensor in (norm.weight, norm.bias, norm.running_mean):
         nn.init.normal_(tensor)
     nn.init.uniform_(norm.running_var, 0.5, 2)
-    return Ending(conv, norm, random_block(name).train(training))
+    return ConvNormGate(conv, norm, random_block(name).train(training))
 
 
-def reference(u, identity, ending):
+def reference(u, identity, tail):
     """relu(identity + gated), the block by its own literal reference."""
     y = (
-        naive.pointwise_conv(u, ending.conv.weight)
-        if ending.is_pointwise
-        else torch.nn.functional.conv2d(u, ending.conv.weight, padding=1)
+        naive.pointwise_conv(u, tail.conv.weight)
+        if tail.is_pointwise
+        else torch.nn.functional.conv2d(u, tail.conv.weight, padding=1)
     )
-    z = naive.batch_norm(y, norm_tensors(ending.norm))
-    return naive.relu(identity + gated(ending.gate, z))
+    z = naive.batch_norm(y, norm_tensors(tail.norm))
+    return naive.relu(identity + gated(tail.gate, z))
 
 
-def assert_equals_reference(ending, size, batch=2):
+def assert_equals_reference(tail, size, batch=2):
     u = torch.rand(batch, 3, *size, dtype=torch.float64, requires_grad=True)
     identity = torch.randn(batch, CHANNELS, *size, dtype=torch.float64, requires_grad=True)
-    inputs = [u, identity, *(p for module in ending for p in module.parameters())]
+    inputs = [u, identity, *(p for module in tail for p in module.parameters())]
     upstream = torch.randn_like(identity)
 
-    expected = reference(u, identity, ending)
+    expected = reference(u, identity, tail)
     expected_grads = torch.autograd.grad(expected, inputs, upstream, allow_unused=True)
-    actual = finish_unit(u, identity, ending)
+    actual = finish_unit(u, identity, tail)
     grads = torch.autograd.grad(actual, inputs, upstream, allow_unused=True)
 
     torch.testing.assert_close(actual, expected, atol=1e-11, rtol=1e-10)
@@ -64,19 +64,19 @@ def assert_equals_reference(ending, size, batch=2):
 @each_mode
 @pytest.mark.parametrize('size', [(9, 7), (5, 4), (2, 3)], ids=str)
 def test_equals_reference(name, training, size):
-    assert_equals_reference(random_ending(name, training), size)
+    assert_equals_reference(random_tail(name, training), size)
 
 
 @each_block
 @each_mode
 def test_equals_reference_after_a_wide_convolution(name, training):
     """ResNet-18 and 34: nothing commutes with a 3x3 convolution."""
-    assert_equals_reference(random_ending(name, training, kernel_size=3), (6, 5))
+    assert_equals_reference(random_tail(name, training, kernel_size=3), (6, 5))
 
 
 @each_block
 def test_equals_reference_at_a_single_position(name):
-    assert_equals_reference(random_ending(name, training=False), (1, 1), batch=1)
+    assert_equals_reference(random_tail(name, training=False), (1, 1), batch=1)
 
 
 @pytest.mark.parametrize('name', ['se', 'ge-theta_plus-global', 'rg-se-1'])
@@ -84,27 +84,27 @@ def test_equals_reference_at_a_single_position(name):
 def test_every_way_to_the_same_result(name, folding, monkeypatch):
     """Folded into the weights or not, with averages of the input or of the output."""
     monkeypatch.setattr(fused, 'POSITIONS_PER_COLUMN', 0 if folding else 1e9)
-    ending = random_ending(name, training=False)
-    assert_equals_reference(ending, (9, 7))
+    tail = random_tail(name, training=False)
+    assert_equals_reference(tail, (9, 7))
     monkeypatch.setattr(averaged, 'LARGEST_AVERAGES', 0)
-    assert_equals_reference(ending, (9, 7))
+    assert_equals_reference(tail, (9, 7))
 
 
 @each_block
 def test_running_statistics_and_modes_are_those_of_the_modules(name):
-    ending = random_ending(name, training=True)
-    ending.norm.momentum = None  # the cumulative average
-    modules = copy.deepcopy(ending)
+    tail = random_tail(name, training=True)
+    tail.norm.momentum = None  # the cumulative average
+    modules = copy.deepcopy(tail)
     for _ in range(2):
         u, identity = torch.rand(3, 3, 6, 5).double(), torch.zeros(3, CHANNELS, 6, 5).double()
-        finish_unit(u, identity, ending)
+        finish_unit(u, identity, tail)
         modules.gate(modules.norm(modules.conv(u)))
-    for part, expected in zip(ending, modules, strict=True):
+    for part, expected in zip(tail, modules, strict=True):
         for key, value in part.state_dict().items():
             torch.testing.assert_close(value, expected.state_dict()[key])
 
 
 def test_one_value_a_channel_in_training_is_refused_as_by_the_module():
-    ending = random_ending('se', training=True)
+    tail = random_tail('se', training=True)
     with pytest.raises(ValueError, match='more than 1 value per channel'):
-        finish_unit(torch.rand(1, 3, 1, 1).double(), torch.zeros(1, CHANNELS, 1, 1), ending)
+        finish_unit(torch.rand(1, 3, 1, 1).double(), torch.zeros(1, CHANNELS, 1, 1), tail)
