@@ -7,8 +7,8 @@ says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -18,19 +18,17 @@ from ge_det.backbones import AttentionResNet
 from ge_det.catalogue import attention_config
 from ge_det.flops.count import CONVENTIONS, NetworkCost, count_cost
 
-from .published import PUBLISHED, PublishedCost
+from .published import PUBLISHED, CostSource, PublishedCost
 
 CLASSES = 1000
 """Of ImageNet."""
 
+Counts = Callable[[NetworkCost], dict[str, int]]
+"""A figure of a network by each convention."""
+
 
 class PooledResNet(nn.Module):
-    """A backbone, global average pooling and, where the source counts it, the classifier.
-
-    Args:
-        backbone (AttentionResNet): The backbone.
-        has_classifier (bool): Whether a linear layer for ImageNet's classes follows.
-    """
+    """A backbone, global average pooling and, where the source counts it, ImageNet's classifier."""
 
     def __init__(self, backbone: AttentionResNet, has_classifier: bool) -> None:
         super().__init__()
@@ -45,19 +43,12 @@ class PooledResNet(nn.Module):
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether a printed figure comes out.
+    """Whether a printed figure comes out."""
 
-    Args:
-        printed (str): The published figure, in ``unit``.
-        unit (float): 1e6 or 1e9.
-        counted (Mapping[str, int]): Our figure by each convention.
-        convention (str): The one that fits the source best.
-    """
-
-    printed: str
-    unit: float
-    counted: Mapping[str, int]
-    convention: str
+    printed: str  # In units:
+    unit: float  # 1e6 or 1e9.
+    counted: Mapping[str, int]  # Our figure by each convention.
+    convention: str  # The one that fits the source best.
 
     @property
     def exact(self) -> int:
@@ -89,57 +80,33 @@ class CostComparison:
 
 
 def compare(lines: Iterable[PublishedCost] = PUBLISHED) -> list[CostComparison]:
-    """Count the networks of published lines and compare.
+    """Count the networks of published lines, among which the conventions of sources are chosen.
 
-    Args:
-        lines (Iterable[PublishedCost]): Among these the conventions of their sources are chosen.
-            Defaults to all there are, which takes a minute or two on one core.
-
-    Returns:
-        list[CostComparison]: One for each line.
+    All that there are take a minute or two on one core.
     """
     lines = tuple(lines)
-    parameters = {line: _parameters(count_line(line)) for line in lines}
-    flops = {line: _flops(count_line(line)) for line in lines}
-    comparisons = []
-    for line in lines:
-        same_source = [other for other in lines if other.source == line.source]
-        comparisons.append(
-            CostComparison(
-                line,
-                _agreement(
-                    line.parameters,
-                    1e6,
-                    parameters[line],
-                    [(other.parameters, parameters[other]) for other in same_source],
-                ),
-                _agreement(
-                    line.gflops,
-                    1e9,
-                    flops[line],
-                    [(other.gflops, flops[other]) for other in same_source],
-                ),
-            )
+    costs = {line: count_line(line) for line in lines}
+
+    def agreement(line: PublishedCost, figure: str, unit: float, count: Counts) -> Agreement | None:
+        printed = getattr(line, figure)
+        alike = [(getattr(o, figure), count(costs[o])) for o in lines if o.source == line.source]
+        counted = count(costs[line])
+
+        def number_equal(convention: str) -> int:
+            return sum(equal_digits(f, ours[convention], unit) for f, ours in alike if f)
+
+        # The first of the best: conventions are listed from the simplest on.
+        best = max(counted, key=number_equal)
+        return Agreement(printed, unit, counted, best) if printed else None
+
+    return [
+        CostComparison(
+            line,
+            agreement(line, 'parameters', 1e6, _parameters),
+            agreement(line, 'gflops', 1e9, _flops),
         )
-    return comparisons
-
-
-def _agreement(
-    printed: str,
-    unit: float,
-    counted: Mapping[str, int],
-    same_source: list[tuple[str, Mapping[str, int]]],
-) -> Agreement | None:
-    if not printed:
-        return None
-
-    def number_equal(convention: str) -> int:
-        return sum(
-            equal_digits(figure, ours[convention], unit) for figure, ours in same_source if figure
-        )
-
-    # The first of the best: conventions are listed from the simplest on.
-    return Agreement(printed, unit, counted, max(counted, key=number_equal))
+        for line in lines
+    ]
 
 
 def equal_digits(printed: str, count: int, unit: float) -> bool:
@@ -171,31 +138,21 @@ def _flops(cost: NetworkCost) -> dict[str, int]:
 
 def count_line(line: PublishedCost) -> NetworkCost:
     """Count the network of a published line, at its source's image size."""
-    source = line.source
-    return _count(
-        line.depth, line.attention, line.stage, source.style, source.size, source.has_classifier
-    )
+    return _count(line.depth, line.attention, line.stage, replace(line.source, title=''))
 
 
 @cache
-def _count(
-    depth: int,
-    attention: str,
-    stage: int,
-    style: str,
-    size: tuple[int, int],
-    has_classifier: bool,
-) -> NetworkCost:
+def _count(depth: int, attention: str, stage: int, like: CostSource) -> NetworkCost:
     with torch.device('meta'):  # Random weights take longer than the count.
         backbone = AttentionResNet(
             depth,
             attention=attention_config(attention),
             attention_stages=tuple(stage in (0, number) for number in (2, 3, 4, 5)),
-            style=style,
-            stem_pool='ceil' if style == 'caffe' else 'padded',
+            style=like.style,
+            stem_pool='ceil' if like.style == 'caffe' else 'padded',
         )
-        network = PooledResNet(backbone, has_classifier)
+        network = PooledResNet(backbone, like.has_classifier)
     network.to_empty(device='cpu')
     for tensor in (*network.parameters(), *network.buffers()):
         tensor.detach().zero_()  # Whatever the memory held may be slow to compute with.
-    return count_cost(network, torch.zeros(1, 3, *size))
+    return count_cost(network, torch.zeros(1, 3, *like.size))

@@ -58,8 +58,8 @@ def median_seconds(call: Call, device: str, repeats: int) -> float:
 def cases(args: Namespace) -> Iterator[tuple[str, int, torch.dtype, bool]]:
     """Kind of kernel, stage, dtype, whether channels_last."""
     kinds, stages = ('channel', 'cells', 'full', 'window'), range(len(args.stages))
-    for stage, dtype, last in product(stages, (torch.float16, torch.float32), (False, True)):
-        yield from ((kind, stage, dtype, last) for kind in kinds)
+    dtypes = (torch.float16, torch.float32)[: 1 if args.tiny else 2]
+    yield from product(kinds, stages, dtypes, (False, True))
     yield from (('similarity', stage, torch.float32, False) for stage in stages)
 
 

@@ -110,11 +110,6 @@ def run_steps(args: argparse.Namespace, runner: Runner) -> None:
         found = Job(step, f'{step} {part}'.strip(), arguments, limit * (9 if dry else 1), more)
         return [found] if step in args.only else []
 
-    def shares(step: str, *options: str) -> list[Job]:
-        """Its kernels, compiled by two processes into the cache on disk."""
-        warm = [('--warm', index, 2, *options) for index in range(0 if dry else 2)]
-        return [j for w in warm for j in jobs(step, 'bandwidth', 100, *w, part=f'warm {w[1]}')]
-
     # Right or wrong needs no quiet machine; times do.
     runner.run(jobs('smoke', 'smoke', 60))
     side_by_side = jobs('detector', 'detector', 120, *data, '--draw', part='data')
@@ -122,7 +117,10 @@ def run_steps(args: argparse.Namespace, runner: Runner) -> None:
         side_by_side.append(kernel_tests(dry))
     for block in blocks:
         side_by_side += jobs('networks', 'networks', 150, '--block', block, part=block)
-    side_by_side += shares('bandwidth') + shares('tune', '--tune')
+    for share in () if dry else ('0', '1'):  # Kernels are compiled into a cache on disk.
+        side_by_side += jobs(
+            'bandwidth', 'bandwidth', 100, '--warm', share, '2', part=f'warm {share}'
+        )
     for block in blocks[:1] if dry else blocks[:5]:
         side_by_side += jobs('compile', 'compiled', 110, '--block', block, part=block)
     runner.run(side_by_side, 2 if dry else cores + 2)
@@ -133,7 +131,7 @@ def run_steps(args: argparse.Namespace, runner: Runner) -> None:
         jobs('detector', 'detector', 130, *data, **quiet),
         jobs('bench-more', 'bench', 200, '--more', **quiet, **fast),
         jobs('detector-last', 'detector', 70, *data, '--last', **quiet),
-        jobs('tune', 'bandwidth', 40, '--tune', **quiet),
+        jobs('tune', 'bandwidth', 90, '--tune', **quiet),
     ):
         runner.run(alone)
 

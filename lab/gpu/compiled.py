@@ -20,17 +20,16 @@ def compare(network: Any, x: Tensor, mode: str, precision: str, args: Namespace)
     name = f'{args.block} compiled, {mode}, {precision}'
     train = MODES[mode][0]
     own = variant(network, mode, fused=True)
-    sizes = (
-        [x] if args.tiny else [x, x[:, :, : x.shape[2] * 3 // 4, : x.shape[3] // 2].contiguous()]
-    )
+    smaller = x[:, :, : x.shape[2] * 3 // 4, : x.shape[3] // 2].contiguous()
+    sizes = [x] if args.tiny else [x, smaller]
     expected = [run(own, picture, precision, train) for picture in sizes]
     operators: list[str] = []
 
     def backend(module: Any, inputs: Any) -> Any:
-        nodes = module.graph.nodes
-        operators.extend(str(node.target) for node in nodes if 'ge_det' in str(node.target))
-        lookup = torch._dynamo.lookup_backend('aot_eager' if args.tiny else 'inductor')
-        return lookup(module, inputs)
+        targets = map(str, (node.target for node in module.graph.nodes))
+        operators.extend(target for target in targets if 'ge_det' in target)
+        name = 'aot_eager' if args.tiny else 'inductor'
+        return torch._dynamo.lookup_backend(name)(module, inputs)
 
     torch._dynamo.reset()
     with guarded(name):
@@ -84,11 +83,7 @@ def main() -> None:
     else:
         graph(build(args.block, args), x, args)
     network = build(args.block, args, stages=1)
-    cases = [
-        ('train, fixed statistics', 'fp32'),
-        ('train, fixed statistics', 'fp16'),
-        ('eval', 'fp32'),
-    ]
+    cases = [('train', 'fp32'), ('train', 'fp16'), ('eval', 'fp32')]
     for mode, precision in cases[:1] if args.tiny else cases:
         if seconds() < args.limit:
             compare(network, x, mode, precision, args)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from argparse import Namespace
-from collections.abc import Iterable
 from contextlib import nullcontext
 from itertools import product
 from typing import Any
@@ -32,8 +31,8 @@ DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16}
 # Whether it trains, and on the statistics of the batch.
 MODES = {
     'eval': (False, False),
-    'train, fixed statistics': (True, False),
-    'train, batch statistics': (True, True),
+    'train': (True, False),
+    'train norms': (True, True),
 }
 
 
@@ -54,7 +53,7 @@ def build(block: str, args: Namespace, stages: int = 4) -> AttentionResNet:
     with torch.device(args.device):
         network = AttentionResNet(50, attention, base_channels=args.base, fused=False, **shape)
     randomise(network, 1)
-    twin = variant(network, 'train, batch statistics', fused=False)
+    twin = variant(network, 'train norms', fused=False)
     norms = [module for module in twin.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
@@ -101,9 +100,10 @@ def compare(network: Any, x: Tensor, mode: str, args: Namespace) -> None:
     replace_blocks(reference)
     expected = run(reference, x.double(), 'fp64', train)
     statistics = list(reference.buffers())
-    settings: Iterable[tuple[str, bool]]
-    settings = [('fp32', True), ('bf16', False)] if args.tiny else product(FLOOR, (False, True))
-    for precision, last in settings:
+    settings = list(product(FLOOR, (False, True)))
+    for precision, last in (
+        [('fp32', True), ('bf16', False)][: 2 - batch] if args.tiny else settings
+    ):
         order = torch.channels_last if last else torch.contiguous_format
         name = f'{args.block} {mode} {precision} {str(order)[6:]}'
         if seconds() > args.limit:
@@ -144,7 +144,7 @@ def extras(network: Any, x: Tensor, args: Namespace) -> None:
     if args.device == 'cpu':
         tell(name, f'{name}: needs a GPU, not checked')
         return
-    own = variant(network, 'train, fixed statistics', fused=True)
+    own = variant(network, 'train', fused=True)
     torch.cuda.set_sync_debug_mode('error')
     with guarded(name), torch.autocast('cuda', torch.float16):
         outputs = own(x)

@@ -6,7 +6,6 @@ import importlib
 import os
 import platform
 import shutil
-import subprocess
 import sysconfig
 import time
 from collections.abc import Callable
@@ -25,29 +24,17 @@ LARGEST_ERROR = 1e-4
 
 
 def tell_machine(device: str) -> None:
-    """Card, driver, versions, compiler."""
-    found = {name: _version(name) for name in PACKAGES}
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    smi = ''
-    if shutil.which('nvidia-smi'):
-        query = '--query-gpu=driver_version,memory.total,clocks.max.sm,clocks.max.mem,pstate'
-        command = ['nvidia-smi', query, '--format=csv,noheader']
-        smi = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """Card, versions, compiler."""
+    found = {d.name: d.version for d in metadata.distributions() if d.name in PACKAGES}
+    gpu = str(torch.cuda.get_device_properties(0)) if torch.cuda.is_available() else None
     compiler = shutil.which('gcc') or shutil.which('cc')
     header = (Path(sysconfig.get_path('include')) / 'Python.h').is_file()
     line = (
-        f'{gpu or "no GPU"} ({smi}); Python {platform.python_version()}, torch {torch.__version__} '
+        f'{gpu or "no GPU"}; Python {platform.python_version()}, torch {torch.__version__} '
         f'(CUDA {torch.version.cuda}), {os.cpu_count()} cores; C compiler {compiler}, Python.h '
         f'{header}; ' + ', '.join(f'{name} {version}' for name, version in found.items())
     )
-    tell('machine', line, device == 'cpu' or gpu is not None, gpu=gpu, smi=smi, versions=found)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+    tell('machine', line, device == 'cpu' or gpu is not None, gpu=gpu, versions=found)
 
 
 def attempt(name: str, expected: Tensor, call: Callable[[], Tensor]) -> None:

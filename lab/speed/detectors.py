@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -33,12 +32,8 @@ _DROPPED = (
 
 def detector_inputs(settings: SpeedSettings, size: tuple[int, int], model: Any) -> dict[str, Any]:
     """Random pictures with boxes, normalised and padded by a detector's own preprocessing."""
-    packed = demo_mm_inputs(
-        settings.batch,
-        (3, *size),
-        num_items=[_BOXES] * settings.batch,
-        with_mask=getattr(model, 'with_mask', False),
-    )
+    boxes, has_masks = [_BOXES] * settings.batch, getattr(model, 'with_mask', False)
+    packed = demo_mm_inputs(settings.batch, (3, *size), num_items=boxes, with_mask=has_masks)
     for sample in packed['data_samples']:
         sample.gt_instances.labels.zero_()  # The class that every detector has.
     data: dict[str, Any] = model.data_preprocessor(packed, settings.train)
@@ -92,11 +87,7 @@ class DetectorPass:
         if not self.train:
             self.model(**data, mode='predict')
             return []
-        losses = self.model(**data, mode='loss')
-        terms = [
-            torch.stack(v) if isinstance(v, list) else v for k, v in losses.items() if 'loss' in k
-        ]
-        return [torch.stack([term.float().sum() for term in terms]).sum()]
+        return [self.model.parse_losses(self.model(**data, mode='loss'))[0]]
 
 
 def _read_model(settings: SpeedSettings) -> Any:
@@ -104,8 +95,8 @@ def _read_model(settings: SpeedSettings) -> Any:
     try:
         model: Any = Config.fromfile(settings.config).get('model')
     except Exception as error:  # A config is code and may fail in any way.
-        reason = one_line(error)
-        raise UserError(f'{settings.config}: cannot be read as a config ({reason})') from error
+        reason = f'cannot be read as a config ({one_line(error)})'
+        raise UserError(f'{settings.config}: {reason}') from error
     kind = model and model.get('backbone', {}).get('type')
     if kind not in _RESNETS or not model.get('neck'):
         raise UserError(

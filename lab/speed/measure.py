@@ -63,11 +63,9 @@ def measure_group(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        size = ' '.join(map(str, settings.size))
-        raise UserError(
-            f'not enough memory for {group.key} at size {size}, batch {settings.batch}: give a '
-            'smaller --size or --batch'
-        ) from error
+        size = f'size {settings.size[0]} {settings.size[1]}, batch {settings.batch}'
+        message = f'not enough memory for {group.key} at {size}: give a smaller --size or --batch'
+        raise UserError(message) from error
 
 
 def _measure(settings: SpeedSettings, group: Group, tick: Tick) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,12 +52,11 @@ def free_bytes(device: str) -> int | None:
     if device != 'cpu':
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    try:
-        lines = Path('/proc/meminfo').read_text(encoding='utf-8').splitlines()
-    except OSError:
-        return None
-    found = [int(line.split()[1]) for line in lines if line.startswith('MemAvailable:')]
-    return found[0] * 1024 if found else None
+    with suppress(OSError):
+        text = Path('/proc/meminfo').read_text(encoding='utf-8')
+        found = re.search(r'^MemAvailable:\s*(\d+)', text, re.M)
+        return int(found[1]) * 1024 if found else None
+    return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -48,10 +48,9 @@ def format_report(results: SpeedResults) -> str:
             ]
     if settings['mode'] == 'blocks':
         moved = MAPS_READ_AND_WRITTEN[settings['train']] / 2
-        table['share of the copy bandwidth, ours'] = [
-            f'{moved / row["ratios"]["ours"]["median"]:.0%}' if 'ours' in row['ratios'] else '-'
-            for row in groups.values()
-        ]
+        ours = [row['ratios'].get('ours') for row in groups.values()]
+        shares = [f'{moved / ratio["median"]:.0%}' if ratio else '-' for ratio in ours]
+        table['share of the copy bandwidth, ours'] = shares
     text = tabulate(table, headers='keys', tablefmt='github', disable_numparse=True)
     return '\n\n'.join([_header(results), text, *_notes(groups)])
 
@@ -67,9 +66,8 @@ def _header(results: SpeedResults) -> str:
         f'frozen_stages={s["frozen_stages"]}, rounds={s["rounds"]}',
         *([s['config']] if s['config'] else []),
     ]
-    plain = [f'{median(row["seconds"]["plain"]):.3g}' for row in results.groups.values()]
-    low, high = min(plain, key=float), max(plain, key=float)
-    took = f'{low} s' if low == high else f'{low} to {high} s in the median'
+    plain = sorted(median(row['seconds']['plain']) for row in results.groups.values())
+    took = f'{plain[0]:.3g} to {plain[-1]:.3g} s in the median'
     base = BASES[s['mode']]
     lines = [
         ', '.join(parts) + '.',

@@ -48,12 +48,8 @@ class SpeedResults:
     def save(self) -> None:
         """Write the file; an interruption leaves the old one whole."""
         if self.path is not None:
-            content = {
-                'settings': self.settings,
-                'environment': self.machine,
-                'copy_bytes_per_second': self.bandwidth,
-                'groups': self.groups,
-            }
+            content = dict(settings=self.settings, environment=self.machine)
+            content |= dict(copy_bytes_per_second=self.bandwidth, groups=self.groups)
             write_whole(self.path, (json.dumps(content, indent=1) + '\n').encode())
 
     def _take_over(self, path: Path) -> None:
@@ -80,10 +76,10 @@ def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str
 def plan_groups(settings: SpeedSettings, blocks: Sequence[str]) -> list[Group]:
     """All groups of a run in their order."""
     stages = range(4) if settings.mode == 'blocks' else [None]
-    has_neighbour = settings.mode == 'blocks' or (
-        settings.mode == 'backbones' and settings.depth >= 50
+    has_neighbour = 'peers' in settings.against and (
+        settings.mode == 'blocks' or (settings.mode == 'backbones' and settings.depth >= 50)
     )
-    more = [NEIGHBOUR] if has_neighbour and 'peers' in settings.against else []
+    more = [NEIGHBOUR] if has_neighbour else []
     return [Group(name, stage) for name in (*blocks, *more) for stage in stages]
 
 

@@ -58,10 +58,8 @@ class SpeedSettings:
             raise UserError(f'{self.config}: no such config file; check --config')
         _check_device(self.device)
         if self.mode == 'detectors' and self.amp and self.device == 'cpu':
-            raise UserError(
-                "mmcv's own operators know no half precision on a CPU: leave --amp out, or measure "
-                'backbones'
-            )
+            reason = "mmcv's own operators know no half precision on a CPU"
+            raise UserError(f'{reason}: leave --amp out, or measure backbones')
 
     @property
     def amp_dtype(self) -> torch.dtype:
@@ -111,7 +109,5 @@ def _check_device(device: str) -> None:
     if not re.fullmatch(r'cpu|cuda(:\d+)?', device):
         raise UserError(f'device {device!r} is unknown: give cpu or cuda')
     if device != 'cpu' and (torch.device(device).index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f'device {device!r}: torch sees no such GPU here; give cpu, or mend the driver or '
-            'install a torch with CUDA'
-        )
+        remedy = 'give cpu, or mend the driver or install a torch with CUDA'
+        raise UserError(f'device {device!r}: torch sees no such GPU here; {remedy}')

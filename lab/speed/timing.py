@@ -11,7 +11,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +24,7 @@ SHORTEST_SAMPLE = 0.02
 Call = Callable[[], object]
 
 
-@dataclass(frozen=True)
-class Timings:
+class Timings(NamedTuple):
     """Seconds of one call, by contender and round, and how many calls each is the mean of."""
 
     seconds: dict[str, list[float]]
