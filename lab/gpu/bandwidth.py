@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -120,28 +121,28 @@ def measure(args: Namespace) -> None:
             for part, moved, call, plain in parts(args, kind, stage, dtype, last):
                 took = median_seconds(call, args.device, args.repeats)
                 slower = median_seconds(plain, args.device, 3) / took if plain else None
-                figures = dict(seconds=took, rate=moved / took, plain_over_ours=slower)
-                tell(f'{name} {part}, stage {stage + 1}', '', **figures)
-                table[f'{name} {part}'].append(f'{100 * moved / took / copied:.0f}')
+                where, rate = f'{name} {part}, stage {stage + 1}', moved / took
+                tell(where, '', seconds=took, rate=rate, plain_over_ours=slower)
+                table[f'{name} {part}'].append(f'{100 * rate / copied:.0f}')
     for name, shares in table.items():
         tell(name, f'{name}: {" ".join(shares)} % of the copy in stages 1 to {len(args.stages)}')
 
 
 def tune(args: Namespace) -> None:
     """Tiles and warps of the gated residual on the first stage in half precision."""
-    launch, tile = tiles.launch, tiles.TILE_BYTES
+    launch, tile, launcher = tiles.launch, tiles.TILE_BYTES, cast(Any, gated_residual)
     for kind, last in product(('channel', 'cells', 'full'), (False, True)):
         found: dict[str, dict[str, int]] = defaultdict(dict)
         for size, warps in TILES_AND_WARPS[: 2 if args.tiny else None]:
             if seconds() > args.limit:
                 break
             tiles.TILE_BYTES = size
-            gated_residual.launch = lambda *a, w=warps, **k: launch(*a, **k, num_warps=w)
+            launcher.launch = lambda *a, w=warps, **k: launch(*a, **k, num_warps=w)
             with guarded(f'tune {kind} {size}/{warps}'):
                 for part, moved, call, _ in parts(args, kind, 0, torch.float16, last):
                     rate = moved / median_seconds(call, args.device, args.repeats)
                     found[part][f'{size}/{warps}'] = round(rate / 1e9)
-        tiles.TILE_BYTES, gated_residual.launch = tile, launch
+        tiles.TILE_BYTES, launcher.launch = tile, launch
         for part, rates in found.items():
             name = f'{kind} {"NHWC" if last else "NCHW"} {part}'
             told = ', '.join(f'{how}: {rate}' for how, rate in rates.items())

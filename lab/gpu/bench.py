@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
+from typing import Any
 
 import torch
 
@@ -17,8 +18,11 @@ from lab.speed.settings import SpeedSettings
 FEW = ('se', 'ge-theta-minus-e8', 'ge-theta-e8', 'sge')
 REST = tuple(block for block in BLOCKS if block not in FEW)
 # Changes of the settings, and blocks, in order of importance.
-MAIN = [(dict(train=True, amp=True), BLOCKS), (dict(amp=True), BLOCKS)]
-MORE = [
+MAIN: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    (dict(train=True, amp=True), BLOCKS),
+    (dict(amp=True), BLOCKS),
+]
+MORE: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     (dict(train=True), FEW),
     (dict(train=True, amp=True, channels_last=True), FEW),
     (dict(), FEW),
@@ -35,7 +39,9 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument('--more', action='store_true', help='the settings of less importance')
     args = parser.parse_args()
-    base = dict(batch=8, rounds=3, threads=torch.get_num_threads(), device=args.device)
+    base: dict[str, Any] = dict(
+        batch=8, rounds=3, threads=torch.get_num_threads(), device=args.device
+    )
     base['against'] = ('published', 'plugin')
     if args.tiny:
         base |= dict(batch=1, rounds=1, base_channels=8, size=(96, 64))

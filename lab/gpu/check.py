@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--only', nargs='+', choices=STEPS, default=STEPS, metavar='STEP')
     parser.add_argument('--blocks', nargs='+', choices=BLOCKS, help='of networks and compile')
     parser.add_argument('--dry-run', action='store_true', help='tiny sizes on a CPU')
-    parser.add_argument('--wheels', type=Path, default=ROOT / '.whl', help='as collected')
+    parser.add_argument('--wheels', type=Path, help='default: .whl; in a dry run none')
     parser.add_argument('--out', type=Path, help='default: $OUT')
     parser.add_argument('--work', type=Path, default=work, help='installs, caches, data')
     return parser.parse_args(argv)
@@ -72,8 +72,11 @@ def environment(work: Path, dry: bool) -> dict[str, str]:
     return {**os.environ, **found, **cpu}
 
 
-def install(wheels: Sequence[Path], site: Path) -> str:
+def install(folder: Path, site: Path) -> str:
     """Put the wheels into a folder of their own, mmcv_ext beside them; returns what is wrong."""
+    wheels = sorted(folder.glob('*.whl'))
+    if not wheels:
+        return f'no wheels in {folder}: run lab/gpu/collect.sh where there is a network'
     names, mark = '\n'.join(wheel.name for wheel in wheels), site / 'installed.txt'
     if mark.is_file() and mark.read_text() == names:
         return ''
@@ -156,14 +159,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.work.mkdir(parents=True, exist_ok=True)
     out = args.out or Path(os.environ.get('OUT') or tempfile.mkdtemp(prefix='gpu_check'))
     runner = Runner(out, args.limit, environment(args.work, args.dry_run))
-    wheels = sorted(args.wheels.glob('*.whl'))
-    problem = install(wheels, args.work / 'site') if wheels else ''
-    if problem or not (wheels or args.dry_run):
-        runner.say(
-            f'BAD setup: {problem or f"no wheels in {args.wheels}: bash lab/gpu/collect.sh"}'
-        )
-        return 2
-    runner.say(f'setup: {len(wheels)} wheels installed' + ', a dry run on a CPU' * args.dry_run)
+    if args.wheels or not args.dry_run:
+        problem = install(args.wheels or ROOT / '.whl', args.work / 'site')
+        runner.say(f'BAD setup: {problem}' if problem else 'setup: wheels installed')
+        if problem:
+            return 2
     try:
         run_steps(args, runner)
     finally:

@@ -54,7 +54,7 @@ def build(block: str, args: Namespace, stages: int = 4) -> AttentionResNet:
         network = AttentionResNet(50, attention, base_channels=args.base, fused=False, **shape)
     randomise(network, 1)
     twin = variant(network, 'train norms', fused=False)
-    norms = [module for module in twin.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms: list[Any] = [module for module in twin.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
     with torch.no_grad():

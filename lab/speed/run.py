@@ -48,7 +48,7 @@ class SpeedResults:
     def save(self) -> None:
         """Write the file; an interruption leaves the old one whole."""
         if self.path is not None:
-            content = dict(settings=self.settings, environment=self.machine)
+            content: dict[str, Any] = dict(settings=self.settings, environment=self.machine)
             content |= dict(copy_bytes_per_second=self.bandwidth, groups=self.groups)
             write_whole(self.path, (json.dumps(content, indent=1) + '\n').encode())
 

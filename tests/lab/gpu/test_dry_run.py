@@ -19,8 +19,7 @@ from lab.gpu.jobs import LEAST, Job, Runner
 def test_every_step_runs(tmp_path: Path) -> None:
     command = [sys.executable, 'lab/gpu/check.py', '--dry-run', '--limit', '1200']
     folders = ['--out', str(tmp_path / 'out'), '--work', str(tmp_path / 'work')]
-    wheels = ['--wheels', str(tmp_path)]
-    done = subprocess.run([*command, *folders, *wheels], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([*command, *folders], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     jobs = json.loads((tmp_path / 'out/summary.json').read_text())
     assert {job['step'] for job in jobs} == set(STEPS)
@@ -64,3 +63,13 @@ def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
     assert 'left: --only late next' in shown
     saved = json.loads((tmp_path / 'summary.json').read_text())
     assert [row['status'] for row in saved][-1] == 'no time'
+
+
+def test_without_wheels_nothing_is_run(tmp_path: Path) -> None:
+    command = [sys.executable, 'lab/gpu/check.py', '--wheels', str(tmp_path)]
+    folders = ['--out', str(tmp_path / 'out'), '--work', str(tmp_path / 'work')]
+    done = subprocess.run([*command, *folders], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout.endswith(
+        f'BAD setup: no wheels in {tmp_path}: run lab/gpu/collect.sh where there is a network\n'
+    )
