@@ -19,7 +19,6 @@ from ge_det.errors import UserError
 from .matrix.matrix import Matrix
 from .report import write_report
 from .results.log import iterations_done
-from .results.result import CellResult
 from .run.checks import check_runs, draw_data, new_options
 from .run.local import LocalExecutor, visible_gpus
 from .run.loop import Executor, Outcome, last_line, run_cells
@@ -53,10 +52,9 @@ def parser(description: str) -> argparse.ArgumentParser:
         (_status, 'how far each cell is, and why failed ones failed'),
         (_report, 'collect the results and write tables and pictures'),
     ):
-        add = (
-            sub := commands.add_parser(run.__name__[1:], help=text, description=text)
-        ).add_argument
+        sub = commands.add_parser(run.__name__[1:], help=text, description=text)
         sub.set_defaults(run=run, cells='*', executor='')
+        add = sub.add_argument
         add('matrix', type=Path, help='YAML file, such as those in lab/configs')
         if run is not _report:  # Which has all that there is.
             add('--cells', metavar='PATTERN', help="such as '*-sge_*seed0'")
@@ -86,11 +84,8 @@ def _workspace(args: argparse.Namespace) -> Workspace:
     work_dir = args.work_dir or Path('work_dirs/evidence') / matrix.name
     out = args.out or Path('docs/evidence') / matrix.name
     if args.out is None and not Path('docs').is_dir():
-        print(
-            'note: no docs/evidence here, so no committed results; run it in the root of the '
-            'project',
-            file=sys.stderr,
-        )
+        told = 'note: no docs/evidence here, so no results of the project; run it in its root'
+        print(told, file=sys.stderr)
     launch = _launch(args, matrix.processes)
     workspace = Workspace(matrix, work_dir, out / 'cells', launch, args.cells)
     if not workspace.runs:
@@ -203,11 +198,7 @@ def _report(workspace: Workspace, args: argparse.Namespace) -> int:
         if 'dirty' in result.versions.get('commit', ''):
             print(f'note: {result.name} ran with changes that no commit has', file=sys.stderr)
     for file in sorted(set(folder.glob('*.json')) - {folder / f'{r.name}.json' for r in results}):
-        try:
-            wrong = f'{CellResult.read(file) and file}: of another config or matrix'
-        except ValueError as error:
-            wrong = str(error)
-        print(f'{wrong}, left out; remove it', file=sys.stderr)
+        print(f'{file}: not of these configs, or damaged; left out; remove it', file=sys.stderr)
     left = '' if len(results) == len(workspace.runs) else '; `run` runs the others'
     print(f'{len(results)} of {len(workspace.runs)} cells{left}')
     print(*report_of(workspace, folder.parent), sep='\n')
@@ -216,11 +207,8 @@ def _report(workspace: Workspace, args: argparse.Namespace) -> int:
 
 def report_of(workspace: Workspace, out: Path) -> list[Path]:
     """Write the report of the cells that are done into a folder; returns its files."""
-    matrix, file = workspace.matrix, os.path.relpath(workspace.matrix.file)
-    how = (
-        f'Run by "python tools/reproduce.py run {file}", which also carries it on; this report is '
-        f'by "python tools/reproduce.py report {file}".'
-    )
-    planned = [run.key for run in workspace.runs]
-    about = f'{matrix.about.strip()}\n\n{how}'
+    matrix, planned = workspace.matrix, [run.key for run in workspace.runs]
+    tool, file = 'python tools/reproduce.py', os.path.relpath(matrix.file)
+    how = f'Run by "{tool} run {file}", which also carries it on; this report is by'
+    about = f'{matrix.about.strip()}\n\n{how} "{tool} report {file}".'
     return write_report(workspace.results(), out, matrix.title, about, planned)

@@ -25,11 +25,7 @@ REVISION = 2
 
 @lru_cache
 def read_base(file: Path) -> Config:
-    """The config that cells derive from; the same object for the same file.
-
-    Raises:
-        UserError: If it cannot be read, or its backbone is not ours.
-    """
+    """The config that cells derive from; the same object for the same file."""
     try:
         config = Config.fromfile(str(file))
         kind, _ = config.model.backbone.type, config.train_cfg.max_epochs
@@ -45,12 +41,8 @@ def read_base(file: Path) -> Config:
 def resolve_config(cell: Cell, start: Path | None = None) -> Config:
     """The config of a cell, but for what pairs it with others.
 
-    Args:
-        cell (Cell): Which one.
-        start (Path, optional): Checkpoint of the classifier it needs.
-
-    Raises:
-        UserError: If the schedule or the block does not fit the config it derives from.
+    ``start`` is the checkpoint of the classifier it needs. A UserError if the schedule or the block
+    does not fit the config that the cell derives from.
     """
     base, key = read_base(cell.base), cell.key
     config = copy.deepcopy(base)
@@ -74,9 +66,8 @@ def resolve_config(cell: Cell, start: Path | None = None) -> Config:
         if not cell.is_classifier:
             config.model.neck.in_channels = channels
     if start is not None:
-        keep = cell.start.preserve_function
-        source = dict(source='ge_det', checkpoint=str(start), preserve_function=keep)
-        backbone.pretrained = source
+        backbone.pretrained = dict(source='ge_det', checkpoint=str(start))
+        backbone.pretrained.preserve_function = cell.start.preserve_function
     config.merge_from_dict(dict(randomness=dict(seed=key.seed)))
     return config
 
@@ -123,14 +114,8 @@ def cell_fingerprint(cell: Cell, config: Config, classifier: str, matrix: Matrix
     """Hash of what decides a cell's result: config, how data are drawn, what is measured.
 
     Photos are not in it, since committed results must be known without them; a result says itself
-    which annotations it is from.
-
-    Args:
-        cell (Cell): Which one.
-        config (Config): Its resolved config.
-        classifier (str): Fingerprint of the classifier it starts from, instead of its place; empty
-            without one.
-        matrix (Matrix): What it belongs to.
+    which annotations it is from. ``classifier`` is the fingerprint of the one it starts from, which
+    counts instead of its place; empty without one.
     """
     resolved = config.to_dict()
     if classifier:

@@ -60,11 +60,7 @@ class Matrix(Entry):
 
     @classmethod
     def read(cls, file: str | Path) -> Matrix:
-        """Read and check a matrix file.
-
-        Raises:
-            UserError: If something in it cannot work; one line, with the entry's name.
-        """
+        """Read a matrix file; a UserError, one line, names the entry that cannot work."""
         file = Path(file)
         content = dict(title=file.stem, name=file.stem) | _read_yaml(file)
         try:
@@ -149,7 +145,7 @@ class Matrix(Entry):
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             known = '}, {'.join(places)
             raise ValueError(f'{template!r} may hold {{{known}}} only ({error})') from error
-        arguments = self.attention.get(key.attention, {})
+        arguments: Options | None = self.attention.get(key.attention, {})
         if '{block}' in template or '{folder}' in template:
             if arguments:
                 told = f'{template} has the block itself, with its arguments; give none here'

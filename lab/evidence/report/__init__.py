@@ -28,11 +28,11 @@ def write_report(
     The same results give the same text, whatever was in the folder before.
 
     Args:
-        results (Sequence[CellResult]): Finished cells; the report keeps their order.
+        results (Sequence[CellResult]): Finished cells, in the order of the report.
         out (Path): Folder to write to, with the JSON files of the cells in its ``cells``.
         title (str): Of the report.
         about (str): What the matrix is for; empty lines part paragraphs.
-        planned (Sequence[CellKey]): All cells of the matrix, to tell which are missing.
+        planned (Sequence[CellKey]): All cells of the matrix; none if that is not known.
     """
     out.mkdir(parents=True, exist_ok=True)
     comparisons = compare(results, planned)  # Their gains are computed once, for text and pictures.

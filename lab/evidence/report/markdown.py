@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tabulate import tabulate
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 NOTHING = '-'
 

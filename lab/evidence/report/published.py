@@ -6,7 +6,7 @@ import csv
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..statistics.gains import Metric
 from .comparison import BASELINE, Comparison, title_of
@@ -59,15 +59,12 @@ class Published(NamedTuple):
 def read_published() -> tuple[Published, ...]:
     """All published figures, in the order of the file."""
     with Path(__file__).with_name('published.csv').open(encoding='utf-8', newline='') as file:
-        rows = [Published(*row) for row in csv.reader(file)][1:]
-    return tuple(
-        row._replace(
-            depth=int(row.depth),
-            value=float(row.value) / 100,
-            baseline=float(row.baseline or 'nan') / 100,
-        )
-        for row in rows
-    )
+        rows: Any = [*csv.reader(file)][1:]
+    found = []
+    for row in rows:
+        shares = [float(text or 'nan') / 100 for text in row[7:9]]
+        found.append(Published(row[0], int(row[1]), *row[2:7], *shares, *row[9:]))
+    return tuple(found)
 
 
 def find_published(

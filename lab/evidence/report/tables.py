@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from ..results.result import CLASS, CellResult
+from ..results.result import CLASS, CellResult, machine_name
 from ..statistics.gains import Gain, Metric
 from .comparison import BASELINE, TITLES, Comparison, panels, primary, title_of
 from .markdown import NOTHING, Table, percent, points_with_interval, width
@@ -116,13 +116,6 @@ def cells_table(results: Sequence[CellResult]) -> Table:
     links = {result.name: f'cells/{quote(result.name)}.json' for result in results}
     caption = 'Every cell; its name leads to its file.'
     return Table(caption, [*header, 'fingerprint'], rows, links)
-
-
-def machine_name(machine: Mapping[str, object]) -> str:
-    """The kind of machine that ran a cell, and its share of it."""
-    gpu, cpu = machine.get('gpu'), machine.get('cpu', 'unknown processor')
-    threads = f', threads: {machine["threads"]}' if machine.get('threads') else ''
-    return f'{gpu} ({cpu}{threads})' if gpu else f'{cpu}{threads}'
 
 
 def _clear(gain: Gain) -> str:

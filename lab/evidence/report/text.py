@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..key import CellKey
-from ..results.result import CellResult
+from ..results.result import CellResult, machine_name
 from . import tables
 from .comparison import Comparison, primary
 from .markdown import bullets, escape, width
@@ -24,16 +24,7 @@ def report_text(
     planned: Sequence[CellKey],
     pictures: Mapping[str, str],
 ) -> str:
-    """The whole report in Markdown.
-
-    Args:
-        results (Sequence[CellResult]): Finished cells, whose files lie in the folder ``cells``.
-        comparisons (Sequence[Comparison]): The same by their setting.
-        title (str): Of the report.
-        about (str): What the matrix is for, in paragraphs; may be empty.
-        planned (Sequence[CellKey]): All cells of the matrix; none if that is not known.
-        pictures (Mapping[str, str]): Captions of the pictures by file.
-    """
+    """The whole report in Markdown, from what ``write_report`` is given; pictures are captions."""
     done = {result.key for result in results}
     missing = [key.name for key in dict.fromkeys(planned) if key not in done]
     pieces = [f'# {escape(title)}']
@@ -91,7 +82,7 @@ def _origin(
     )
     told = f'{hours.total():.2f} hours{f" ({parts})" if parts else ""}'
     yield f'Time, summed over the cells: {told}; trainings without their validations.'
-    machines = (tables.machine_name(result.machine) for result in results)
+    machines = (machine_name(result.machine) for result in results)
     yield from (f'Machine: {told}.' for told in _counted(machines))
     for name in dict.fromkeys(name for result in results for name in result.versions):
         values = (r.versions[name].replace(', ', ' and ') for r in results if name in r.versions)

@@ -55,10 +55,6 @@ def measure(
         groups (Mapping): Name of a group to the names of its classes; None are all.
         iou_type (str): ``'bbox'`` or ``'segm'``.
         resamples (int): How many times as many images as there are get drawn.
-
-    Raises:
-        ValueError: If there are no images, a group is empty, or a class or the image of a
-            detection is not in the annotations.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells its progress.
         evaluation = _load(annotations, detections, iou_type)
@@ -87,8 +83,7 @@ def _load(annotations: Path, detections: Path, iou_type: str) -> COCOeval:
     if not truth.imgs:
         raise ValueError(f'{annotations} has no images: give those of a validation set')
     found = json.loads(detections.read_text(encoding='utf-8'))
-    unknown = {detection['image_id'] for detection in found} - set(truth.imgs)
-    if unknown:
+    if unknown := {detection['image_id'] for detection in found} - set(truth.imgs):
         raise ValueError(
             f'{detections} has detections in images that are not in {annotations}, such as '
             f'{min(unknown)}: give the annotations it was tested on'
@@ -108,8 +103,7 @@ def _class_places(evaluation: COCOeval) -> dict[str, int]:
 
 def _places(every: Mapping[str, int], group: str, classes: Sequence[str] | None) -> list[int]:
     chosen = list(every) if classes is None else list(classes)
-    unknown = [name for name in chosen if name not in every]
-    if unknown:
+    if unknown := [name for name in chosen if name not in every]:
         raise ValueError(f'classes {unknown} are not among {sorted(every)}')
     if not chosen:
         raise ValueError(f'group {group!r} has no classes: name some, or give None for all')
@@ -140,9 +134,9 @@ def _resample(
     parts |= {CLASS + name: [place] for name, place in _class_places(evaluation).items()}
     values: dict[str, dict[str, list[float]]] = {part: {} for part in parts}
     # What pycocotools found, by class, range of areas and image.
-    matches = np.empty(len(evaluation.evalImgs), dtype=object)
-    matches[:] = evaluation.evalImgs
-    matches = matches.reshape(len(params.catIds), len(params.areaRng), len(params.imgIds))
+    flat = np.empty(len(evaluation.evalImgs), dtype=object)
+    flat[:] = evaluation.evalImgs
+    matches = flat.reshape(len(params.catIds), len(params.areaRng), len(params.imgIds))
     overall = _without_images(evaluation, ['all'])
     by_size = _without_images(evaluation, [*_AREAS.values()])
     for resample in range(resamples):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -87,6 +88,13 @@ class CellResult:
 
 
 _READER = TypeAdapter(CellResult)
+
+
+def machine_name(machine: Mapping[str, Any]) -> str:
+    """The kind of machine that ran a cell, and its share of it."""
+    gpu, cpu = machine.get('gpu'), machine.get('cpu', 'unknown processor')
+    threads = f', threads: {machine["threads"]}' if machine.get('threads') else ''
+    return f'{gpu} ({cpu}{threads})' if gpu else f'{cpu}{threads}'
 
 
 def _rounded(value: Any) -> Any:

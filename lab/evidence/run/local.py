@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,21 +22,13 @@ def visible_gpus() -> list[str]:
     return named.split(',')[:count] if named else [str(index) for index in range(count)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocalExecutor:
-    """Runs so many cells at a time.
-
-    Args:
-        slots (int): How many at a time.
-        threads (int): Of each process. On a CPU each slot is pinned to as many cores of its own
-            while there are enough.
-        gpus (Sequence[str]): Names of the GPUs to use, see :func:`visible_gpus`.
-        gpus_per_cell (int): How many of them each slot has to itself.
-    """
+    """Runs so many cells at a time."""
 
     slots: int
-    threads: int = 1
-    gpus: Sequence[str] = ()
+    threads: int = 1  # Of each process; a slot has as many cores of its own while there are enough.
+    gpus: Sequence[str] = ()  # Names of those to use, see `visible_gpus`.
     gpus_per_cell: int = 1
 
     def start(self, command: Sequence[str], log: Path, slot: int) -> LocalJob:
@@ -49,7 +42,7 @@ class LocalExecutor:
         variables.setdefault('MASTER_PORT', str(port))
         with log.open('ab') as out:
             # A session of its own: Ctrl-C is for us, who stop it.
-            options = dict(start_new_session=True, preexec_fn=end_with_parent)
+            options: dict[str, Any] = dict(start_new_session=True, preexec_fn=end_with_parent)
             process = subprocess.Popen(command, stdout=out, stderr=out, env=variables, **options)
         cores = sorted(os.sched_getaffinity(0))
         if not self.gpus and self.slots * self.threads <= len(cores):

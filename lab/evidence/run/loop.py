@@ -69,8 +69,7 @@ def run_cells(workspace: Workspace, executor: Executor) -> Outcome:
     try:
         while waiting or running:
             for slot, (run, job) in list(running.items()):
-                code = job.poll()
-                if code is not None:
+                if (code := job.poll()) is not None:
                     del running[slot]
                     outcome.note(run, code)
             for slot in set(range(executor.slots)) - set(running):

@@ -32,14 +32,10 @@ def measure_run(
     seconds: Sequence[float | None],
     resamples: int,
 ) -> CellResult:
-    """Read, measure and collect all that reports need of a cell.
+    """Read, measure and collect all that reports need of a trained cell.
 
-    Args:
-        run (Run): The cell.
-        trained (Experiment): Its training.
-        tests (Mapping): Its tests by control, ``''`` for that on its data; a classifier has none.
-        seconds (Sequence): How long each test took; None where that is not known.
-        resamples (int): Draws of the validation images.
+    Tests are by control, ``''`` for that on its data, with the seconds that they took, None where
+    that is not known; a classifier has none.
     """
     records, commands = read_scalars(run.folder), [trained.training_command()]
     training = [record for record in records if 'loss' in record]
@@ -47,7 +43,7 @@ def measure_run(
     if run.cell.is_classifier:
         shares = [(step, value / 100) for step, value in _points(records, 'accuracy/top1')]
         curve['accuracy'] = shares
-        found = dict(images=dict(train=run.cell.data.train, val=run.cell.data.val))
+        found: dict[str, Any] = dict(images=dict(train=run.cell.data.train, val=run.cell.data.val))
         found['metrics'] = dict(accuracy=dict(all=dict(top1=shares[-1][1])))
     else:
         commands.append(trained.test_command())

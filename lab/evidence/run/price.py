@@ -7,25 +7,25 @@ from collections.abc import Iterator, Sequence
 from statistics import mean, median
 from typing import NamedTuple
 
-from tabulate import tabulate
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 from ..key import CellKey
 from ..results.log import iterations_done, training_records
-from ..results.result import CellResult
+from ..results.result import CellResult, machine_name
 from .workspace import Run, Workspace
 
 
 class Price(NamedTuple):
-    """What a cell still takes."""
+    """What a cell still takes; None for what is not known."""
 
     run: Run
-    iterations: int | None  # Left to train; None while the number of pictures is unknown.
-    seconds: float | None  # Of an iteration; None while no cell of the network has trained.
-    machines: list[str]  # Where finished cells of the network ran.
+    iterations: int | None  # Left to train, by the number of pictures.
+    seconds: float | None  # Of an iteration, once a cell of the network has trained.
+    machines: set[str]  # Where finished cells of the network ran.
 
     @property
     def hours(self) -> float | None:
-        """Of the training that is left; None while it is unknown."""
+        """Of the training that is left."""
         if self.iterations is None or self.seconds is None:
             return None
         return self.iterations * self.seconds / 3600
@@ -50,7 +50,7 @@ def price(workspace: Workspace) -> list[Price]:
         times = times or begun[run.key.network]
         if left is not None:
             left = max(0, left - iterations_done(run.folder))
-        machines = sorted({_machine(result) for result in results})
+        machines = {machine_name(result.machine) for result in results}
         prices.append(Price(run, left, median(times) if times else None, machines))
     return prices
 
@@ -62,43 +62,40 @@ def price_report(workspace: Workspace) -> str:
         return 'Nothing is left to run.'
     for entry in prices:
         networks[entry.run.key.network.name].append(entry)
-    rows = []
-    for network, group in networks.items():
-        iterations, hours = _known(group, 'iterations'), _known(group, 'hours')
-        row = [network, str(len(group)), str(sum(iterations)) if iterations else 'unknown']
-        row.append(f'{group[0].seconds:.3g}' if group[0].seconds is not None else 'unknown')
-        rows.append([*row, f'{sum(hours):.1f}' if hours else 'unknown'])
+    rows = [
+        [
+            network,
+            len(g),
+            _sum(g, 'iterations', 'd'),
+            _sum(g[:1], 'seconds', '.3g'),
+            _sum(g, 'hours'),
+        ]
+        for network, g in networks.items()
+    ]
     header = ('network', 'cells', 'iterations', 's/iteration', 'hours')
     table = tabulate(rows, header, tablefmt='github', disable_numparse=True)
-    processes, cells = workspace.matrix.processes, len(prices)
-    each = 'one process' if processes == 1 else f'{processes} processes'
-    first = f'{"1 cell is" if cells == 1 else f"{cells} cells are"} left, {each} each.'
+    first = f'Cells left: {len(prices)}. Processes of each: {workspace.matrix.processes}.'
     return '\n\n'.join([first, table, '\n'.join(_notes(prices))])
 
 
 def _notes(prices: Sequence[Price]) -> Iterator[str]:
-    hours, iterations = _known(prices, 'hours'), sum(_known(prices, 'iterations'))
-    missing = len(prices) - len(hours)
-    without = f', without {missing} of {len(prices)} cells whose time is unknown' if missing else ''
-    if hours:
-        yield f'Total: {sum(hours):.1f} hours of training, one cell after the other{without}.'
+    missing = sum(entry.hours is None for entry in prices)
+    if missing < len(prices):
+        without = f', without {missing} of {len(prices)} cells' if missing else ''
+        yield f'Total: {_sum(prices, "hours")} hours of training, one cell after the other{without}.'
     else:
-        each = f'; each 0.1 s of an iteration makes {iterations / 36000:.1f} hours'
-        yield f'Total: unknown{each if iterations else ""}.'
-    if machines := sorted({machine for entry in prices for machine in entry.machines}):
+        hours = sum(entry.iterations or 0 for entry in prices) / 36000
+        yield f'Total: unknown; each 0.1 s of an iteration makes {hours:.1f} hours.'
+    if machines := sorted(set.union(*(entry.machines for entry in prices))):
         yield f'- Times are of finished cells, loading included, on {"; ".join(machines)}.'
     yield '- Not in it: validation during the training, and the test.'
-    if len(_known(prices, 'seconds')) < len(prices):
+    if any(entry.seconds is None for entry in prices):
         yield '- Unknown times: known once a cell of the network has trained for a while.'
-    if uncounted := sorted({entry.run.key.data for entry in prices if entry.iterations is None}):
-        names = ', '.join(uncounted)
+    if uncounted := {entry.run.key.data for entry in prices if entry.iterations is None}:
+        names = ', '.join(sorted(uncounted))
         yield f'- Unknown iterations: get the data ({names}), or tell `train` in the matrix file.'
 
 
-def _known(prices: Sequence[Price], name: str) -> list[float]:
-    return [value for entry in prices if (value := getattr(entry, name)) is not None]
-
-
-def _machine(result: CellResult) -> str:
-    machine = result.machine
-    return str(machine.get('gpu') or f'{machine.get("cpu")}, threads={machine.get("threads")}')
+def _sum(prices: Sequence[Price], name: str, form: str = '.1f') -> str:
+    known = [value for entry in prices if (value := getattr(entry, name)) is not None]
+    return format(sum(known), form) if known else 'unknown'

@@ -23,12 +23,9 @@ class RayExecutor:
     """Runs each cell as one task, where Ray finds room for it.
 
     All nodes must see the project, its Python and the work dirs at the same paths (a shared file
-    system with locks): a cell runs in this process's current folder, by the same command line as
-    on one machine.
-
-    A cell asks Ray for as many CPUs as it has threads, and for GPUs; it sees no others. ``address``
-    is a running cluster, such as ``'auto'`` or ``'ray://head:10001'``, or None for a Ray of its own
-    on this machine, without usage statistics. A UserError if there is no such Ray.
+    system with locks). A cell asks Ray for as many CPUs as it has threads, and for GPUs; it sees no
+    others. ``address`` is a running cluster, such as ``'auto'`` or ``'ray://head:10001'``, or None
+    for a Ray of its own on this machine, without usage statistics.
     """
 
     def __init__(
@@ -51,8 +48,8 @@ class RayExecutor:
                 options.update(num_cpus=slots * threads, object_store_memory=100 * 2**20)
                 options['include_dashboard'] = False
             self._ray.init(runtime_env=variables, **options)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = 'on this machine' if address is None else f'at {address}'
+        except (RuntimeError, ValueError, OSError) as error:
+            where = f'at {address}' if address else 'on this machine'
             told = f'Ray {where} cannot be used ({one_line(error)}); try `ray status`'
             raise UserError(told) from error
         asked = dict(num_cpus=threads, num_gpus=gpus_per_cell, max_retries=0)

@@ -146,8 +146,9 @@ def _gain(key: CellKey, metric: Metric, by_seed: Mapping[int, Pair], noise: floa
     low, high = paired_interval(differences, resampled)
     drawn = [*(['seeds'] * (len(seeds) > 1)), *(['images'] * (resampled.shape[1] > 0))]
     method = 'none' if math.isnan(low) else ' and '.join(drawn)
-    means = (*values.mean(axis=0).tolist(), float(differences.mean()))
-    return Gain(key, *means, low, high, seeds, tuple(differences.tolist()), noise, method)
+    baseline, value = values.mean(axis=0).tolist()
+    rest = (low, high, seeds, tuple(differences.tolist()), noise, method)
+    return Gain(key, baseline, value, float(differences.mean()), *rest)
 
 
 def _resampled(pairs: Sequence[Pair], metric: Metric, differences: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ge_det.cli.openmmlab import find_script
 from ge_det.errors import UserError
@@ -110,8 +111,9 @@ class Experiment:
     def _run(self, command: list[str], threads: int) -> None:
         with (self.work_dir / 'console.log').open('ab') as log:
             # Inheritable files stay open: a lock lives as long as the last who holds it.
-            options = dict(stdout=log, stderr=log, close_fds=False, preexec_fn=end_with_parent)
-            process = subprocess.Popen(command, env=environment(threads), **options)
+            options: dict[str, Any] = dict(close_fds=False, preexec_fn=end_with_parent)
+            options.update(stdout=log, stderr=log, env=environment(threads))
+            process = subprocess.Popen(command, **options)
         try:
             if process.wait():
                 raise self.failure()

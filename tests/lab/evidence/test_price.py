@@ -134,7 +134,7 @@ def test_the_table_adds_up_and_names_what_is_missing(space):
     log(space, f'{NETWORK}_seed0', 400.0)
     text = price_report(space)
     lines = [' '.join(line.split()) for line in text.splitlines()]
-    assert lines[0] == '4 cells are left, one process each.'
+    assert lines[0] == 'Cells left: 4. Processes of each: 1.'
     assert f'| {NETWORK} | 2 | 17 | 400 | 1.9 |' in lines
     assert f'| {SE} | 2 | 18 | unknown | unknown |' in lines
     assert any(
@@ -148,6 +148,11 @@ def test_the_table_adds_up_and_names_what_is_missing(space):
     assert 'nknown' not in text
 
 
+def test_without_any_time_an_iteration_has_its_price(space):
+    # 4 x 9 iterations.
+    assert 'Total: unknown; each 0.1 s of an iteration makes 0.0 hours.' in price_report(space)
+
+
 def test_nothing_left(space):
     for run in space.runs:
         finish(space, run.name, hours=0.01, iterations=9)
@@ -156,4 +161,4 @@ def test_nothing_left(space):
 
 def test_finished_cells_are_told_with_their_machine(space):
     finish(space, f'{NETWORK}_seed0', hours=0.01, iterations=9)
-    assert 'on a CPU, threads=1' in price_report(space)
+    assert 'on a CPU, threads: 1.' in price_report(space)
