@@ -13,7 +13,7 @@ import statistics
 import time
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from typing import Any, cast
@@ -21,7 +21,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ge_det.ops.gated_residual import eager
 from ge_det.ops.gated_residual import triton as gated_residual
 from ge_det.ops.triton_tools import tiles
 from ge_det.ops.triton_tools.runtime import load
@@ -32,8 +31,8 @@ TILES_AND_WARPS = ((4096, 4), (2048, 4), (8192, 4), (8192, 8), (16384, 8), (4096
 EPS = 1e-5
 
 Call = Callable[[], object]
-Part = tuple[str, int, Call, Call | None]
-"""Name, bytes that must be moved, the kernel, and the same in plain PyTorch."""
+Part = tuple[str, Call, int]
+"""Forward or backward, the kernel, and the bytes that must be moved."""
 
 
 def median_seconds(call: Call, device: str, repeats: int) -> float:
@@ -76,32 +75,28 @@ def parts(args: Namespace, kind: str, stage: int, dtype: torch.dtype, last: bool
     operator = names.get(kind, 'gated_residual')
     forward, backward = load(f'{operator}.forward'), load(f'{operator}.backward')
     scale, shift = random(c, dtype=torch.float32), random(c, dtype=torch.float32)
+    given: tuple[Any, ...]
+    back: tuple[Any, ...]
     if kind == 'window':
         x = random(n, c // 4, h, w)
         mean = forward(x, 8)
-        calls = partial(forward, x, 8), partial(backward, mean, (h, w), 8, dtype)
-        return _parts(calls, [x.nbytes + mean.nbytes] * 2)
-    if kind == 'similarity':
+        given, back = (x, 8), (mean, (h, w), 8, dtype)
+        moved = [x.nbytes + mean.nbytes] * 2
+    elif kind == 'similarity':
         s, v = random(n, 64, h * w), scale[:64]
         gate, mean, std = forward(s, v, v, EPS)
-        calls = partial(forward, s, v, v, EPS), partial(backward, s, gate, s, mean, std, v, EPS)
-        return _parts(calls, [3 * s.nbytes, 7 * s.nbytes])
-    y, identity = random(n, c, h, w), random(n, c, h, w)
-    coarse = dict(channel=(c, 1, 1), cells=(c, -(-h // 8), -(-w // 8)), full=(min(64, c), h, w))
-    gate = random(n, *coarse[kind])
-    if kind == 'full':
-        gate = gate.contiguous()  # SGE's comes so, whatever the map is.
-    given = (y, identity, gate, scale, shift)
-    back = (identity, forward(*given), y, gate, scale, shift)
-    plain = partial(eager.forward, *given), partial(eager.backward, *back)
-    moved = [3 * y.nbytes + gate.nbytes, 5 * y.nbytes + 2 * gate.nbytes]
-    return _parts((partial(forward, *given), partial(backward, *back)), moved, plain)
-
-
-def _parts(
-    calls: Sequence[Call], moved: Sequence[int], plain: Sequence[Call | None] = (None, None)
-) -> list[Part]:
-    return list(zip(('forward', 'backward'), moved, calls, plain, strict=True))
+        given, back = (s, v, v, EPS), (s, gate, s, mean, std, v, EPS)
+        moved = [3 * s.nbytes, 7 * s.nbytes]
+    else:
+        y, identity = random(n, c, h, w), random(n, c, h, w)
+        cells = (c, -(-h // 8), -(-w // 8))
+        gate = random(n, *dict(channel=(c, 1, 1), cells=cells, full=(min(64, c), h, w))[kind])
+        gate = gate.contiguous() if kind == 'full' else gate  # As SGE's is, whatever the map is.
+        given = (y, identity, gate, scale, shift)
+        back = (identity, forward(*given), y, gate, scale, shift)
+        moved = [3 * y.nbytes + gate.nbytes, 5 * y.nbytes + 2 * gate.nbytes]
+    calls = partial(forward, *given), partial(backward, *back)
+    return list(zip(('forward', 'backward'), calls, moved, strict=True))
 
 
 def measure(args: Namespace) -> None:
@@ -118,11 +113,10 @@ def measure(args: Namespace) -> None:
             tell('bandwidth', f'no time for {name} on', ok=False)
             break
         with guarded(f'{name}, stage {stage + 1}'):
-            for part, moved, call, plain in parts(args, kind, stage, dtype, last):
+            for part, call, moved in parts(args, kind, stage, dtype, last):
                 took = median_seconds(call, args.device, args.repeats)
-                slower = median_seconds(plain, args.device, 3) / took if plain else None
                 where, rate = f'{name} {part}, stage {stage + 1}', moved / took
-                tell(where, '', seconds=took, rate=rate, plain_over_ours=slower)
+                tell(where, '', seconds=took, rate=rate)
                 table[f'{name} {part}'].append(f'{100 * rate / copied:.0f}')
     for name, shares in table.items():
         tell(name, f'{name}: {" ".join(shares)} % of the copy in stages 1 to {len(args.stages)}')
@@ -139,7 +133,7 @@ def tune(args: Namespace) -> None:
             tiles.TILE_BYTES = size
             launcher.launch = lambda *a, w=warps, **k: launch(*a, **k, num_warps=w)
             with guarded(f'tune {kind} {size}/{warps}'):
-                for part, moved, call, _ in parts(args, kind, 0, torch.float16, last):
+                for part, call, moved in parts(args, kind, 0, torch.float16, last):
                     rate = moved / median_seconds(call, args.device, args.repeats)
                     found[part][f'{size}/{warps}'] = round(rate / 1e9)
         tiles.TILE_BYTES, launcher.launch = tile, launch
@@ -164,7 +158,7 @@ def main() -> None:
         args.batch = 1  # Kernels are the same for any number of images.
         for case in list(cases(args))[args.warm[0] :: args.warm[1]]:
             with guarded(f'compile {case}'):
-                for _, _, call, _ in parts(args, *case):
+                for _, call, _ in parts(args, *case):
                     call()
     else:
         measure(args)
