@@ -82,10 +82,11 @@ def _notes(prices: Sequence[Price]) -> Iterator[str]:
     missing = sum(entry.hours is None for entry in prices)
     if missing < len(prices):
         without = f', without {missing} of {len(prices)} cells' if missing else ''
-        yield f'Total: {_sum(prices, "hours")} hours of training, one cell after the other{without}.'
+        hours = _sum(prices, 'hours')
+        yield f'Total: {hours} hours of training, one cell after the other{without}.'
     else:
-        hours = sum(entry.iterations or 0 for entry in prices) / 36000
-        yield f'Total: unknown; each 0.1 s of an iteration makes {hours:.1f} hours.'
+        each = sum(entry.iterations or 0 for entry in prices) / 36000
+        yield f'Total: unknown; each 0.1 s of an iteration makes {each:.1f} hours.'
     if machines := sorted(set.union(*(entry.machines for entry in prices))):
         yield f'- Times are of finished cells, loading included, on {"; ".join(machines)}.'
     yield '- Not in it: validation during the training, and the test.'
