@@ -127,7 +127,7 @@ def run_steps(args: argparse.Namespace, runner: Runner) -> None:
     for block in blocks[:1] if dry else blocks[:5]:
         side_by_side += jobs('compile', 'compiled', 110, '--block', block, part=block)
     runner.run(side_by_side, 2 if dry else cores + 2)
-    for alone in (
+    alone = (
         jobs('large', 'large', 40),
         jobs('bandwidth', 'bandwidth', 50, **quiet),
         jobs('bench', 'bench', 115, **quiet, **fast),
@@ -135,8 +135,8 @@ def run_steps(args: argparse.Namespace, runner: Runner) -> None:
         jobs('bench-more', 'bench', 200, '--more', **quiet, **fast),
         jobs('detector-last', 'detector', 70, *data, '--last', **quiet),
         jobs('tune', 'bandwidth', 90, '--tune', **quiet),
-    ):
-        runner.run(alone)
+    )
+    runner.run([job for found in alone for job in found], 2 if dry else 1)
 
 
 def kernel_tests(dry: bool) -> Job:
