@@ -35,7 +35,7 @@ class RayExecutor:
         try:
             self._ray: Any = importlib.import_module('ray')
         except ImportError as error:
-            raise UserError("Ray is not installed: pip install 'ge-det[cluster]'") from error
+            raise UserError("Ray is not installed: pip install '.[lab]'") from error
         variables = dict(env_vars=dict(PYTHONPATH=environment()['PYTHONPATH']))
         options: dict[str, Any] = dict(log_to_driver=False, logging_level='ERROR')
         try:
