@@ -71,7 +71,7 @@ def finish(job) -> int:
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'ray', None)
-    with pytest.raises(UserError, match=r"^Ray is not installed: pip install 'ge-det\[cluster\]'$"):
+    with pytest.raises(UserError, match=r"^Ray is not installed: pip install '\.\[lab\]'$"):
         ray_module.RayExecutor(slots=1)
 
 
