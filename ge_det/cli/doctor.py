@@ -155,11 +155,14 @@ def installed(names: Iterable[str]) -> dict[str, str]:
 
 
 def requirement(name: str) -> str:
-    """What our own metadata asks of a distribution, quoted for the shell; else its bare name."""
+    """What our own metadata asks of a distribution, quoted for the shell.
+
+    Without metadata, as in a checkout that is not installed, it is the bare name.
+    """
     try:
         ours = metadata.requires('ge-det') or []
     except metadata.PackageNotFoundError:
-        ours = []
+        ours = ['setuptools<82']  # Newer ones lack what MMEngine needs.
     wanted = [line.partition(';')[0].strip() for line in ours]
     return shlex.quote(next((w for w in wanted if re.split('[<>=~!]', w)[0] == name), name))
 
