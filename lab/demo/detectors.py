@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ def group_ap(metrics: dict[str, float]) -> AP:
 
 
 @torch.no_grad()
-def largest_deviation(model: nn.Module, other: nn.Module, images: Tensor) -> float:
+def largest_deviation(model: Any, other: Any, images: Tensor) -> float:
     """Largest difference of the maps that the heads get, relative to the largest value there.
 
     Args:

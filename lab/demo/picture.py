@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,8 +41,8 @@ def draw(
     pairs = list(islice(_pairs(shapes), rows))
     figure = Figure(figsize=(6.4 * len(detectors), 3.3 * rows + 1.3), layout='constrained')
     figure.suptitle(line, fontsize=15)
-    halves = figure.subfigures(1, len(detectors), wspace=0.03)
-    for half, (label, detector) in zip(np.atleast_1d(halves), detectors.items(), strict=True):
+    halves = figure.subfigures(1, len(detectors), wspace=0.03, squeeze=False)[0]
+    for half, (label, detector) in zip(halves, detectors.items(), strict=True):
         half.suptitle(label, fontsize=15, fontweight='bold')
         for axes_row, pair in zip(half.subplots(rows, 2, squeeze=False), pairs, strict=True):
             for axes, picture in zip(axes_row, pair, strict=True):
@@ -84,7 +85,7 @@ def _draw(axes: Axes, picture: Picture, detector: nn.Module) -> None:
     axes.set_title({'sea': 'at sea: stripes lie', 'land': 'on land: stripes stand'}[picture.scene])
     truth = _truth(picture)
     for _, (x, y, width, height) in truth:
-        style = dict(fill=False, color='white', linewidth=1.2, linestyle=':')
+        style: Any = dict(fill=False, color='white', linewidth=1.2, linestyle=':')
         axes.add_patch(Rectangle((x - 3, y - 3), width + 6, height + 6, **style))
     for (left, top, right, bottom), label, score in zip(
         found.bboxes.tolist(), found.labels, found.scores, strict=True
