@@ -24,8 +24,11 @@ from lab.cost.published import PUBLISHED, SGE
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'get_flops.py'
-PLAIN = ROOT / 'configs' / 'demo' / 'faster-rcnn_r50-narrow_fpn_context-shapes.py'
-GATED = ROOT / 'configs' / 'demo' / 'faster-rcnn_r50-narrow-ge-theta-e8_fpn_context-shapes.py'
+PLAIN = ROOT / 'lab' / 'configs' / '_base_' / 'faster-rcnn_r50-narrow.py'
+E8 = [
+    f'model.backbone.attention.{key}'
+    for key in ('type=ge_det.GatherExcite', 'variant=theta', 'extent=8')
+]
 CLASSIFIER = ROOT / 'configs' / 'imagenet' / 'sge' / 'resnet50-sge_8xb32_in1k.py'
 SMALL = ('--shape', 64, 90)
 
@@ -50,7 +53,7 @@ def rows(file: Path) -> dict[str, dict[str, int]]:
 def test_a_detector_is_counted(
     tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(tool, GATED, *SMALL, '--json', tmp_path / 'gated.json')
+    run(tool, PLAIN, *SMALL, '--cfg-options', *E8, '--json', tmp_path / 'gated.json')
     out = capsys.readouterr().out
     assert 'one image of 64x90, padded to 64x96' in out
     assert 'gates: 16 GatherExcite' in out

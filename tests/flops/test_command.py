@@ -11,7 +11,7 @@ import pytest
 from ge_det.errors import UserError
 from ge_det.flops.command import build_parser, main
 
-CONFIG = Path(__file__).parents[2] / 'configs/demo/faster-rcnn_r50-narrow_fpn_context-shapes.py'
+CONFIG = Path(__file__).parents[2] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
 
 
 def test_it_prints_the_table_and_returns_0(capsys: pytest.CaptureFixture[str]) -> None:
