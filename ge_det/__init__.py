@@ -6,7 +6,10 @@ work in an environment that still lacks mmcv or mmdet.
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ge_det.compat.external_configs import register_configs
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
 
 __version__ = '0.1.0'
 
-_BLOCKS = 'ge_det.blocks'
 _HOME_OF = {
     'AttentionResNet': 'ge_det.backbones',
     'ContextShapes': 'ge_det.datasets',
@@ -29,24 +31,32 @@ _HOME_OF = {
 register_configs()
 
 
+@functools.cache
+def _homes() -> dict[str, str]:
+    """Modules of the public names; those of the blocks are read from their file, without torch."""
+    tree = ast.parse((Path(__file__).parent / 'blocks' / '__init__.py').read_text('utf-8'))
+    blocks = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '__all__'
+    )
+    return dict.fromkeys(blocks, 'ge_det.blocks') | _HOME_OF
+
+
 def __getattr__(name: str) -> Any:
     if name == '__all__':
         return __dir__()
-    if name.startswith('_'):
+    home = _homes().get(name)
+    if home is None:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    home = _HOME_OF.get(name, _BLOCKS)
     try:
-        module = importlib.import_module(home)
+        return getattr(importlib.import_module(home), name)
     except ImportError as error:
         raise ImportError(
             f'ge_det.{name} needs a package that does not import here ({error}); '
             '`ge-det doctor` names the command that mends it'
         ) from error
-    if home == _BLOCKS and name not in module.__all__:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    blocks = importlib.import_module(_BLOCKS).__all__
-    return sorted(['__version__', *_HOME_OF, *blocks])
+    return sorted(['__version__', *_homes()])

@@ -23,8 +23,11 @@ CLASSES: dict[str, type[AttentionBlock]] = {
 }
 """The blocks by the names of their classes."""
 
+# A class's own: a subclass of a block has other names, or none.
 _VARIANTS: dict[str, tuple[type[AttentionBlock], Variant]] = {
-    variant.name: (kind, variant) for kind in CLASSES.values() for variant in kind.variants
+    variant.name: (kind, variant)
+    for kind in CLASSES.values()
+    for variant in vars(kind).get('variants', ())
 }
 
 NAMES = ('none', *_VARIANTS)

@@ -31,11 +31,13 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
         )
     kind = attention['type']
     block: Any = MODELS.get(kind) if isinstance(kind, str) else kind
-    is_gate = inspect.isclass(block) and 'in_channels' in inspect.signature(block).parameters
-    if not is_gate:
+    if inspect.isclass(block) and 'in_channels' not in inspect.signature(block).parameters:
+        raise ValueError(f'attention type {kind!r} is not a block: it takes no in_channels')
+    if not inspect.isclass(block):
         known = ', '.join(f'ge_det.{name}' for name in sorted(_block_names()))
         raise ValueError(f'attention type {kind!r} is not a block: ge_det has {known}')
-    parameters = inspect.signature(block).parameters
+    gate: Any = block
+    parameters = inspect.signature(gate).parameters
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     allowed = {name for name in parameters if name != 'in_channels'} | {'postfix'}
     unknown = set(attention) - {'type'} - allowed
@@ -45,7 +47,8 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
             f'it takes {", ".join(sorted(allowed))}. To change the block of a config that sets '
             'others, write attention=dict(_delete_=True, type=...) in a config of your own'
         )
-    return block
+    found: type[nn.Module] = gate
+    return found
 
 
 def attention_plugins(

@@ -44,8 +44,9 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
         return 'the network is being traced or exported'
     if not isinstance(gate, AttentionBlock):
         return f'{type(gate).__name__} is no AttentionBlock'
-    if gate.unfused_because is not None:
-        return gate.unfused_because
+    reason: str | None = gate.contract_gap or gate.unfused_because
+    if reason is not None:
+        return reason
     if _has_any_global_hook():
         return 'a global module hook is registered'
     for name, module in (('convolution', conv), ('normalisation', norm), ('block', gate)):
@@ -74,6 +75,6 @@ def _obstacle_in_norm(norm: nn.Module) -> str | None:
 def describe(tail: ConvNormGate) -> str:
     """What fused execution does with a unit, in words."""
     view = tail.gate.narrow_view if tail.is_pointwise else None
-    seen = 'its output' if view is None else f'{view} of its input (where few, else of its output)'
+    seen = view or 'its output'
     statistics = 'batch' if tail.norm.training else 'fixed'
     return f'gate from {seen}; then normalisation ({statistics}), gate, addition and ReLU together'

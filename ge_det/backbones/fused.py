@@ -98,15 +98,19 @@ def _gate_before_expansion(
     if not tail.is_pointwise:
         return None
     weight = tail.conv.weight.flatten(1).to(scale.dtype)
-    s = tail.gate.gate_from_narrow(u, weight, scale, shift)
-    return None if s is None else s.to(u.dtype)
+    gate: AttentionBlock = tail.gate
+    s = gate.gate_from_narrow(u, weight, scale, shift)
+    if s is None:
+        return None
+    return gate.checked_gate('gate_from_narrow', s, u.shape[0]).to(u.dtype)
 
 
 def _gate_after_expansion(
     gate: AttentionBlock, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> Tensor:
     """The gate of z = scale * y + shift, or of z = y."""
-    return gate.gate_from_wide(y, scale, shift).to(y.dtype)
+    s = gate.gate_from_wide(y, scale, shift)
+    return gate.checked_gate('gate_from_wide', s, y.shape[0]).to(y.dtype)
 
 
 def _fixed_affine(norm: _BatchNorm) -> tuple[Tensor, Tensor]:

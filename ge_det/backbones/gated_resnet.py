@@ -25,7 +25,11 @@ class GatedResNet(ResNet):
         """Pack the units of a stage, with units that take plugins at every depth and fuse."""
         units = {BasicBlock: GatedBasicBlock, Bottleneck: FusedBottleneck}
         kwargs['block'] = units.get(kwargs['block'], kwargs['block'])
-        return super().make_res_layer(**kwargs)
+        layer: nn.Module = super().make_res_layer(**kwargs)
+        for gate in layer.modules():
+            if isinstance(gate, AttentionBlock):
+                gate.try_contract()
+        return layer
 
     def gates(self) -> dict[str, nn.Module]:
         """The attention blocks by their names, such as ``'layer1.0.se_layer'``."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
+from ge_det.errors import one_line
 from ge_det.ops.expansion import affine, count_positions, expand_average
 
 from .base import AttentionBlock
@@ -20,7 +22,9 @@ class AveragedGate(AttentionBlock, ABC):
     """A gate that depends on the features through averages over positions only.
 
     Averages commute with a 1x1 convolution and with a normalisation by given statistics, so a
-    residual unit can take them before its last convolution expands the channels.
+    residual unit can take them before its last convolution expands the channels. That holds for
+    means alone, each of one channel and the same for every channel: maxima and learned weights are
+    for :meth:`gate_from`. AttentionResNet tries each block for it, and runs it unfused otherwise.
     """
 
     @abstractmethod
@@ -41,7 +45,26 @@ class AveragedGate(AttentionBlock, ABC):
     @property
     def narrow_view(self) -> str | None:
         """Averages."""
-        return 'averages'
+        return 'averages of its input, where they are few, else of its output'
+
+    @torch.no_grad()
+    def try_contract(self) -> None:
+        """See that averages are averages: linear, and of each channel by itself."""
+        ramp = torch.linspace(-1, 1, 2 * 9 * 7, dtype=torch.float64, device='cpu')
+        x = ramp.sin().view(1, 2, 9, 7)
+        other = (7 * ramp).cos().view(1, 2, 9, 7)
+        try:
+            together = self.averages(3 - 2 * x + other)
+            apart = zip(self.averages(x), self.averages(other), strict=True)
+            expected = [3 - 2 * a + b for a, b in apart]
+            alone = [a[:, :1] for a in expected]
+            first = self.averages((3 - 2 * x + other)[:, :1])
+            are_means = all(map(torch.allclose, (*together, *first), (*expected, *alone)))
+        except Exception as error:  # A user's code.
+            self.unfused_because = f'its averages could not be tried ({one_line(error)})'
+            return
+        if not are_means:
+            self.unfused_because = 'its averages are no means of single channels'
 
     def coarse_gate(self, x: Tensor) -> Tensor:
         """Gate values in (0, 1), at the resolution they have."""

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from ge_det.ops.expansion import affine
 from ge_det.ops.gated_residual import apply_gate, full_gate
+from ge_det.ops.tracing import is_traced
 
 from .checks import check_positive_int
-from .contract import gap_in_contract
+from .contract import BlockType
+from .variant import Variant
 
 
-class Variant(NamedTuple):
-    """A block with some arguments, under the short name that files and command lines use.
-
-    Attributes:
-        name (str): Such as ``'ge-theta-e8'``.
-        arguments (Mapping[str, Any]): Of the block.
-        has_configs (bool): Whether ``configs/coco`` has a folder for it. Defaults to True.
-    """
-
-    name: str
-    arguments: Mapping[str, Any] = {}
-    has_configs: bool = True
-
-
-class AttentionBlock(nn.Module):
+class AttentionBlock(nn.Module, metaclass=BlockType):
     """A gate on a feature map: ``forward(x) = x * gate(x)``.
 
     The blocks follow mmcv's plugin layer protocol (``in_channels`` by keyword, ``_abbr_`` as the
@@ -47,8 +35,10 @@ class AttentionBlock(nn.Module):
     Attributes:
         variants (tuple[Variant, ...]): The short names of the block; none for a block that the
             catalogue does not list.
-        unfused_because (str | None): Why units with this block run their modules one after
-            another; None if it tells all that fused execution needs.
+        contract_gap (str | None): What fused execution lacks of the class of the block, found by
+            itself; None if nothing.
+        unfused_because (str | None): A reason of the block's own to run one after another with the
+            other modules of its unit, such as dropout; None, as by default, if it has none.
 
     Raises:
         ValueError: If ``in_channels`` is not a positive integer.
@@ -56,17 +46,19 @@ class AttentionBlock(nn.Module):
 
     _abbr_: str
     variants: ClassVar[tuple[Variant, ...]] = ()
+    contract_gap: ClassVar[str | None]
+    unfused_because: str | None = None
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         check_positive_int('in_channels', in_channels)
+        kind = type(self)
+        if all(
+            getattr(kind, name) is getattr(AttentionBlock, name)
+            for name in ('forward', 'gate', 'coarse_gate')
+        ):
+            raise TypeError(f'{kind.__name__} must define coarse_gate or gate')
         self.in_channels = in_channels
-
-    unfused_because: ClassVar[str | None] = 'it is no block by itself'
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.unfused_because = gap_in_contract(cls, AttentionBlock)
 
     # ---- the gate ------------------------------------------------------------------------------
 
@@ -80,7 +72,7 @@ class AttentionBlock(nn.Module):
             Tensor: (N, G, h, w) of the dtype of ``x``, G a divisor of C: channel c reads gate
             channel c // (C/G), position (i, j) cell (floor(ih/H), floor(jw/W)).
         """
-        raise NotImplementedError(f'{type(self).__name__} has neither coarse_gate nor gate')
+        raise NotImplementedError(f'{type(self).__name__} has no coarse_gate')
 
     def gate(self, x: Tensor) -> Tensor:
         """Gate values in (0, 1) for each channel.
@@ -110,7 +102,7 @@ class AttentionBlock(nn.Module):
         self.check_input(x)
         if type(self).gate is not AttentionBlock.gate:  # a subclass that has its own
             return x * self.gate(x)
-        return apply_gate(x, self.coarse_gate(x))
+        return apply_gate(x, self.checked_gate('coarse_gate', self.coarse_gate(x), x.shape[0]))
 
     def check_input(self, x: Tensor) -> None:
         """Raise a ValueError unless ``x`` is (N, in_channels, H, W)."""
@@ -120,15 +112,37 @@ class AttentionBlock(nn.Module):
                 f'got {tuple(x.shape)}'
             )
 
+    def checked_gate(self, method: str, gate: Tensor, images: int) -> Tensor:
+        """A coarse gate with one entry an image; raises a ValueError for what is none.
+
+        Args:
+            method (str): What returned it, for the message.
+            gate (Tensor): (N, G, h, w), or (1, G, h, w) for all images.
+            images (int): N.
+        """
+        if is_traced():
+            return gate
+        if gate.dim() != 4 or self.in_channels % gate.shape[1] or gate.shape[0] not in (1, images):
+            raise ValueError(
+                f'{type(self).__name__}.{method} returned {tuple(gate.shape)} for {images} images '
+                f'of {self.in_channels} channels: a gate is (N, G, h, w), G a divisor of C'
+            )
+        return gate if gate.shape[0] == images else gate.expand(images, -1, -1, -1)
+
     # ---- what a residual unit may ask ------------------------------------------------------------
 
     @property
     def narrow_view(self) -> str | None:
-        """What of a unit's narrow map the gate follows from, in a word; None if it needs the wide.
+        """What the gate follows from before the last convolution, in words; None if from nothing.
 
-        For :meth:`AttentionResNet.execution_plan`.
+        For :meth:`AttentionResNet.execution_plan`, which calls the narrow map the input and the
+        wide one the output.
         """
-        return None
+        is_asked = type(self).gate_from_narrow is not AttentionBlock.gate_from_narrow
+        return 'its input, where that is enough for the block' if is_asked else None
+
+    def try_contract(self) -> None:
+        """Try what the block promises; AttentionResNet asks when it is made. See AveragedGate."""
 
     def gate_from_narrow(
         self, u: Tensor, weight: Tensor, scale: Tensor, shift: Tensor
@@ -136,6 +150,9 @@ class AttentionBlock(nn.Module):
         """The gate of z = scale * (W u) + shift, before z is there.
 
         :mod:`ge_det.ops.expansion` has what brings averages and products from u to z.
+
+        Autocast may be on, and ``u`` is of the network's own dtype, which may be a half: the
+        functions there do the product with ``weight`` in the dtype of that.
 
         Args:
             u (Tensor): The unit's narrow map, (N, P, H, W).
@@ -183,6 +200,10 @@ class AttentionBlock(nn.Module):
             if the gate has no such weights.
         """
         return None
+
+    def scale_statistics_of_mean(self, mean: Tensor) -> tuple[Tensor, ...]:
+        """The same where nothing is known of the features but the mean of each channel, (C,)."""
+        raise NotImplementedError(f'{type(self).__name__} has no scale to fit')
 
     def scale_statistics(self, x: Tensor) -> tuple[Tensor, ...] | None:
         """What :meth:`fit_scale` needs to know of features that reach the gate.

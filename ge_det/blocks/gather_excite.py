@@ -12,11 +12,11 @@ from ge_det.ops.gather_excite import Extent, gather_average
 from ge_det.ops.two_stage_pool import pool_to_grid
 
 from .averaged import AveragedGate
-from .base import Variant
 from .checks import check_choice, check_positive_int
 from .layers import DepthwiseNorm, ExcitationLayers, constant_gate
 from .recompute import recompute
 from .theta_minus_scale import fit_scale, means_and_energies
+from .variant import Variant
 
 # Feature map sizes of a ResNet's four stages at the training resolution of 224 pixels.
 STAGE_GRIDS = ((56, 56), (28, 28), (14, 14), (7, 7))
@@ -132,7 +132,7 @@ class GatherExcite(AveragedGate):
     @property
     def narrow_view(self) -> str | None:
         """Averages, where the gather takes any."""
-        return 'averages' if self.gathers_averages else None
+        return super().narrow_view if self.gathers_averages else None
 
     def averages(self, x: Tensor) -> tuple[Tensor]:
         """Window means of θ⁻ (N, K, ceil(H/e), ceil(W/e)), or the grid of the global θ, θ⁺."""
@@ -188,6 +188,10 @@ class GatherExcite(AveragedGate):
         if self.variant != 'theta_minus':
             return None
         return means_and_energies(x, self.extent)
+
+    def scale_statistics_of_mean(self, mean: Tensor) -> tuple[Tensor, ...]:
+        """One position of this mean; of what energy does not matter."""
+        return mean[None], torch.ones_like(mean[None])
 
     def fit_scale(self, *statistics: Tensor) -> Tensor:
         """See :func:`~ge_det.blocks.theta_minus_scale.fit_scale`."""

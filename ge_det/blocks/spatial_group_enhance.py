@@ -12,8 +12,9 @@ from ge_det.ops.expansion import affine, expand_average, pull_back
 from ge_det.ops.spatial_group_enhance import similarity_gate, spatial_group_gate
 from ge_det.ops.squeeze_excite import squeeze
 
-from .base import AttentionBlock, Variant
+from .base import AttentionBlock
 from .checks import check_positive_int
+from .variant import Variant
 
 
 class SpatialGroupEnhance(AttentionBlock):
@@ -72,7 +73,7 @@ class SpatialGroupEnhance(AttentionBlock):
     @property
     def narrow_view(self) -> str | None:
         """The similarity of a position is a projection of it."""
-        return 'projections'
+        return 'projections of its input'
 
     def gate_from_narrow(
         self, u: Tensor, weight: Tensor, scale: Tensor, shift: Tensor

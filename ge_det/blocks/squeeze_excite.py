@@ -10,9 +10,9 @@ from ge_det.ops.precision import to_weight_dtype
 from ge_det.ops.squeeze_excite import squeeze
 
 from .averaged import AveragedGate
-from .base import Variant
 from .checks import check_choice
 from .layers import constant_gate, hidden_channels
+from .variant import Variant
 
 
 class _Layer(nn.Module):

@@ -12,7 +12,6 @@ from ge_det.ops.precision import to_weight_dtype
 from ge_det.ops.two_stage_pool import pool_to_grid
 
 from .averaged import AveragedGate
-from .base import Variant
 from .checks import check_choice
 from .layers import (
     DepthwiseNorm,
@@ -22,6 +21,7 @@ from .layers import (
     init_default,
     normalise,
 )
+from .variant import Variant
 
 
 class SpatialPyramidSE(AveragedGate):

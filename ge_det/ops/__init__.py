@@ -1,8 +1,8 @@
 """The maths of the blocks as functions of tensors, one folder an operation.
 
-In each of them ``naive.py`` is the formula written out, for tests; ``eager.py`` the fast way in
-plain PyTorch; ``triton.py`` the kernels of a GPU; ``op.py`` the operator for autograd and
-``torch.compile``, which chooses between the two.
+``naive.py`` is the formula written out, for tests; ``eager.py`` the fast way in plain PyTorch;
+``op.py``, where there is one, the operator for autograd and ``torch.compile``; ``triton.py``, where
+there is one, the kernels that the operator takes on a GPU.
 """
 
 from .batch_statistics import batch_statistics

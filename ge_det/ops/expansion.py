@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .precision import no_autocast
+from .precision import bmm_as_is, no_autocast
 
 
 def affine(z: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
@@ -50,8 +50,22 @@ def pull_back(vectors: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     """
     groups = vectors.shape[1]
     with no_autocast(weight.device):
-        matrices = (weight * scale[:, None]).unflatten(0, (groups, -1))
-        return torch.einsum('ngc,gcp->ngp', vectors, matrices)
+        scaled = vectors * scale.view(groups, -1)
+        return torch.einsum('ngc,gcp->ngp', scaled, weight.unflatten(0, (groups, -1)))
+
+
+def project(x: Tensor, vectors: Tensor) -> Tensor:
+    """The product of every position with each vector.
+
+    Args:
+        x (Tensor): (N, K, H, W) of any floating dtype.
+        vectors (Tensor): (N, G, K).
+
+    Returns:
+        Tensor: (N, G, H, W) in the dtype of ``vectors``, whatever autocast says.
+    """
+    product = bmm_as_is(vectors, x.to(vectors.dtype).flatten(2))
+    return product.unflatten(2, x.shape[2:])
 
 
 def count_positions(x: Tensor) -> int:

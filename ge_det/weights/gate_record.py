@@ -22,24 +22,40 @@ from .report import LoadReport, Preservation
 # The text of mmdet's longest config is a hundredth of it.
 _LONGEST_CONFIG = 1 << 20
 
-_WEIGHTLESS = {
-    block.weightless_kind(variant.arguments)
+# The kinds that our own blocks have; files before notes of it have no others.
+_WEIGHTLESS = frozenset(
+    kind
     for block in CLASSES.values()
     for variant in block.variants
-} - {None}
+    if (kind := block.weightless_kind(variant.arguments))
+)
 
 
 @dataclass(frozen=True)
-class Weightless:
-    """A block without tensors in the config of a trained network.
+class UsedBlock:
+    """A block in the config of a trained network.
 
     Attributes:
-        kind (str): Its :attr:`~ge_det.blocks.AttentionBlock.kind`.
+        type (str): Its type there, such as ``'ge_det.GatherExcite'``.
+        arguments (dict): Its other entries, as far as they are literals.
         stages (tuple[bool, ...] | None): Which stages carry it; None for all.
     """
 
-    kind: str
+    type: str
+    arguments: dict[str, Any] = field(default_factory=dict)
     stages: tuple[bool, ...] | None = None
+
+    @property
+    def weightless_kind(self) -> str | None:
+        """Its kind if it is a block of ours that has no tensors."""
+        scope, _, name = self.type.rpartition('.')
+        is_ours = scope in ('', 'ge_det') and name in CLASSES
+        return CLASSES[name].weightless_kind(self.arguments) if is_ours else None
+
+    def is_of(self, gate: AttentionBlock) -> bool:
+        """Whether a gate without tensors, also a user's own, may be this block."""
+        own, name = type(gate), self.type.rpartition('.')[2]
+        return own.__name__ == name and own.weightless_kind(self.arguments) == gate.kind
 
     def stands_at(self, name: str) -> bool:
         """Whether a gate's name, such as ``'layer1.0.ge'``, is in one of its stages."""
@@ -59,25 +75,25 @@ class GateRecord:
         trained (dict[str, str]): Gates noted as having learned.
         prepared (dict[str, str]): Gates that have yet to learn but for which the trunk was scaled.
         fresh (dict[str, str]): Gates that have yet to learn and mean nothing.
-        weightless (tuple[Weightless, ...]): Blocks without tensors in the config that the network
-            was trained with.
+        used (tuple[UsedBlock, ...]): Blocks in the config that the network was trained with.
+        weightless (frozenset[str]): Kinds of blocks without tensors.
         knows_weightless (bool): Whether the file tells if the network had any.
     """
 
     trained: dict[str, str] = field(default_factory=dict)
     prepared: dict[str, str] = field(default_factory=dict)
     fresh: dict[str, str] = field(default_factory=dict)
-    weightless: tuple[Weightless, ...] = ()
+    used: tuple[UsedBlock, ...] = ()
+    weightless: frozenset[str] = _WEIGHTLESS
     knows_weightless: bool = False
 
     def trained_with(self, name: str, gate: nn.Module) -> bool:
         """Whether a gate has no tensors and the network was trained with it."""
-        if not is_weightless(gate):
+        if not isinstance(gate, AttentionBlock) or not is_weightless(gate):
             return False
-        kind = kind_of(gate)
-        if self.trained.get(name) == kind:
+        if self.trained.get(name) == gate.kind:
             return True
-        return any(used.kind == kind and used.stands_at(name) for used in self.weightless)
+        return any(used.is_of(gate) and used.stands_at(name) for used in self.used)
 
     def lost(self, gates: Mapping[str, nn.Module]) -> list[str]:
         """Clauses for gates that the trunk was made for and ``gates`` does not have."""
@@ -86,17 +102,17 @@ class GateRecord:
             missing = [
                 name
                 for name, block in noted.items()
-                if block in _WEIGHTLESS and not (name in gates and kind_of(gates[name]) == block)
+                if block in self.weightless
+                and not (name in gates and kind_of(gates[name]) == block)
             ]
             if missing:
                 clauses.append(
                     f'its trunk was {made} {len(missing)} gates {noted[missing[0]]!r}, the first '
                     f'{missing[0]!r}, which this backbone has not'
                 )
-        if self.weightless and not any(self.trained_with(n, gate) for n, gate in gates.items()):
-            clauses.append(
-                f'it was trained with {self.weightless[0].kind!r}, which this backbone has not'
-            )
+        used = [kind for block in self.used if (kind := block.weightless_kind)]
+        if used and not any(self.trained_with(n, gate) for n, gate in gates.items()):
+            clauses.append(f'it was trained with {used[0]!r}, which this backbone has not')
         return clauses
 
 
@@ -110,7 +126,7 @@ def kind_of(gate: nn.Module) -> str:
     return gate.kind if isinstance(gate, AttentionBlock) else type(gate).__name__
 
 
-def note_of(gates: Mapping[str, nn.Module], report: LoadReport) -> dict[str, dict[str, str]]:
+def note_of(gates: Mapping[str, nn.Module], report: LoadReport) -> dict[str, dict[str, Any]]:
     """What to write under ``meta['ge_det']['gates']`` after an import.
 
     Args:
@@ -118,7 +134,8 @@ def note_of(gates: Mapping[str, nn.Module], report: LoadReport) -> dict[str, dic
         report (LoadReport): What the import reported.
 
     Returns:
-        dict: Of each gate its ``block`` and its ``state``: trained, prepared or fresh.
+        dict: Of each gate its ``block``, its ``state`` (trained, prepared or fresh) and whether it
+        is ``weightless``.
     """
     done = report.preserved or Preservation()
     states = {
@@ -126,7 +143,11 @@ def note_of(gates: Mapping[str, nn.Module], report: LoadReport) -> dict[str, dic
         **dict.fromkeys(report.fresh_gates, 'fresh'),
         **dict.fromkeys((*report.prepared_gates, *done.exact, *done.approximate), 'prepared'),
     }
-    return {name: dict(block=kind_of(gates[name]), state=state) for name, state in states.items()}
+    return {
+        name: dict(block=kind_of(gate), state=states[name], weightless=is_weightless(gate))
+        for name, gate in gates.items()
+        if name in states
+    }
 
 
 def read_record(meta: Mapping[str, Any]) -> GateRecord:
@@ -134,21 +155,25 @@ def read_record(meta: Mapping[str, Any]) -> GateRecord:
     config, note = meta.get('cfg'), meta.get('ge_det')
     noted = note.get('gates') if isinstance(note, Mapping) else None
     by_state: dict[str, dict[str, str]] = dict(trained={}, prepared={}, fresh={})
+    weightless: set[str] = set()
     if isinstance(noted, Mapping):
         for name, entry in noted.items():
             if isinstance(entry, Mapping) and entry.get('state') in by_state:
                 by_state[entry['state']][str(name)] = str(entry.get('block'))
+                if entry.get('weightless') is True:
+                    weightless.add(str(entry.get('block')))
     # The note is younger than the config of the training it was made from.
     tells = isinstance(config, str) and not isinstance(noted, Mapping)
     return GateRecord(
         **by_state,
-        weightless=tuple(_weightless_in(str(config))) if tells else (),
+        used=tuple(_blocks_in(str(config))) if tells else (),
+        weightless=_WEIGHTLESS | weightless,
         knows_weightless=isinstance(noted, Mapping) or isinstance(config, str),
     )
 
 
-def _weightless_in(config: str) -> Iterator[Weightless]:
-    """Blocks without tensors in a config's text, which is parsed and never run."""
+def _blocks_in(config: str) -> Iterator[UsedBlock]:
+    """Blocks in the text of a config, which is parsed and never run: it may be a stranger's."""
     if len(config) > _LONGEST_CONFIG:
         return
     try:
@@ -159,13 +184,12 @@ def _weightless_in(config: str) -> Iterator[Weightless]:
         around = _entries(node)
         for block_key, stages_key in (('attention', 'attention_stages'), ('cfg', 'stages')):
             block = {k: _literal(v) for k, v in _entries(around.get(block_key)).items()}
-            name = str(block.get('type')).split('.')[-1]
-            kind = CLASSES[name].weightless_kind(block) if name in CLASSES else None
-            if kind is not None:
+            kind = block.pop('type', None)
+            if isinstance(kind, str):
                 stages = _literal(around.get(stages_key))
                 is_mask = isinstance(stages, (tuple, list))
                 mask = tuple(bool(carries) for carries in stages) if is_mask else None
-                yield Weightless(kind, mask)
+                yield UsedBlock(kind, block, mask)
 
 
 def _entries(node: ast.AST | None) -> dict[Any, ast.AST]:

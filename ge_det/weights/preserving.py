@@ -76,12 +76,12 @@ def preserve_function(
         bias = biases.setdefault(norm, norm.bias.clone())
         if name in weightless:
             gate = weightless[name]
-            # Without images: one position, of the mean that the normalisation gives each channel.
-            sample = gate.scale_statistics(bias.view(1, -1, 1, 1))
-            if sample is None:
+            if gate.scale_statistics(bias.view(1, -1, 1, 1)) is None:
                 result.impossible[name] = 'it cannot be made a constant'
                 continue
-            fitted[norm] = gate.fit_scale(*statistics.get(name, sample))
+            # Without images, by the mean that the normalisation gives each channel.
+            known = statistics.get(name) or gate.scale_statistics_of_mean(bias)
+            fitted[norm] = gate.fit_scale(*known)
             result.approximate.append(name)
             continue
         block = gates[name]

@@ -14,7 +14,7 @@ import ge_det
 from ge_det import AttentionResNet
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.averaged import AveragedGate
-from ge_det.ops.expansion import affine, expand_average, pull_back
+from ge_det.ops.expansion import affine, expand_average, project, pull_back
 from ge_det.ops.squeeze_excite import squeeze
 from ge_det.registry import MODELS as OURS
 
@@ -81,8 +81,7 @@ class Projected(Toy):
         mean = expand_average(squeeze(u), weight, scale, shift)
         vectors = (mean * self.slope).flatten(1)
         pulled = pull_back(vectors[:, None], weight, scale)
-        product = torch.einsum('ngp,nphw->nghw', pulled, u)
-        return torch.sigmoid(product + (vectors * shift).sum(1)[:, None, None, None])
+        return torch.sigmoid(project(u, pulled) + (vectors * shift).sum(1)[:, None, None, None])
 
 
 @TOYS.register_module()
@@ -120,17 +119,93 @@ class OtherAverages(ge_det.SqueezeExcite):
         return (squeeze(x[:, :, : x.shape[2] // 2 + 1]),)
 
 
+@TOYS.register_module()
+class OtherNarrow(ge_det.SqueezeExcite):
+    """Changes one of the ways to the gate."""
+
+    def gate_from_narrow(self, u, weight, scale, shift):
+        return 1 - super().gate_from_narrow(u, weight, scale, shift)
+
+
+@TOYS.register_module()
+class OtherCall(ge_det.SqueezeExcite):
+    """Does something around the whole module."""
+
+    def __call__(self, x):
+        return super().__call__(x) / 2
+
+
+@TOYS.register_module()
+class Late(ge_det.SqueezeExcite):
+    """Gets its own forward after it was defined."""
+
+
+class LateChild(Late):
+    """Inherits it."""
+
+
+Late.forward = lambda self, x: x + ge_det.SqueezeExcite.forward(self, x)
+TOYS.register_module(module=LateChild)
+
+
+class Silent:
+    """A mixin that keeps to itself that there are subclasses."""
+
+    def __init_subclass__(cls):
+        pass
+
+
+@TOYS.register_module()
+class Mixed(Silent, ge_det.SqueezeExcite):
+    """Another forward, with that mixin."""
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+@TOYS.register_module()
+class Maxima(ge_det.SqueezeExcite):
+    """SE's squeeze by maxima, which no convolution commutes with."""
+
+    def averages(self, x):
+        return (x.amax((2, 3), keepdim=True),)
+
+
+@TOYS.register_module()
+class WeightedAverages(Averaged):
+    """Averages that have a weight for each channel of the wide map."""
+
+    def averages(self, x):
+        columns, mean = super().averages(x)
+        return columns, mean * self.slope
+
+
+@TOYS.register_module()
+class Reluctant(Averaged):
+    """Has a reason of its own."""
+
+    unfused_because = 'it counts its calls'
+
+
 UNFUSED = {
+    OtherNarrow: 'OtherNarrow overrides gate_from_narrow, but not coarse_gate with it',
+    OtherCall: 'OtherCall overrides __call__, but not gate_from_wide with it',
+    Late: 'Late overrides forward, but not gate_from_wide with it',
+    LateChild: 'LateChild overrides forward, but not gate_from_wide with it',
+    Mixed: 'Mixed overrides forward, but not gate_from_wide with it',
+    Maxima: 'its averages are no means of single channels',
+    WeightedAverages: 'its averages could not be tried',
+    Reluctant: 'it counts its calls',
     GateOnly: 'GateOnly does not define gate_from_wide',
     CoarseOnly: 'CoarseOnly does not define gate_from_wide',
     OtherGate: 'OtherGate overrides coarse_gate, but not gate_from_wide with it',
     OtherForward: 'OtherForward overrides forward, but not gate_from_wide with it',
-    OtherWide: 'OtherWide overrides gate_from_wide, but not gate_from_narrow with it',
+    OtherWide: 'OtherWide overrides coarse_gate, but not gate_from_narrow with it',
 }
 FUSED = {
     Wide: 'its output',
     Averaged: 'averages of its input',
-    Projected: 'its output',  # It does not say what it sees; the plan is words only.
+    Projected: 'its input, where that is enough',
     OtherAverages: 'averages of its input',
 }
 
@@ -187,4 +262,58 @@ def test_every_block_of_ours_keeps_the_whole_contract():
 
     assert len(CLASSES) >= 5
     for block in CLASSES.values():
-        assert block.unfused_because is None, block
+        assert block.contract_gap is None, block
+
+
+@pytest.mark.parametrize('block', FUSED, ids=lambda block: block.__name__)
+def test_half_precision_and_channels_last(block):
+    fused, modules = networks(block, 50)
+    x = torch.randn(2, 3, 64, 98)
+    with torch.no_grad():
+        exact = modules.eval()(x.double())
+        errors = []
+        for network in (fused.eval().bfloat16(), modules.bfloat16()):
+            halves = network(x.bfloat16().contiguous(memory_format=torch.channels_last))
+            assert all(half.dtype == torch.bfloat16 for half in halves)
+            pairs = zip(halves, exact, strict=True)
+            errors.append([(half.double() - full).norm() / full.norm() for half, full in pairs])
+    for error, error_of_modules in zip(*errors, strict=True):
+        assert error < 2 * error_of_modules + 0.01
+
+
+@pytest.mark.parametrize(
+    'gate',
+    [lambda x: torch.ones(2, 16), lambda x: x[:1, :3].sigmoid(), lambda x: torch.tensor(0.5)],
+    ids=['no-map', 'three-groups', 'number'],
+)
+def test_what_is_no_gate_is_refused_with_the_name_of_the_method(gate):
+    class Odd(AttentionBlock):
+        def coarse_gate(self, x):
+            return gate(x)
+
+        def gate_from_wide(self, y, scale=None, shift=None):
+            return gate(y)
+
+    unit = AttentionResNet(18, dict(type=Odd, postfix=''), base_channels=16).layer1[0]
+    x = torch.randn(2, 16, 5, 4)
+    for fused, method in ((True, 'gate_from_wide'), (False, 'coarse_gate')):
+        unit.fused = fused
+        with pytest.raises(ValueError, match=f'Odd.{method} returned .*: a gate is .N, G, h, w.'):
+            unit(x)
+
+
+def test_one_gate_for_all_images():
+    class Same(AttentionBlock):
+        def coarse_gate(self, x):
+            return torch.full_like(x[:1, :1, :1, :1], 0.25)
+
+    x = torch.randn(3, 8, 5, 4)
+    torch.testing.assert_close(Same(8)(x), x / 4)
+
+
+def test_a_block_without_any_gate_is_refused_when_it_is_made():
+    class Empty(AttentionBlock):
+        pass
+
+    with pytest.raises(TypeError, match='Empty must define coarse_gate or gate'):
+        Empty(8)

@@ -221,7 +221,7 @@ def sync_norm(network):
         (patch_gate, 'forward of its own'),
         (parametrise, 'ParametrizedConv2d'),
         (patch_forward, 'forward of its own'),
-        (subclass, 'Other is not a block'),
+        (subclass, 'Other overrides forward, but not gate_from_wide'),
         (sync_norm, 'all processes'),
     ],
     ids=lambda value: getattr(value, '__name__', None),
@@ -254,7 +254,7 @@ def test_a_second_plugin_and_foreign_blocks_run_as_modules():
     network = AttentionResNet(50, GATED['se'], base_channels=8, plugins=[plugin])
     assert all('several plugins' in unit.why for unit in network.execution_plan())
     foreign = AttentionResNet(50, dict(type='mmdet.ContextBlock', ratio=0.25), base_channels=8)
-    assert all('not a block of ge_det' in unit.why for unit in foreign.execution_plan())
+    assert all('ContextBlock is no AttentionBlock' in unit.why for unit in foreign.execution_plan())
     plain = AttentionResNet(18, base_channels=8)
     assert {unit.why for unit in plain.execution_plan()} == {'it has no attention block'}
 

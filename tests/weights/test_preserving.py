@@ -8,6 +8,7 @@ from attention_cases import ATTENTION
 from mmdet.registry import MODELS as MMDET_MODELS
 from random_networks import images, randomise
 
+import ge_det
 from ge_det import AttentionResNet
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.theta_minus_scale import fit_scale
@@ -281,3 +282,10 @@ def test_random_numbers_are_not_drawn(plain):
     state = torch.get_rng_state()
     import_pretrained(backbone, path)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_without_images_a_channel_whose_mean_is_zero_is_scaled_too():
+    """s sigmoid(0 s) = 1 at s = 2, whatever a single position weighs."""
+    gate = ge_det.GatherExcite(4)
+    scale = gate.fit_scale(*gate.scale_statistics_of_mean(torch.zeros(4)))
+    torch.testing.assert_close(scale, torch.full((4,), 2.0), rtol=1e-2, atol=0)

@@ -62,7 +62,14 @@ def run(launcher: str, fallback: Callable[..., Result], *args: Any) -> Result:
     if not available(args[0]):
         return fallback(*args)
     try:
-        result: Result = load(launcher)(*args)
+        launch = load(launcher)
+    except (AttributeError, ModuleNotFoundError):  # No such launcher: a fault of ours.
+        raise
+    except Exception as error:  # A triton that does not take our kernels.
+        _give_up(error)
+        return fallback(*args)
+    try:
+        result: Result = launch(*args)
         return result
     except (ValueError, torch.OutOfMemoryError):
         raise
