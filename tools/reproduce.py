@@ -14,7 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that `lab` imports from anywhere
 
-from lab.evidence.command import main
+from lab.evidence.arguments import parser
 
 if __name__ == '__main__':
-    sys.exit(main(__doc__))
+    args = parser(__doc__ or '').parse_args()
+
+    from lab.evidence.command import main
+
+    sys.exit(main(args))

@@ -31,9 +31,10 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
         )
     kind = attention['type']
     block: Any = MODELS.get(kind) if isinstance(kind, str) else kind
-    if inspect.isclass(block) and 'in_channels' not in inspect.signature(block).parameters:
+    is_module = inspect.isclass(block) and issubclass(block, nn.Module)
+    if is_module and 'in_channels' not in inspect.signature(block).parameters:
         raise ValueError(f'attention type {kind!r} is not a block: it takes no in_channels')
-    if not inspect.isclass(block):
+    if not is_module:
         known = ', '.join(f'ge_det.{name}' for name in sorted(_block_names()))
         raise ValueError(f'attention type {kind!r} is not a block: ge_det has {known}')
     gate: Any = block

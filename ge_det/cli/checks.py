@@ -28,6 +28,8 @@ def check_file(path: str | None, what: str) -> None:
     """Raise a UserError if a local file is missing; URLs and None pass."""
     if path is None or '://' in path or Path(path).expanduser().is_file():
         return
+    if Path(path).expanduser().is_dir():
+        raise UserError(f'{path}: is a folder; give the {what} file in it')
     raise UserError(f'{path}: no such {what} file; check the path')
 
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 
 TIMEOUT = 300  # Seconds; the first import of torch from a network drive can take minutes.
@@ -37,6 +37,7 @@ class Check:
         probe: Python that raises if the piece is unfit. It finds the module as ``module`` and may
             set ``version``, ``note`` (shown behind the version) and ``absent``.
         optional: Whether its absence is fine.
+        needs_torch: Whether it cannot be tried without a torch that works.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Check:
     module: str = ''
     probe: str = ''
     optional: bool = False
+    needs_torch: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ except Exception:
     absent = True
 """,
         optional=True,
+        needs_torch=True,
     ),
     Check('opencv', ('opencv-python', 'opencv-python-headless'), 'cv2'),
     Check('pycocotools', ('pycocotools',), 'pycocotools.mask'),
-    Check('mmengine', ('mmengine', 'onedl-mmengine'), 'mmengine'),
+    Check('mmengine', ('mmengine', 'onedl-mmengine'), 'mmengine', needs_torch=True),
     Check(
         'mmcv',
         ('mmcv', 'onedl-mmcv', 'mmcv-lite'),
@@ -112,12 +115,15 @@ device = 'cuda' if torch.cuda.is_available() else 'cpu'
 nms(torch.eye(4, device=device), torch.ones(4, device=device), 0.5)
 note = 'ops on ' + device
 """,
+        needs_torch=True,
     ),
     # Its import checks the versions of mmcv and mmengine.
-    Check('mmdet', ('mmdet', 'onedl-mmdetection'), 'mmdet', 'import mmdet.models'),
+    Check(
+        'mmdet', ('mmdet', 'onedl-mmdetection'), 'mmdet', 'import mmdet.models', needs_torch=True
+    ),
     # Only its weights are used. The module needs torchvision; nothing here imports it.
     Check('mmpretrain', ('mmpretrain', 'onedl-mmpretrain'), optional=True),
-    Check('torchvision', ('torchvision',), 'torchvision', optional=True),
+    Check('torchvision', ('torchvision',), 'torchvision', optional=True, needs_torch=True),
 )
 
 # What the process of a check runs. Its last line is the answer; others are the module's own.
@@ -242,9 +248,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     sound = True
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(examine, [check for check in CHECKS if check.name in wanted]):
+        checks = [check for check in CHECKS if check.name in wanted]
+        has_torch = True
+        for check, result in zip(checks, pool.map(examine, checks), strict=True):
+            is_there = result.error != 'is not installed'
+            if result.status == 'FAIL' and check.needs_torch and is_there and not has_torch:
+                result = replace(result, error='waits for torch', mend='')
             print(result, flush=True)
             sound &= result.status != 'FAIL'
+            has_torch &= (check.name, result.status) != ('torch', 'FAIL')
     return 0 if sound else 1
 
 

@@ -33,8 +33,8 @@ def run_command(
     except (UserError, OSError) as error:
         print(f'{name}: {one_line(error)}', file=sys.stderr)
         return 2
-    except ModuleNotFoundError as error:
-        if (error.name or 'ge_det').startswith('ge_det'):
+    except ImportError as error:
+        if (error.name or '').startswith('ge_det'):
             raise
         message = f'{one_line(error)}; `ge-det doctor` tells what is missing'
         print(f'{name}: {message}', file=sys.stderr)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ge_det.cli.checks import check_file, check_model, load_safely
 from ge_det.cli.parsing import new_parser
-from ge_det.errors import UserError
+from ge_det.errors import UserError, one_line
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.makedirs(args.out, exist_ok=True)
     except OSError as error:
         raise UserError(f'--out {args.out}: not a folder that can be made ({error})') from error
+    _check_device(args.device)
     load_safely()
     check_model(args.config, checkpoint=args.checkpoint)
 
@@ -65,3 +66,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     drawn = sum(score > args.score_thr for score in scores)
     print(f'{args.out}: {len(images)} images, {drawn} detections over {args.score_thr} drawn')
     return 0
+
+
+def _check_device(device: str | None) -> None:
+    """Raise a UserError for a device that torch does not know or has not got here."""
+    if device is None:
+        return
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # The latter of a torch without CUDA.
+        reason = one_line(error).partition('. ')[0]
+        raise UserError(f'--device {device}: not to be had here ({reason})') from error

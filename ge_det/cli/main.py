@@ -9,6 +9,7 @@ answers at once.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         int: The exit code.
     """
+    # As for `python -m ge_det`: what a config imports may lie beside it. Last, so it hides nothing.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ['--help']
     if name in ('-h', '--help'):
         print(_usage())

@@ -13,16 +13,23 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from ge_det.errors import CheckpointError
+from ge_det.errors import CheckpointError, UserError, one_line
 from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.fitting import fit_weights
 from ge_det.weights.importing import PretrainedOptions
 
 
 def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Config:
-    """A config with the changes of ``--cfg-options`` to it."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
+    """A config with the changes of ``--cfg-options`` to it.
+
+    Raises:
+        UserError: If it cannot be read; a config is code, and may fail in any way.
+    """
+    try:
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict(cfg_options or {})
+    except Exception as error:
+        raise UserError(f'{config}: not a config that can be read ({one_line(error)})') from error
     return cfg
 
 

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from .detectors import group_ap
 
 
-class Progress(Hook):
+class DemoProgress(Hook):
     """Share done, time left and the latest AP; on a terminal all on one line."""
 
     priority = 'VERY_LOW'

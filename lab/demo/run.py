@@ -14,7 +14,7 @@ from ge_det.files import read_json, to_json, write_whole
 from . import detectors
 from .detectors import AP, GATED, PLAIN, SHAPES, WEIGHTS
 from .picture import draw
-from .progress import Progress
+from .progress import DemoProgress
 
 LINE = (
     'What a gate is for: only the stripes at the border tell a buoy from a ball and a sail from a '
@@ -51,7 +51,7 @@ def run_demo(
         check_unchanged(plain, gated)
         before = detectors.test_plain(plain, run / 'plain')
         print(f'training for {gated.train_cfg.max_epochs} epochs of {train} pictures')
-        after, checkpoint = detectors.train_gated(gated, run, [Progress()])
+        after, checkpoint = detectors.train_gated(gated, run, [DemoProgress()])
         results = {'plain': before, 'with SE': after, 'checkpoint': str(checkpoint)}
         write_whole(run / 'results.json', to_json(results))
     checkpoint = Path(results.pop('checkpoint'))

@@ -27,56 +27,17 @@ from .run.workspace import STATES, Run, Workspace
 from .training.launch import Launch
 
 
-def main(description: str = '') -> int:
+def main(args: argparse.Namespace) -> int:
     """Run a command of ``tools/reproduce.py``; returns the exit code."""
-    args = parser(description).parse_args()
+    run = dict(plan=_plan, run=_run, status=_status, report=_report)[args.command]
     MMLogger.get_instance('reproduce').setLevel('ERROR')
     # Ended by a scheduler, it ends its cells as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run_command(
         'reproduce',
-        lambda: args.run(_workspace(args), args),
+        lambda: run(_workspace(args), args),
         interrupted='run it again and it goes on',
     )
-
-
-def parser(description: str) -> argparse.ArgumentParser:
-    """Parser of all commands."""
-    top = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = top.add_subparsers(required=True, metavar='plan|run|status|report')
-    for run, text in (
-        (_plan, 'list the cells, and what those that are left will take'),
-        (_run, 'run what is left'),
-        (_status, 'how far each cell is, and why failed ones failed'),
-        (_report, 'collect the results and write tables and pictures'),
-    ):
-        sub = commands.add_parser(run.__name__[1:], help=text, description=text)
-        sub.set_defaults(run=run, cells='*', executor='')
-        add = sub.add_argument
-        add('matrix', type=Path, help='YAML file, such as those in lab/configs')
-        if run is not _report:  # Which has all that there is.
-            add('--cells', metavar='PATTERN', help="such as '*-sge_*seed0'")
-        where = 'of all cells, classifiers beside it; default: work_dirs/evidence/MATRIX'
-        add('--work-dir', type=Path, help=where)
-        add('--out', type=Path, help='results and report; default: docs/evidence/MATRIX')
-        if run is _run:
-            jobs = 'cells at a time; default: one a GPU, without any one a core'
-            add('--dry-run', action='store_true', help='plan instead')
-            add('--executor', choices=('local', 'ray', 'slurm'), default='local')
-            add('--jobs', type=_count, help=jobs)
-            add('--threads', type=_count, default=1, help='of each process on a CPU')
-            add('--partition', help='of Slurm')
-            add('--srun-args', default='', help="such as '--time=8:00:00 --qos=high'")
-            add('--address', help='of a Ray cluster; default: one on this machine')
-    return top
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1')
-    return int(text)
 
 
 def _workspace(args: argparse.Namespace) -> Workspace:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lab.gpu.jobs import Job, Runner
+from lab.gpu.jobs import Runner, Step
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = (
@@ -107,10 +107,10 @@ def run_steps(args: argparse.Namespace, runner: Runner) -> None:
 
     def jobs(
         step: str, module: str, limit: float, *options: object, part: str = '', **more: str
-    ) -> list[Job]:
+    ) -> list[Step]:
         """One, or none if the step is not asked for; all is slower on a CPU."""
         arguments = ('-m', f'lab.gpu.{module}', *where, '--limit', 'LIMIT', *options)
-        found = Job(step, f'{step} {part}'.strip(), arguments, limit * (9 if dry else 1), more)
+        found = Step(step, f'{step} {part}'.strip(), arguments, limit * (9 if dry else 1), more)
         return [found] if step in args.only else []
 
     # Right or wrong needs no quiet machine; times do.
@@ -139,12 +139,12 @@ def run_steps(args: argparse.Namespace, runner: Runner) -> None:
     runner.run([job for found in alone for job in found], 2 if dry else 1)
 
 
-def kernel_tests(dry: bool) -> Job:
+def kernel_tests(dry: bool) -> Step:
     """The tests that run Triton; a dry run only collects them, since the suite runs them."""
     files = sorted((ROOT / 'tests').rglob('test_*.py'))
     chosen = [file for file in files if 'triton_interpreter' in file.read_text(encoding='utf-8')]
     how = ('--collect-only', '-q') if dry else ('-n', '5')
-    return Job(
+    return Step(
         'tests', 'tests', ('-m', 'pytest', '-q', '-p', 'no:cacheprovider', *how, *chosen), 150
     )
 

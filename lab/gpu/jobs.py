@@ -23,7 +23,7 @@ LEAST = 20
 
 
 @dataclass
-class Job:
+class Step:
     """One process: a step, or its part for one block."""
 
     step: str
@@ -55,7 +55,7 @@ class Runner:
     def __init__(self, out: Path, limit: float, environment: dict[str, str]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self.out, self.limit, self.environment = out, limit, environment
-        self.jobs: list[Job] = []
+        self.jobs: list[Step] = []
         self._processes: list[subprocess.Popen[str]] = []
         self._lock = threading.RLock()
         self._log = (out / 'log.txt').open('w', encoding='utf-8')
@@ -76,7 +76,7 @@ class Runner:
             part.write_text(json.dumps(rows, indent=1), encoding='utf-8')
             part.replace(self.out / 'summary.json')
 
-    def run(self, jobs: Sequence[Job], at_once: int = 1) -> None:
+    def run(self, jobs: Sequence[Step], at_once: int = 1) -> None:
         """Run jobs in their order, some at a time."""
         self.jobs += jobs
         with ThreadPoolExecutor(at_once) as pool:
@@ -88,7 +88,7 @@ class Runner:
                     _kill(process)
                 raise
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Step) -> None:
         begin, limit = seconds(), min(job.limit, self.limit - seconds())
         if limit < LEAST:
             job.status = 'no time'
@@ -119,7 +119,7 @@ class Runner:
         self.say(f'{job.status.upper()} {job.name} after {job.seconds:.0f} s')
         self.save()
 
-    def _read(self, job: Job, line: str) -> None:
+    def _read(self, job: Step, line: str) -> None:
         with self._lock:
             print(f'{job.name}| {line[:4000]}', file=self._log, flush=True)
         if not line.startswith(MARK):

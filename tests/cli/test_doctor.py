@@ -192,6 +192,14 @@ def test_a_piece_that_hangs(fake, monkeypatch):
     assert doctor.main(['pycocotools']) == 1
 
 
+@needs_stack
+def test_what_needs_torch_waits_for_it_and_is_not_to_be_mended(fake):
+    status, report = run('torch', 'mmcv', 'mmdet', path=fake('torch', 'raise ImportError("gone")'))
+    assert status == 1 and 'mend:' in report['torch']
+    for piece in ('mmcv', 'mmdet'):
+        assert 'FAIL waits for torch' in report[piece] and 'mend:' not in report[piece]
+
+
 def test_old_torch(fake):
     body = "__version__ = '2.5.1+cpu'\ndef ones(n): return __import__('numpy').ones(n)"
     status, report = run('torch', path=fake('torch', body))

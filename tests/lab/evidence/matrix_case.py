@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
+from lab.evidence.arguments import parser
 from lab.evidence.command import main
 
 CONFIGS = Path(__file__).parents[3] / 'lab/configs'
@@ -31,7 +32,7 @@ def reproduce(folder, *arguments):
         os.chdir(folder)
         sys.argv = [str(TOOL), *arguments]
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main()
+            code = main(parser('').parse_args())
     finally:
         os.chdir(before)
         sys.argv = argv

@@ -13,7 +13,7 @@ import pytest
 import torch
 from matrix_case import TOOL, reproduce, write_matrix
 
-from lab.evidence.command import parser
+from lab.evidence.arguments import parser
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.results.result import CellResult
 from lab.evidence.run.cell import run_cell

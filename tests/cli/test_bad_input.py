@@ -1,0 +1,74 @@
+"""What a newcomer gets wrong ends in one line that names it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ge_det.cli.main import main
+
+
+def one_line(capsys, *argv):
+    """What a command that ends with 2 says."""
+    assert main(list(argv)) == 2
+    said = capsys.readouterr().err.strip()
+    assert '\n' not in said
+    return said
+
+
+@pytest.fixture(autouse=True)
+def arguments(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['ge-det'])  # which the scripts of mmdet read
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+
+
+@pytest.mark.parametrize(
+    'text, reason',
+    [
+        ('model = dict(', 'never closed'),
+        ("_base_ = 'nobody::coco/x.py'", 'nobody'),
+        ("custom_imports = dict(imports=['no_such_module'])", 'no_such_module'),
+    ],
+)
+def test_a_config_that_cannot_be_read(text, reason, tmp_path, capsys):
+    (tmp_path / 'bad.py').write_text(text)
+    said = one_line(capsys, 'train', str(tmp_path / 'bad.py'))
+    assert said.startswith(f'train: {tmp_path / "bad.py"}: not a config') and reason in said
+
+
+def test_a_folder_for_a_config(tmp_path, capsys):
+    assert one_line(capsys, 'train', str(tmp_path)).endswith(
+        'is a folder; give the config file in it'
+    )
+
+
+@pytest.mark.parametrize('device', ['nonsense', 'cuda:77'])
+def test_a_device_that_is_not_here(device, tmp_path, capsys):
+    from PIL import Image
+
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
+    for name in ('c.py', 'w.pth'):
+        (tmp_path / name).write_text('')
+    files = [str(tmp_path / name) for name in ('a.png', 'c.py', 'w.pth', 'out')]
+    said = one_line(
+        capsys,
+        *('infer', files[0], '--config', files[1], '--checkpoint', files[2], '--out', files[3]),
+        *('--device', device),
+    )
+    assert said.startswith(f'infer: --device {device}: not to be had here')
+
+
+def test_a_broken_torch_names_the_doctor_who_blames_torch_alone(tmp_path):
+    (tmp_path / 'torch').mkdir()
+    (tmp_path / 'torch/__init__.py').write_text("raise ImportError('libfoo is missing')")
+    code = f'import sys; sys.path.insert(0, {str(tmp_path)!r}); from ge_det.cli.main import main; '
+    code += "sys.exit(main(['blocks']))"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == 'blocks: libfoo is missing; `ge-det doctor` tells what is missing\n'
+
+
+def test_what_a_config_imports_may_lie_in_the_folder_of_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(['--version']) == 0
+    assert str(tmp_path) == sys.path[-1]
