@@ -249,14 +249,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     sound = True
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         checks = [check for check in CHECKS if check.name in wanted]
+        waiting = [check.name for check in checks if check.needs_torch]
         has_torch = True
-        for check, result in zip(checks, pool.map(examine, checks), strict=True):
-            is_there = result.error != 'is not installed'
-            if result.status == 'FAIL' and check.needs_torch and is_there and not has_torch:
+        for result in pool.map(examine, checks):
+            is_broken = result.status == 'FAIL' and result.error != 'is not installed'
+            if is_broken and result.name in waiting and not has_torch:
                 result = replace(result, error='waits for torch', mend='')
             print(result, flush=True)
             sound &= result.status != 'FAIL'
-            has_torch &= (check.name, result.status) != ('torch', 'FAIL')
+            has_torch &= (result.name, result.status) != ('torch', 'FAIL')
     return 0 if sound else 1
 
 

@@ -34,7 +34,9 @@ def run_command(
         print(f'{name}: {one_line(error)}', file=sys.stderr)
         return 2
     except ImportError as error:
-        if (error.name or '').startswith('ge_det'):
+        # A module of ours that lacks, or no import at all that failed.
+        unknown = 'ge_det' if isinstance(error, ModuleNotFoundError) else ''
+        if (error.name or unknown).startswith('ge_det'):
             raise
         message = f'{one_line(error)}; `ge-det doctor` tells what is missing'
         print(f'{name}: {message}', file=sys.stderr)

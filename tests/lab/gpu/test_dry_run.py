@@ -14,7 +14,7 @@ pytest.importorskip('triton')
 
 from lab.gpu import jobs
 from lab.gpu.check import ROOT, STEPS
-from lab.gpu.jobs import Job, Runner
+from lab.gpu.jobs import Runner, Step
 
 
 def test_every_step_runs(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_every_step_runs(tmp_path: Path) -> None:
     assert report == done.stdout and '] 0 bad lines;' in report
 
 
-def job(name: str, code: str, limit: float = 60) -> Job:
-    return Job(name, name, ['-c', code], limit)
+def job(name: str, code: str, limit: float = 60) -> Step:
+    return Step(name, name, ['-c', code], limit)
 
 
 def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
