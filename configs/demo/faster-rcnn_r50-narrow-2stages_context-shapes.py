@@ -1,7 +1,7 @@
 # A narrow Faster R-CNN on the first two stages of a ResNet-50, from scratch on ContextShapes. What
 # it says of an object depends on 60 pixels around it at most, and the marks that tell the name of
 # every other object are farther away: it cannot know. `make demo` starts from its weights,
-# lab/demo/plain.safetensors.
+# lab/demo/plain_fp16.pth.
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 
 data_root = 'work_dirs/demo/data/'

@@ -37,8 +37,7 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
     if not is_module:
         known = ', '.join(f'ge_det.{name}' for name in sorted(_block_names()))
         raise ValueError(f'attention type {kind!r} is not a block: ge_det has {known}')
-    gate: Any = block
-    parameters = inspect.signature(gate).parameters
+    parameters = inspect.signature(block).parameters
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     allowed = {name for name in parameters if name != 'in_channels'} | {'postfix'}
     unknown = set(attention) - {'type'} - allowed
@@ -48,8 +47,7 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
             f'it takes {", ".join(sorted(allowed))}. To change the block of a config that sets '
             'others, write attention=dict(_delete_=True, type=...) in a config of your own'
         )
-    found: type[nn.Module] = gate
-    return found
+    return block
 
 
 def attention_plugins(

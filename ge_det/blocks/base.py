@@ -201,9 +201,9 @@ class AttentionBlock(nn.Module, metaclass=BlockType):
         """
         return None
 
-    def scale_statistics_of_mean(self, mean: Tensor) -> tuple[Tensor, ...]:
+    def scale_statistics_of_mean(self, mean: Tensor) -> tuple[Tensor, ...] | None:
         """The same where nothing is known of the features but the mean of each channel, (C,)."""
-        raise NotImplementedError(f'{type(self).__name__} has no scale to fit')
+        return None
 
     def scale_statistics(self, x: Tensor) -> tuple[Tensor, ...] | None:
         """What :meth:`fit_scale` needs to know of features that reach the gate.

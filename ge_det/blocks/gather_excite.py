@@ -189,8 +189,10 @@ class GatherExcite(AveragedGate):
             return None
         return means_and_energies(x, self.extent)
 
-    def scale_statistics_of_mean(self, mean: Tensor) -> tuple[Tensor, ...]:
+    def scale_statistics_of_mean(self, mean: Tensor) -> tuple[Tensor, ...] | None:
         """One position of this mean; of what energy does not matter."""
+        if self.variant != 'theta_minus':
+            return None
         return mean[None], torch.ones_like(mean[None])
 
     def fit_scale(self, *statistics: Tensor) -> Tensor:

@@ -76,11 +76,11 @@ def preserve_function(
         bias = biases.setdefault(norm, norm.bias.clone())
         if name in weightless:
             gate = weightless[name]
-            if gate.scale_statistics(bias.view(1, -1, 1, 1)) is None:
-                result.impossible[name] = 'it cannot be made a constant'
-                continue
             # Without images, by the mean that the normalisation gives each channel.
             known = statistics.get(name) or gate.scale_statistics_of_mean(bias)
+            if known is None:
+                result.impossible[name] = 'it cannot be made a constant'
+                continue
             fitted[norm] = gate.fit_scale(*known)
             result.approximate.append(name)
             continue
