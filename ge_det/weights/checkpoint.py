@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pickletools
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ge_det.errors import CheckpointError
-
-from .download import fetch, is_url
+from ge_det.reading.load import load
 
 # Every ResNet has it, so what stands before it in a file is the backbone's prefix.
 _LANDMARK = 'layer1.0.conv1.weight'
@@ -43,7 +39,7 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
 
     Args:
         checkpoint (str): Path or http(s) URL of a file that torch or safetensors wrote. See
-            :func:`~ge_det.weights.download.fetch` for downloads.
+            :func:`~ge_det.reading.download.fetch` for downloads.
 
     Returns:
         Checkpoint: Weights and metadata.
@@ -52,15 +48,7 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         CheckpointError: If the file is missing, cannot be downloaded, holds anything but plain
             data, or no state dict.
     """
-    path = fetch(checkpoint)
-    try:
-        content = _load(path)
-    except Exception as error:  # A damaged file can make the unpickler raise anything.
-        cause = _cause(path, error)
-        if is_url(checkpoint) and not cause.startswith('refused'):
-            path.unlink(missing_ok=True)  # Else a download that was cut off would stay for ever.
-            cause += '; the download was removed, so try again, or give the path of a file'
-        raise CheckpointError(f'{checkpoint}: {cause}') from error
+    path, content = load(checkpoint)
     found = _find_state_dict(content)
     if not isinstance(found, Mapping):
         raise CheckpointError(f'{checkpoint}: holds {type(found).__name__}, not a state dict')
@@ -122,60 +110,6 @@ def _backbone_prefix(state: Mapping[str, Tensor]) -> str:
 
 def _is_plain(tensor: Tensor) -> bool:
     return tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_meta
-
-
-def _load(path: Path) -> Any:
-    with suppress(ImportError):  # MMEngine's types, of which there are none without it.
-        from ge_det.compat.safe_types import register_safe_types
-
-        register_safe_types()
-    if path.suffix.lower() == '.safetensors':
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location='cpu', weights_only=True)
-
-
-def _cause(path: Path, error: Exception) -> str:
-    """One line that says why a file could not be read."""
-    text = str(error).strip()
-    if isinstance(error, FileNotFoundError) or not path.exists():
-        return 'there is no such file'
-    if path.is_file():
-        with path.open('rb') as file:
-            start = file.read(64).lstrip().lower()
-        if not start:
-            return 'the file is empty; fetch it again'
-        if start.startswith((b'<', b'version https://git-lfs')):
-            return 'a web page or a git-lfs pointer instead of weights; fetch the file itself'
-    refused = re.search(r'GLOBAL ([\w.]+)|may not read attribute .*', text)
-    name = refused and (refused[1] or refused[0]) or _unsafe_global(path)
-    if name is not None:
-        return (
-            f'refused, since loading it could run code: it holds {name}; save its state_dict() '
-            'alone'
-        )
-    first = 'another format' if 'Weights only' in text else text.partition('\n')[0]
-    return (
-        f'not a readable checkpoint, cut off or of another format ({first or type(error).__name__})'
-    )
-
-
-def _unsafe_global(path: Path) -> str | None:
-    """A global that a bare pickle names, found by reading and not by loading it."""
-    strings: list[str] = []
-    try:
-        with path.open('rb') as file:
-            for operation, argument, _ in pickletools.genops(file):
-                if operation.name == 'GLOBAL':
-                    return str(argument).replace(' ', '.')
-                if operation.name == 'STACK_GLOBAL':
-                    return '.'.join(strings[-2:])
-                if isinstance(argument, str):
-                    strings.append(argument)
-    except Exception:  # No pickle, then.
-        pass
-    return None
 
 
 def _find_state_dict(content: Any) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from torch import nn
 
 from ge_det.blocks.gated_backbone import as_gated
+from ge_det.reading.download import hash_in_name
 
 from .backbone_weights import BackboneWeights
-from .download import hash_in_name
 from .gate_record import kind_of
 from .report import LoadReport
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from torch import Tensor
 
 from ge_det.errors import CheckpointError
-from ge_det.weights.download import is_url
+from ge_det.reading.download import is_url
 
 from . import ge_det, mmpretrain, pytorchinsight, timm, torchvision
 from .base import Source, is_path

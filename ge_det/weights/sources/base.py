@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ge_det.errors import CheckpointError
-from ge_det.weights.download import is_url
+from ge_det.reading.download import is_url
 
 
 class Source(ABC):
