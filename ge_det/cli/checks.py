@@ -95,7 +95,8 @@ def check_model(
     Raises:
         UserError: If the model has a wrong argument, or the weights are of another model.
     """
-    from ge_det.cli.preflight import build_without_memory, check_fits, check_start
+    from ge_det.cli.fit import check_fits, check_start
+    from ge_det.cli.preflight import build_without_memory
 
     try:
         model = build_without_memory(config, cfg_options)
