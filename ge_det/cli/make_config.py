@@ -8,12 +8,12 @@ Example:
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 
 from ge_det.cli.checks import check_attention
 from ge_det.cli.parsing import command_line, new_parser
+from ge_det.cli.shell import shell_path
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
 from ge_det.errors import UserError
 
@@ -108,5 +108,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = write_config(options, args.out, command_line('make-config', argv), args.force)
     print(report.summary())
     train = 'python tools/train.py' if argv is None else 'ge-det train'
-    print(f'{out} is written; next: {train} {shlex.quote(str(out))}')
+    where = shell_path(out)
+    print(f'{where} is written; next: {train} {where}')
     return 0

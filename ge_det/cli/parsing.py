@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
+
+from ge_det.cli.shell import shell_line
 
 
 def new_parser(
@@ -28,5 +29,5 @@ def new_parser(
 def command_line(command: str, argv: Sequence[str] | None) -> str:
     """The words that have started a command, for the shell."""
     if argv is None:
-        return f'python {shlex.join(sys.argv)}'
-    return shlex.join(['ge-det', command, *argv])
+        return shell_line(['python', *sys.argv])
+    return shell_line(['ge-det', command, *argv])

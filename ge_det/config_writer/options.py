@@ -21,6 +21,7 @@ from typing import Any
 
 from ge_det.catalogue import DEPTHS, NAMES, attention_config, stage_channels
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
+from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
 
@@ -98,7 +99,12 @@ class UserConfig:
         if self.workers < 0:
             raise UserError('workers must not be below 0')
         for name in ('train_json', 'val_json', 'train_images', 'val_images'):
-            object.__setattr__(self, name, os.path.abspath(getattr(self, name)))
+            path = os.path.abspath(getattr(self, name))
+            object.__setattr__(self, name, check_name(name, path))
+        for name in self.classes:
+            check_name('class name', name)
+        if self.checkpoint:
+            check_name('pretrained', self.checkpoint)
 
     @property
     def num_epochs(self) -> int:

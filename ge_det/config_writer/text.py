@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
+from ge_det.config_writer.literals import check_name, comment, literal, wrapped
 from ge_det.config_writer.options import UserConfig
 from ge_det.datasets.coco_file import PathType
 from ge_det.errors import UserError
@@ -57,7 +56,7 @@ def write_config(
     out = Path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, config_text(options, command).encode())
+        write_whole(out, config_text(options, command).encode('utf-8'))
     except OSError as error:
         raise UserError(f'{out}: cannot be written ({error}); give another --out') from error
     return out
@@ -66,31 +65,26 @@ def write_config(
 def check_output(out: PathType, force: bool) -> None:
     """Raise a UserError of one line if a config may not be written to this path."""
     out = Path(out)
+    check_name('the name of the config', out.name)  # Becomes the name of the work dir.
     if out.suffix != '.py':
         raise UserError(f'{out}: the name of a config must end in .py')
     if out.exists() and not force:
         raise UserError(f'{out}: exists already; --force overwrites it')
 
 
-def _source(value: Any) -> str:
-    """Python source of a value, dicts in the ``dict(key=value)`` form of configs."""
-    if isinstance(value, dict):
-        return f'dict({", ".join(f"{key}={_source(item)}" for key, item in value.items())})'
-    return repr(value)
-
-
 def _head(options: UserConfig, command: str) -> str:
     gate = '' if options.attention == 'none' else f' with {options.attention} attention'
     title = f'{DETECTORS[options.detector].title} on a ResNet-{options.depth}{gate}'
-    lines = [f'# {title}, for data of your own. Edit it as you like.']
+    # Python takes a comment in the first two lines for a declaration if it holds "coding:".
+    lines = [f'# {title}, for data of your own.', '# Edit it as you like.']
     if command:
-        lines.append(f'# Written by: {command}')
+        lines.append(comment(f'Written by: {command}'))
     lines.append(f"_base_ = 'mmdet::{DETECTORS[options.detector].base}'")
     return '\n'.join(lines)
 
 
 def _classes(options: UserConfig) -> str:
-    listed = _tuple_source(options.classes)
+    listed = wrapped(options.classes)
     metainfo = 'dict(classes=classes)'
     if len(options.classes) > _PALETTE_COLOURS:
         metainfo = "dict(classes=classes, palette=None)  # COCO's palette is too short."
@@ -102,25 +96,13 @@ metainfo = {metainfo}
 """
 
 
-def _tuple_source(names: Sequence[str]) -> str:
-    line = repr(tuple(names))
-    if len(line) < 80:
-        return line
-    lines = ['   ']
-    for name in names:
-        if len(lines[-1]) + len(repr(name)) > 96:
-            lines.append('   ')
-        lines[-1] += f' {name!r},'
-    return '\n'.join(['(', *lines, ')'])
-
-
 def _paths(options: UserConfig) -> str:
     return f"""
 # Absolute paths, so that training can be started in any folder.
-train_json = {options.train_json!r}
-val_json = {options.val_json!r}
-train_images = {options.train_images!r}
-val_images = {options.val_images!r}
+train_json = {literal(options.train_json)}
+val_json = {literal(options.val_json)}
+train_images = {literal(options.train_images)}
+val_images = {literal(options.val_images)}
 """
 
 
@@ -128,7 +110,7 @@ def _model(options: UserConfig) -> str:
     backbone = [
         "type='ge_det.AttentionResNet'",
         f'depth={options.depth}',
-        f'attention={_source(options.block)}',
+        f'attention={literal(options.block)}',
     ]
     if options.base_channels != 64:
         backbone.append(f'base_channels={options.base_channels}')
@@ -137,7 +119,7 @@ def _model(options: UserConfig) -> str:
         backbone += ['frozen_stages=-1', 'norm_eval=False']
     else:
         backbone.append('# Weights to start from; the log says which gates they fill.')
-        backbone.append(f'pretrained=dict(checkpoint={options.checkpoint!r})')
+        backbone.append(f'pretrained=dict(checkpoint={literal(options.checkpoint)})')
     backbone.append('init_cfg=None')
     inner = '\n'.join(f'        {line}{"" if line[0] == "#" else ","}' for line in backbone)
     return f"""
@@ -225,7 +207,7 @@ test_dataloader = val_dataloader
 def _evaluators(options: UserConfig) -> str:
     metric = ['bbox', 'segm'] if DETECTORS[options.detector].masks else 'bbox'
     return f"""
-val_evaluator = dict(ann_file=val_json, metric={metric!r}, classwise=True)
+val_evaluator = dict(ann_file=val_json, metric={literal(metric)}, classwise=True)
 test_evaluator = val_evaluator
 """
 

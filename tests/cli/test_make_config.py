@@ -50,6 +50,25 @@ def test_tool_writes_a_config_and_says_what_is_next(tmp_path: Path) -> None:
     assert '# Written by: python ' in text
 
 
+def test_folders_with_odd_names_are_no_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = pytest.importorskip('mmengine.config').Config
+    pytest.importorskip('mmdet')
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "it's\nopen('canary', 'w')\n#"
+    folder.mkdir()
+    data, out = _data(folder), folder / 'my.py'
+    assert exit_code('make-config', *_arguments({**data, '--out': out})) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    words = ['bash', '-c', f'printf %s {told.partition("ge-det train ")[2]}']
+    assert subprocess.run(words, capture_output=True, text=True).stdout == str(out)
+    cfg = config.fromfile(out)
+    assert cfg.train_dataloader.dataset.ann_file == str(data['--train-json'])
+    assert cfg.val_dataloader.dataset.data_prefix.img == str(data['--val-images'])
+    assert not (tmp_path / 'canary').exists()
+
+
 def test_tool_tells_problems_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
