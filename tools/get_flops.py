@@ -41,8 +41,7 @@ def get_flops(args: Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
-    return run_command('get_flops', lambda: get_flops(args))
+    return run_command('get_flops', lambda: get_flops(parse_args(argv)))
 
 
 if __name__ == '__main__':

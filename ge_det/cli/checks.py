@@ -65,7 +65,7 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def check_data(args: argparse.Namespace) -> None:
     """Raise a UserError if a folder of a classifier's data is missing; URLs pass."""
-    from ge_det.cli.preflight import read_config
+    from ge_det.config_reader import read_config
 
     cfg = read_config(args.config, args.cfg_options)
     loaders = ['train_dataloader'] if args.no_validate else ['train_dataloader', 'val_dataloader']

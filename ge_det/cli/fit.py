@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ge_det.cli.preflight import read_config
+from ge_det.config_reader import read_config
 from ge_det.errors import CheckpointError
 from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.fitting import fit_weights

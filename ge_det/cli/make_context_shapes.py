@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ge_det.cli.parsing import new_parser
 from ge_det.datasets import CLASSES, ContextShapes
 from ge_det.datasets.coco_writer import count_objects
 from ge_det.datasets.contact_sheet import write_contact_sheet
@@ -34,10 +35,7 @@ def knob_help() -> dict[str, str]:
 
 def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """The command line, with one option for each argument of ContextShapes."""
-    parser = argparse.ArgumentParser(
-        prog=None if argv is None else 'ge-det make-context-shapes',
-        description=(__doc__ or '').partition('\n')[0],
-    )
+    parser = new_parser('make-context-shapes', (__doc__ or '').partition('\n')[0], argv)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='Folder of the set.')
     for split, count in (('train', 2000), ('val', 500)):
         parser.add_argument(

@@ -21,6 +21,7 @@ from ge_det.backbones import AttentionResNet
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.catalogue import attention_config, stage_channels
 from ge_det.compat.peers import use_peers
+from ge_det.config_reader import read_model
 from ge_det.datasets.image_files import check_image, find_images
 from ge_det.errors import CheckpointError, UserError, one_line
 from ge_det.files import write_whole
@@ -78,9 +79,10 @@ def build_from_config(config: str) -> nn.Module:
     Raises:
         UserError: If the config cannot be read, or has no backbone that can be built.
     """
+    cfg = read_model(config)
     try:
-        backbone = _build_backbone(Config.fromfile(config))
-    except Exception as error:  # A config is code.
+        backbone = _build_backbone(cfg)
+    except Exception as error:
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f'{config}: no backbone can be built from it ({cause})') from error
     backbone.init_weights()

@@ -15,9 +15,12 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ge_det.cli.checks import check_arguments, check_model, load_safely
+from ge_det.cli.parsing import Parser
+from ge_det.config_reader import check_change, parse_change
 from ge_det.errors import UserError
 
 
@@ -82,6 +85,8 @@ def run_tool(
         sys.argv = [f'ge-det {command or name}', *argv]
     if (quick := read_arguments(script)) is not None:
         check_arguments(quick)
+    for key, value in (getattr(quick, 'cfg_options', None) or {}).items():
+        parse_change(f'{key}={value}')
     load_safely()
     tool = runpy.run_path(str(script), run_name=f'{package}_tools_{name}')
     args = tool['parse_args']()
@@ -113,7 +118,8 @@ def read_arguments(script: Path) -> argparse.Namespace | None:
         for node in tree.body
         if isinstance(node, ast.FunctionDef) and node.name == 'parse_args'
     ]
-    names: dict[str, Any] = dict(argparse=argparse, os=os, DictAction=_KeyValues)
+    stand_in = SimpleNamespace(**{**vars(argparse), 'ArgumentParser': Parser})  # Its errors are one line.
+    names: dict[str, Any] = dict(argparse=stand_in, os=os, DictAction=_KeyValues)
     exec(compile(tree, str(script), 'exec'), names)
     try:
         args: argparse.Namespace = names['parse_args']()
@@ -133,12 +139,7 @@ class _KeyValues(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         found = dict(getattr(namespace, self.dest) or {})
-        for word in values:
-            key, equals, value = word.partition('=')
-            if not equals:
-                parser.error(f'argument {option_string}: {word!r} is not KEY=VALUE')
-            found[key] = value
-        setattr(namespace, self.dest, found)
+        setattr(namespace, self.dest, found | dict(map(check_change, values)))
 
 
 def _checkpoint_to_resume(args: argparse.Namespace) -> str | None:

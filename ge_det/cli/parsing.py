@@ -5,13 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ge_det.errors import UserError
 
 from ge_det.cli.shell import shell_line
 
 
-def new_parser(
-    command: str, description: str | None, argv: Sequence[str] | None
-) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line of ours, instead of the usage and a line."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
+        super().__init__(**options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UserError that names the help."""
+        raise UserError(f'{message}; `{self.prog} --help` tells the arguments')
+
+
+def new_parser(command: str, description: str | None, argv: Sequence[str] | None) -> Parser:
     """A parser that calls itself what the user has called it.
 
     Args:
@@ -19,11 +32,8 @@ def new_parser(
         description (str, optional): Help, whose lines are kept.
         argv (Sequence[str], optional): Its arguments; None for those of a script of its own.
     """
-    return argparse.ArgumentParser(
-        prog=None if argv is None else f'ge-det {command}',
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    prog = None if argv is None else f'ge-det {command}'
+    return Parser(prog=prog, description=description)
 
 
 def command_line(command: str, argv: Sequence[str] | None) -> str:

@@ -11,7 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ge_det.cli.parsing import Parser
+from ge_det.config_reader import parse_change
 from ge_det.errors import UserError
+from ge_det.files import write_whole
 
 DESCRIPTION = """Parameters and FLOPs of a config's network, with what the gates do counted in full.
 
@@ -31,12 +34,10 @@ class _Changes(argparse.Action):
     """MMEngine's ``DictAction``, which is not imported before it is needed."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
-        from mmengine.config import DictAction
-
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option} {value}: give KEY=VALUE')
-        DictAction(self.option_strings, self.dest, nargs='+')(parser, namespace, values, option)
+        changes = dict(getattr(namespace, self.dest) or {})
+        for word in values:
+            changes |= parse_change(word)
+        setattr(namespace, self.dest, changes)
 
 
 def build_parser(command: str = 'ge-det flops', more: str = '') -> argparse.ArgumentParser:
@@ -46,10 +47,9 @@ def build_parser(command: str = 'ge-det flops', more: str = '') -> argparse.Argu
         command (str): How the examples call it. Defaults to ``'ge-det flops'``.
         more (str): Lines to add to the examples. Defaults to none.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=None if command.startswith('python') else command,
         description=DESCRIPTION.format(command=command) + more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', nargs='?', help='config of a detector or a classifier')
     parser.add_argument(
@@ -108,7 +108,7 @@ def report(count: Callable[[], tuple[str, object]], json_file: str | None) -> No
     text, content = count()
     print(text)
     if out:
-        out.write_text(json.dumps(content, indent=1), encoding='utf-8')
+        write_whole(out, json.dumps(content, indent=1).encode('utf-8'))
 
 
 def count(args: argparse.Namespace) -> tuple[str, object]:

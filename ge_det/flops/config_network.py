@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ge_det.compat.peers import use_peers
+from ge_det.config_reader import read_model
 from ge_det.errors import UserError, one_line
 
 from .count import NetworkCost, count_cost
@@ -59,13 +59,10 @@ def count_config(
         UserError: If the config has no network that can be built, says no image size, or the
             network does not run at the size; the message is one line.
     """
-    if not Path(config).is_file():
-        raise UserError(f'{config}: no such config file; check the path')
+    cfg = read_model(config, cfg_options)
     try:
-        cfg = Config.fromfile(config)
-        cfg.merge_from_dict(cfg_options or {})
         model = _build(cfg)
-    except Exception as error:  # A config is code.
+    except Exception as error:
         raise UserError(f'{config}: no network can be built from it ({one_line(error)})') from error
     shape = shape or default_shape(cfg)
     if shape is None:
@@ -104,8 +101,6 @@ def _build(cfg: Config) -> nn.Module:
     scope = cfg.get('default_scope', 'mmdet')
     if scope == 'mmpretrain':
         use_peers()  # Its models import torchvision.
-    if 'model' not in cfg:
-        raise ValueError('there is no model in it')
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope(scope):
         model = MODELS.build(cfg.model)

@@ -121,7 +121,7 @@ def test_the_backbone_of_a_config(folder):
         ('--checkpoint plain.pth --attention se --dry-run --calibrate none', 'no such image'),
         ('--checkpoint plain.pth --attention se --dry-run --calibrate-size 0', 'at least 1'),
         ('--checkpoint plain.pth --config none.py --dry-run', 'no such config'),
-        ('--checkpoint plain.pth --config empty.py --dry-run', 'no backbone can be built'),
+        ('--checkpoint plain.pth --config empty.py --dry-run', 'there is no model in it'),
         ('--checkpoint plain.pth --attention se --dry-run --report plain.pth', 'different files'),
         ('--checkpoint plain.pth --attention se --out plain.pth', 'different files'),
         ('--checkpoint plain.pth --attention gse --dry-run', 'did you mean se, rg-se, sge?'),

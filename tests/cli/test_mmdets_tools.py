@@ -68,7 +68,7 @@ def test_flags_are_mmdets(
         ('train', 'none.py', 'train: none.py: no such config file; check the path'),
         ('train', '{config} --resume none.pth', 'train: none.pth: no such checkpoint file'),
         ('train', '{config} --nonsense', 'unrecognized arguments: --nonsense'),
-        ('train', '{config} --cfg-options a', "argument --cfg-options: 'a' is not KEY=VALUE"),
+        ('train', '{config} --cfg-options a', "--cfg-options: 'a' is not KEY=VALUE"),
         ('test', '{config}', 'the following arguments are required: checkpoint'),
         ('test', '{config} none.pth', 'test: none.pth: no such checkpoint file'),
         ('test', '{config} {config} --out a.json', 'test: --out a.json: predictions are pickled'),

@@ -24,13 +24,12 @@ def test_without_a_config_it_asks_for_one() -> None:
         main([])
 
 
-def test_changes_are_read_as_mmengine_does(capsys: pytest.CaptureFixture[str]) -> None:
+def test_changes_are_read_as_mmengine_does() -> None:
     parser = build_parser()
     args = parser.parse_args(['x.py', '--cfg-options', 'a.b=[1,2]', 'c=dict'])
     assert args.cfg_options == {'a.b': [1, 2], 'c': 'dict'}
-    with pytest.raises(SystemExit):
+    with pytest.raises(UserError, match="--cfg-options: 'a' is not KEY=VALUE"):
         parser.parse_args(['x.py', '--cfg-options', 'a'])
-    assert '--cfg-options a: give KEY=VALUE' in capsys.readouterr().err
 
 
 def test_help_imports_nothing_slow() -> None:

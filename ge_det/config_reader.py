@@ -1,0 +1,148 @@
+"""The one reader of config files: a config, or one line that says what to mend."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ge_det.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Config:
+    """A config with the changes of ``--cfg-options`` to it.
+
+    Args:
+        config (str): Path of the config; ``~`` is the user's folder.
+        cfg_options (dict, optional): Changes to it, values parsed. Defaults to None.
+
+    Returns:
+        Config: MMEngine's.
+
+    Raises:
+        UserError: If it cannot be read; a config is code, and may fail in any way.
+    """
+    from mmengine.config import Config
+
+    path = Path(config).expanduser()
+    check_text_file(path)
+    try:
+        cfg = Config.fromfile(str(path))
+    except (Exception, SystemExit) as error:
+        reason = _reason(error, path)
+        raise UserError(f'{config}: not a config that can be read ({reason})') from error
+    for key, value in (cfg_options or {}).items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except Exception as error:
+            raise UserError(
+                f'--cfg-options {key}={value}: does not go into {config} ({one_line(error)})'
+            ) from error
+    return cfg
+
+
+def read_model(config: str, cfg_options: dict[str, Any] | None = None) -> Config:
+    """A config as of :func:`read_config` that describes a model.
+
+    Raises:
+        UserError: If it cannot be read, or there is no model in it.
+    """
+    cfg = read_config(config, cfg_options)
+    if 'model' not in cfg:
+        raise UserError(f'{config}: there is no model in it; give the config of a detector')
+    if not isinstance(cfg.model, dict):
+        kind = type(cfg.model).__name__
+        raise UserError(f'{config}: its model is a {kind}; write model = dict(type=...)')
+    return cfg
+
+
+def check_text_file(path: Path) -> None:
+    """Raise a UserError unless a path is a file of UTF-8 text; nothing is waited for.
+
+    Args:
+        path (Path): A config.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # The latter of a name with a null character.
+        raise UserError(f'{path}: no such config file; check the path') from error
+    if stat.S_ISDIR(mode):
+        raise UserError(f'{path}: is a folder; give the config file in it')
+    if not stat.S_ISREG(mode):
+        raise UserError(f'{path}: not a file but a pipe or device; give a config file')
+    content = path.read_bytes()
+    if content.startswith(b'\xef\xbb\xbf'):
+        raise UserError(f'{path}: begins with a byte order mark; save it as UTF-8 without one')
+    try:
+        content.decode('utf-8')
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path}: not UTF-8 text (byte {error.start}); save it as UTF-8') from error
+
+
+def check_change(word: str) -> tuple[str, str]:
+    """Split a word of ``--cfg-options`` into key and value, both as text.
+
+    Raises:
+        UserError: If it is no KEY=VALUE, or the value a dict: MMEngine would take it, or a piece of
+            it, for a name.
+    """
+    key, equals, value = word.partition('=')
+    if not equals:
+        raise UserError(f'--cfg-options: {word!r} is not KEY=VALUE')
+    if not all(key.split('.')):
+        raise UserError(f'--cfg-options {word}: {key!r} is no name; give one such as model.type')
+    if _has_dict(value):
+        raise UserError(
+            f'--cfg-options {word}: MMEngine reads no dicts here; name their values one by one '
+            f'({key}.NAME=VALUE) or write them into a config with _base_'
+        )
+    return key, value
+
+
+def parse_change(word: str) -> dict[str, Any]:
+    """Read a word of ``--cfg-options`` as MMEngine does.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    from mmengine.config import DictAction
+
+    key, _ = check_change(word)
+    space = argparse.Namespace(changes=None)
+    try:
+        DictAction([], 'changes', nargs='+')(argparse.ArgumentParser(), space, [word])
+    except (RecursionError, AssertionError) as error:  # Of brackets it cannot follow.
+        raise UserError(f'--cfg-options {key}: not a value, nor a list such as [a,b]') from error
+    changes: dict[str, Any] = space.changes
+    return changes
+
+
+def _has_dict(value: str) -> bool:
+    try:
+        nodes = list(ast.walk(ast.parse(value.strip(), mode='eval')))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    calls = [node.func for node in nodes if isinstance(node, ast.Call)]
+    return any(isinstance(node, ast.Dict) for node in nodes) or any(
+        isinstance(function, ast.Name) and function.id == 'dict' for function in calls
+    )
+
+
+def _reason(error: BaseException, path: Path) -> str:
+    """What is wrong with a config, for whoever wrote it."""
+    if isinstance(error, RecursionError):
+        return 'it never ends: a _base_ leads back to itself, or a list holds itself'
+    if isinstance(error, FileNotFoundError) and error.filename not in (None, str(path)):
+        return f'there is no {error.filename}, which it names as _base_ or opens'
+    if isinstance(error, SystemExit):
+        return 'it ends the process'
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f'line {error.lineno}: {error.msg}'
+    message = one_line(error)
+    kind = type(error).__name__
+    return message if message == kind else f'{kind}: {message}'
