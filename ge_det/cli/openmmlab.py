@@ -118,7 +118,9 @@ def read_arguments(script: Path) -> argparse.Namespace | None:
         for node in tree.body
         if isinstance(node, ast.FunctionDef) and node.name == 'parse_args'
     ]
-    stand_in = SimpleNamespace(**{**vars(argparse), 'ArgumentParser': Parser})  # Its errors are one line.
+    stand_in = SimpleNamespace(
+        **{**vars(argparse), 'ArgumentParser': Parser}
+    )  # Its errors are one line.
     names: dict[str, Any] = dict(argparse=stand_in, os=os, DictAction=_KeyValues)
     exec(compile(tree, str(script), 'exec'), names)
     try:

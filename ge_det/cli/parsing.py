@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ge_det.errors import UserError
-
 from ge_det.cli.shell import shell_line
+from ge_det.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
