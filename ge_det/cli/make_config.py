@@ -1,5 +1,7 @@
 r"""Check a data set in COCO format and write a short config to train a detector on it.
 
+What of the annotations can be mended without doubt is mended in copies beside the config.
+
 Example:
     ge-det make-config --train-json train.json --val-json val.json --images images \
         --detector faster-rcnn --attention sge --depth 50 --out my.py
@@ -10,12 +12,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ge_det.cli.checks import check_attention
 from ge_det.cli.parsing import command_line, new_parser
 from ge_det.cli.shell import shell_path
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
 from ge_det.errors import UserError
+
+if TYPE_CHECKING:
+    from ge_det.datasets.coco_check import CocoReport
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,6 +34,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     data.add_argument('--images', help='folder of the images of both')
     data.add_argument('--train-images', help='folder of the train images, if it is another')
     data.add_argument('--val-images', help='folder of the val images, if it is another')
+    data.add_argument(
+        '--check-images',
+        type=int,
+        metavar='N',
+        help='load at most N images of each set, evenly spread; default: 5000',
+    )
 
     model = parser.add_argument_group('model')
     model.add_argument('--detector', choices=DETECTORS, default='faster-rcnn', help='%(default)s')
@@ -77,18 +90,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_attention(args.attention)
     from ge_det.config_writer.options import UserConfig
     from ge_det.config_writer.text import check_output, write_config
-    from ge_det.datasets.coco_check import check_coco
+    from ge_det.datasets.coco_check import MOST_OPENED, check_coco
 
     check_output(args.out, args.force)
+    most = MOST_OPENED if args.check_images is None else args.check_images
+    if most < 0:
+        raise UserError(f'--check-images {most} must not be below 0')
     data = {
         name: getattr(args, name)
         for name in ('train_json', 'val_json', 'train_images', 'val_images')
     }
-    report = check_coco(**data, with_masks=DETECTORS[args.detector].masks)
+    masks = DETECTORS[args.detector].masks
+    report = check_coco(**data, with_masks=masks, max_opened=most, progress=True)
     for problem in report.problems:
         print(problem, file=sys.stderr)
     if report.train is None or not report.ok:
         raise UserError(f'{args.out} is not written, {report.summary()}')
+    data |= _write_mended(report, Path(args.out), args.force)
 
     options = UserConfig(
         **data,
@@ -111,3 +129,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     where = shell_path(out)
     print(f'{where} is written; next: {train} {where}')
     return 0
+
+
+def _write_mended(report: CocoReport, out: Path, force: bool) -> dict[str, str]:
+    """Write the annotations that were mended beside the config, and say which files those are."""
+    from ge_det.datasets.coco_file import write_copy
+
+    sources = [coco.path.resolve() for coco in (report.train, report.val) if coco is not None]
+    written = {}
+    for role, coco in (('train', report.train), ('val', report.val)):
+        if coco is None or not coco.mends:
+            continue
+        copy = out.with_suffix(f'.{role}.json')
+        if copy.resolve() in sources:
+            raise UserError(f'{copy}: holds the annotations themselves; give another --out')
+        if copy.exists() and not force:
+            raise UserError(f'{copy}: exists already; --force overwrites it')
+        write_copy(coco, copy)
+        print(f'{copy} is the mended copy of {coco.path}; the config takes it', file=sys.stderr)
+        written[f'{role}_json'] = str(copy)
+    return written

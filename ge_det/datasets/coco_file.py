@@ -1,52 +1,47 @@
-"""One annotation file in COCO format: reading it, and the form in which problems are told."""
+"""One annotation file in COCO format: reading it, and writing a mended copy."""
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, Union
 
+from pydantic_core import from_json
+
+from ge_det.datasets.problem import Problem
 from ge_det.errors import UserError
+from ge_det.files import write_whole
 
 PathType = Union[str, 'PathLike[str]']
 Record = dict[str, Any]
 
-FIELDS = {
-    'images': ('id', 'file_name', 'width', 'height'),
-    'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
-    'categories': ('id', 'name'),
-}
-"""The lists of a COCO file and the fields that mmdet reads from each of their records."""
+LISTS = ('images', 'annotations', 'categories')
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One line about what is wrong.
+@dataclass(eq=False)
+class CocoFile:
+    """The three lists of a COCO file, as read and then mended in place.
 
     Args:
-        level (str): ``'error'`` (training would fail or learn the wrong thing) or ``'warning'``.
-        text (str): File, number of cases, first example, what to do.
+        path (Path): Where it was read.
+        images (list[dict]): One a picture.
+        annotations (list[dict]): One an object.
+        categories (list[dict]): One a class.
+        others (dict): What else the file holds; kept in a copy. Defaults to {}.
+        mends (list[Problem]): What was mended; without any, the file is good as it is.
+            Defaults to [].
     """
-
-    level: str
-    text: str
-
-    def __str__(self) -> str:
-        return f'{self.level}: {self.text}'
-
-
-@dataclass(frozen=True)
-class CocoFile:
-    """The three lists of a COCO file, as read."""
 
     path: Path
     images: list[Record]
     annotations: list[Record]
     categories: list[Record]
+    others: Record = field(default_factory=dict)
+    mends: list[Problem] = field(default_factory=list)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -70,27 +65,86 @@ def read_coco(path: PathType) -> CocoFile:
         path (str | PathLike): The JSON file.
 
     Returns:
-        CocoFile: Its images, annotations and categories.
+        CocoFile: Its images, annotations and categories, with a mend if training would read the
+        bytes otherwise: pycocotools opens the file in the encoding of the locale.
 
     Raises:
         UserError: If the file is missing, is not JSON or has not the form of COCO annotations.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f'{path}: no such file; check the path')
+    if not path.is_file():
+        raise UserError(f'{path}: not a regular file; give a JSON file on disk')
     try:
-        content = json.loads(path.read_text(encoding='utf-8-sig'))
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
+    mends = []
+    encoding = json.detect_encoding(data)
+    try:
+        if encoding != 'utf-8':
+            mends.append(f'in {encoding}, which training would not read')
+            data = data.decode(encoding).encode()
+        elif not data.isascii():
+            mends.append('letters beyond ASCII, which training reads as the locale says')
+        # Other than json.loads, this ends where mmdet's reading would, deeper in the stack.
+        content = from_json(data)
     except (ValueError, RecursionError) as error:
-        raise UserError(f'{path}: not valid JSON ({error}); export it again') from error
+        raise UserError(f'{path}: not valid JSON ({_cause(data, error)}') from error
     if not isinstance(content, dict):
         raise UserError(
             f'{path}: not COCO annotations: the file holds a {type(content).__name__}, not an '
             'object with images, annotations and categories (a file of results looks like this)'
         )
-    for key in FIELDS:
+    for key in LISTS:
         _check_list(path, content, key)
-        _check_names(path, content[key], key)
-    return CocoFile(path, *(content[key] for key in FIELDS))
+    images, annotations, categories = (content.pop(key) for key in LISTS)
+    coco = CocoFile(path, images, annotations, categories, content)
+    for text in mends:
+        coco.mends.append(Problem('mended', f'{path}: {text}: written anew in ASCII'))
+    return coco
+
+
+def write_copy(coco: CocoFile, path: PathType) -> None:
+    """Write a file as it was mended, in ASCII, so that every locale reads the same.
+
+    Args:
+        coco (CocoFile): The file.
+        path (str | PathLike): Where to; missing folders are made.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+
+    def write(part: Path) -> None:
+        with part.open('w', encoding='ascii') as file:
+            file.write('{')
+            for key, value in coco.others.items():
+                file.write(f'{json.dumps(key)}: {json.dumps(value)},\n')
+            for key in LISTS:
+                # Record by record: the text of a large set is as large as the set.
+                file.write(f'{json.dumps(key)}: [\n')
+                for index, record in enumerate(getattr(coco, key)):
+                    file.write((',\n' if index else '') + json.dumps(record))
+                file.write('\n]' if key == LISTS[-1] else '\n],\n')
+            file.write('}\n')
+
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(Path(path), write)
+    except OSError as error:
+        raise UserError(f'{path}: cannot be written ({error}); give another --out') from error
+
+
+def _cause(data: bytes, error: Exception) -> str:
+    try:
+        codecs.decode(data, 'utf-8')
+    except UnicodeDecodeError as wrong:
+        return f'no UTF-8 at byte {wrong.start}); save it as UTF-8'
+    if 'recursion' in str(error):
+        return f'{error}); take out what is nested so deep'
+    return f'{error}); export it again'
 
 
 def _check_list(path: Path, content: Record, key: str) -> None:
@@ -101,30 +155,3 @@ def _check_list(path: Path, content: Record, key: str) -> None:
         raise UserError(f'{path}: not COCO annotations: "{key}" must be a list of objects')
     if not records:
         raise UserError(f'{path}: the list of {key} is empty; nothing can be learned or measured')
-
-
-def _check_names(path: Path, records: list[Record], key: str) -> None:
-    """Ids are numbers or texts and names are texts, or every later check would stumble."""
-    for record in records:
-        for name in ('id', 'image_id', 'category_id', 'file_name', 'name'):
-            allowed = (str,) if 'name' in name else (str, int)
-            value = record.get(name)
-            if value is not None and name in FIELDS[key] and not isinstance(value, allowed):
-                raise UserError(
-                    f'{path}: {key} with "{name}" {value!r:.40}; it must be '
-                    f'{"a text" if "name" in name else "a whole number"}'
-                )
-
-
-def cases(
-    level: str,
-    path: PathType,
-    what: str,
-    found: Sequence[Any],
-    describe: Callable[[Any], str],
-    fix: str,
-) -> Iterator[Problem]:
-    """Yield one problem for all the cases of a kind, or nothing if there are none."""
-    if found:
-        first = describe(found[0])
-        yield Problem(level, f'{path}: {what}: {len(found)} (first: {first}); {fix}')

@@ -1,0 +1,84 @@
+"""What of a file mmdet trains on and the evaluator asks for, by their own rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from ge_det.datasets.coco_file import CocoFile
+from ge_det.datasets.problem import Problem, cases, shortened
+
+DETECTIONS = 100
+"""Detections of an image that mmdet's detectors give and that mAP counts of a class."""
+
+
+def trained_on(coco: CocoFile) -> Counter[str]:
+    """Boxes of each class that :class:`mmdet.datasets.CocoDataset` keeps, crowd regions left out.
+
+    Args:
+        coco (CocoFile): A mended file.
+
+    Returns:
+        Counter[str]: By the name of the class.
+    """
+    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float).reshape(-1, 4)
+    sizes = {image['id']: (image['width'], image['height']) for image in coco.images}
+    limits = np.array([sizes[a['image_id']] for a in coco.annotations], dtype=float)
+    start, extent = boxes[:, :2], boxes[:, 2:]
+    inside = np.minimum(start + extent, limits) - np.maximum(start, 0)
+    kept = (inside > 0).all(axis=1) & (extent >= 1).all(axis=1)
+    kept &= np.array([a['area'] > 0 and not a['iscrowd'] for a in coco.annotations])
+    names = {category['id']: category['name'] for category in coco.categories}
+    return Counter(names[coco.annotations[i]['category_id']] for i in np.flatnonzero(kept))
+
+
+def count_problems(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
+    """Errors where nothing of a class is left, warnings where the evaluator cuts off.
+
+    Args:
+        coco (CocoFile): A mended file without errors.
+        for_evaluation (bool): Whether detections are measured on it, or the network trained.
+
+    Yields:
+        Problem: One a kind.
+    """
+    given = coco.boxes_per_class()
+    if not given:
+        return  # Crowd regions only, which is an error of its own.
+    if for_evaluation:
+        yield from _too_many(coco)
+    else:
+        kept = trained_on(coco)
+        lost = [name for name in given if not kept[name]]
+        what = 'classes of whose boxes mmdet trains on none (all are under one pixel or outside)'
+        fix = 'draw larger boxes, or remove the class from both files'
+        yield from cases('error', coco.path, what, lost, shortened, fix)
+    yield from _drawn_twice(coco)
+
+
+def _too_many(coco: CocoFile) -> Iterator[Problem]:
+    counts = Counter(a['image_id'] for a in coco.annotations if not a['iscrowd'])
+    many = {image: count for image, count in counts.items() if count > DETECTIONS}
+    found = [i for i in coco.images if i['id'] in many]
+    what = f'images with more than {DETECTIONS} objects, as many as a detector gives'
+    fix = 'raise max_per_img in its test_cfg, or cut the images; mAP counts as many of a class'
+    yield from cases(
+        'warning', coco.path, what, found, lambda i: f'{i["file_name"]}, {many[i["id"]]}', fix
+    )
+
+
+def _drawn_twice(coco: CocoFile) -> Iterator[Problem]:
+    seen = Counter(
+        (a['image_id'], a['category_id'], *a['bbox']) for a in coco.annotations if not a['iscrowd']
+    )
+    twice = [key for key, count in seen.items() if count > 1]
+    yield from cases(
+        'warning',
+        coco.path,
+        'boxes drawn twice',
+        twice,
+        lambda key: f'image {key[0]}, bbox {list(key[2:])}',
+        'a detector gives one of them: remove the other',
+    )

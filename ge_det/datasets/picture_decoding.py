@@ -1,0 +1,156 @@
+"""Pictures decoded as training decodes them: by mmcv, with the backend and flags of mmdet."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+DARK = 64
+"""A picture of more than 8 bits whose brightest value, of 255, is lower was not stretched."""
+
+LARGE = 100_000_000
+"""Pixels above which a picture is worth a warning."""
+
+_ALONE = 30_000_000  # Pixels above which only one picture is decoded at a time.
+_ORIENTATION = 0x0112  # The EXIF tag.
+_TURNED = (5, 6, 7, 8)  # Its values for a quarter turn.
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture as training loads it.
+
+    Args:
+        fault (str): Why it does not load; '' if it does. Defaults to ''.
+        width (int): In pixels, as loaded. Defaults to 0.
+        height (int): The same. Defaults to 0.
+        orientation (int): The EXIF tag; 1 is upright. Defaults to 1.
+        brightest (int): The largest value of a channel, of 255. Defaults to 255.
+        dark (bool): Whether more than 8 bits were read as nearly black. Defaults to False.
+    """
+
+    fault: str = ''
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+    brightest: int = 255
+    dark: bool = False
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the tag asks for a quarter turn."""
+        return self.orientation in _TURNED
+
+
+def decode_all(paths: Sequence[Path], title: str, progress: bool = False) -> list[Decoded]:
+    """Decode pictures in threads.
+
+    Args:
+        paths (Sequence[Path]): Regular files.
+        title (str): What a bar of progress names.
+        progress (bool): Whether there is one, where a terminal is. Defaults to False.
+
+    Returns:
+        list[Decoded]: One a path.
+    """
+    threads = min(8, os.cpu_count() or 1)
+    with _quiet(), ThreadPoolExecutor(threads) as pool:
+        looks = pool.map(decode, paths)
+        hidden = None if progress else True  # None: shown where a terminal is.
+        bar = tqdm(looks, title, len(paths), unit='picture', leave=False, disable=hidden)
+        try:
+            return list(bar)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def decode(path: Path) -> Decoded:
+    """Decode one picture.
+
+    Args:
+        path (Path): A regular file.
+
+    Returns:
+        Decoded: With a fault if it cannot be read, is cut short, or is of a form that OpenCV lacks.
+    """
+    import mmcv
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return Decoded(f'cannot be read ({error.strerror})')
+    pixels, orientation, form, cut = _header(data)
+    with _one_at_a_time if pixels > _ALONE else nullcontext():
+        try:
+            image = mmcv.imfrombytes(data, flag='color', backend='cv2')
+        except (cv2.error, MemoryError, ValueError) as error:
+            return Decoded(' '.join(str(error).split())[:200])
+        if image is None:
+            named = f'{form}, which OpenCV does not read so' if form else 'no picture'
+            return Decoded(cut or named)
+        if cut:  # Older OpenCV fills the rest with grey.
+            return Decoded(cut)
+        height, width = image.shape[:2]
+        brightest = int(image.max())
+        del image
+        dark = brightest < DARK and _is_deep(data)
+    return Decoded('', width, height, orientation, brightest, dark)
+
+
+def _header(data: bytes) -> tuple[int, int, str, str]:
+    """Pixels, EXIF orientation and form of a picture, and what says that it is cut short."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            pixels, form = image.width * image.height, image.format or ''
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            cut = '' if pixels > _ALONE else _cut_short(image)
+    except Image.DecompressionBombError:
+        return _ALONE + 1, 1, 'a picture of very many pixels', ''
+    except Exception:  # Whatever Pillow stumbles over; OpenCV has the word.
+        return 0, 1, '', ''
+    return pixels, orientation if isinstance(orientation, int) else 1, form, cut
+
+
+def _cut_short(image: Image.Image) -> str:
+    image.draft('L', (1, 1))  # A JPEG is then read as a whole but not computed.
+    try:
+        image.load()
+    except OSError as error:
+        return str(error) if 'truncated' in str(error) else ''
+    except Exception:
+        return ''
+    return ''
+
+
+def _is_deep(data: bytes) -> bool:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return image is not None and image.dtype != np.uint8
+
+
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What the libraries say about a bad picture, we say in a line of our own."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)

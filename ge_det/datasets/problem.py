@@ -1,0 +1,62 @@
+"""The form in which problems of a data set are told: one line, with the remedy."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One line about what is wrong.
+
+    Args:
+        level (str): ``'error'`` (training would fail or learn the wrong thing), ``'warning'`` or
+            ``'mended'`` (in a copy, which training has to take).
+        text (str): File, number of cases, first example, what to do or what was done.
+    """
+
+    level: str
+    text: str
+
+    def __str__(self) -> str:
+        return f'{self.level}: {printable(self.text)}'
+
+
+def printable(text: str) -> str:
+    """A text on one line: names may hold line ends and control characters, which are escaped."""
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def cases(
+    level: str,
+    path: object,
+    what: str,
+    found: Sequence[Any],
+    describe: Callable[[Any], str],
+    fix: str,
+) -> Iterator[Problem]:
+    """Yield one problem for all the cases of a kind, or nothing if there are none."""
+    if found:
+        first = describe(found[0])
+        yield Problem(level, f'{path}: {what}: {len(found)} (first: {first}); {fix}')
+
+
+class _Short(reprlib.Repr):
+    """Values out of a file may be of any length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxdict, self.maxlist, self.maxstring, self.maxother = 7, 6, 60, 60
+
+
+shortened = _Short().repr
+"""A value in at most a line."""
+
+
+def annotation(record: dict[str, Any]) -> str:
+    """An annotation as a problem names it."""
+    box = shortened(record.get('bbox'))
+    return f'annotation {record.get("id")}, image {record.get("image_id")}, bbox {box}'
