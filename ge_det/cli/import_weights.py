@@ -33,6 +33,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'default: told by the names in the file',
     )
     parser.add_argument('--checkpoint', required=True, help='path, URL or model name')
+    parser.add_argument(
+        '--key',
+        metavar='NAME',
+        help='of several sets of weights in the file, the one to take, such as state_dict_ema',
+    )
     network = parser.add_mutually_exclusive_group(required=True)
     network.add_argument(
         '--attention',
@@ -141,13 +146,14 @@ def _import(args: argparse.Namespace) -> LoadReport:
     if args.config:
         backbone = build_from_config(args.config)
     else:
-        weights = read_backbone_weights(args.checkpoint, args.source)
+        weights = read_backbone_weights(args.checkpoint, args.source, args.key)
         network = weights.network
         backbone = build_for(weights, args.attention, args.depth)
     report = import_pretrained(
         backbone,
         args.checkpoint,
         source=args.source,
+        key=args.key,
         preserve_function=args.preserve_function,
         strict=args.strict and not args.dry_run,
         calibration_images=images,

@@ -25,10 +25,11 @@ from ge_det.config_reader import read_model
 from ge_det.datasets.image_files import check_image, find_images
 from ge_det.errors import CheckpointError, UserError, one_line
 from ge_det.files import write_whole
+from ge_det.weights.backbone_part import split_backbone
 from ge_det.weights.backbone_weights import BackboneWeights
-from ge_det.weights.checkpoint import read_checkpoint, split_backbone
+from ge_det.weights.causes import depth_of, foreign_names
+from ge_det.weights.checkpoint import read_checkpoint
 from ge_det.weights.gate_record import note_of
-from ge_det.weights.matching import depth_of
 from ge_det.weights.report import LoadReport
 
 # What mmdet's configs with ``style='pytorch'`` normalise by, in RGB.
@@ -55,7 +56,7 @@ def build_for(weights: BackboneWeights, attention: str, depth: int | None = None
     if depth is None:
         raise CheckpointError(
             f'{weights.path}: no ResNet-18, 34, 50, 101 or 152, as far as its names tell '
-            f'(the first is {next(iter(weights.state))!r})'
+            f'(the first is {next(iter(weights.state))!r}); {foreign_names(weights.state)}'
         )
     stem = weights.state.get('conv1.weight')
     base_channels = 64 if stem is None else stem.shape[0]
@@ -141,9 +142,9 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
     Raises:
         CheckpointError: If the file cannot be written.
     """
-    original = read_checkpoint(report.file)
+    original = read_checkpoint(report.file, report.key)
     # The neck and the heads of a detector, or the head of a classifier.
-    _, others = split_backbone(original.state)
+    others = split_backbone(original.state).others
     state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()} | others
     note = dict(
         version=__version__,

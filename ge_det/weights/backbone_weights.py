@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from ge_det.errors import CheckpointError
 
-from .checkpoint import read_checkpoint, split_backbone
+from .backbone_part import BackbonePart, split_backbone
+from .caffe import is_named_caffe
+from .checkpoint import Checkpoint, read_checkpoint
 from .gate_record import GateRecord, is_weightless, kind_of, read_record
 from .matching import covers
 from .sources import find_source, guess_source, locate
@@ -31,6 +33,8 @@ class BackboneWeights:
             tells.
         objections (list[str]): Why no AttentionResNet computes what the trained network did.
         gates (GateRecord): What the file tells about its gates beside their tensors.
+        choice (str | None): Which of several networks in the file was taken, and how to take
+            another; None if there is one only.
     """
 
     path: Path
@@ -40,6 +44,7 @@ class BackboneWeights:
     network: dict[str, Any] = field(default_factory=dict)
     objections: list[str] = field(default_factory=list)
     gates: GateRecord = field(default_factory=GateRecord)
+    choice: str | None = None
 
     def fills(self, name: str, gate: nn.Module) -> bool:
         """Whether the file holds all of a gate, so that it need not start anew."""
@@ -56,13 +61,17 @@ class BackboneWeights:
         return name not in self.gates.prepared and self.fills(name, gate)
 
 
-def read_backbone_weights(checkpoint: str, source: str | None = None) -> BackboneWeights:
+def read_backbone_weights(
+    checkpoint: str, source: str | None = None, key: str | None = None
+) -> BackboneWeights:
     """Read a checkpoint and bring its backbone under the names of AttentionResNet.
 
     Args:
         checkpoint (str): Path, http(s) URL, or model name of the source.
         source (str, optional): A key of :data:`~ge_det.weights.sources.SOURCES`. Defaults to
             None: told by the names in the file.
+        key (str, optional): Which of several networks in the file; see
+            :func:`~ge_det.weights.checkpoint.read_checkpoint`. Defaults to None: see ``choice``.
 
     Returns:
         BackboneWeights: The tensors and what is known of them.
@@ -72,34 +81,46 @@ def read_backbone_weights(checkpoint: str, source: str | None = None) -> Backbon
         ValueError: If there is no such source.
     """
     told = None if source is None else find_source(source)
-    content = read_checkpoint(told.locate(checkpoint) if told else locate(checkpoint))
-    origin = told or guess_source(content.state)
+    content = read_checkpoint(told.locate(checkpoint) if told else locate(checkpoint), key)
     try:
-        own, others = split_backbone(content.state)
+        part = split_backbone(content.state)
     except CheckpointError as error:
         raise CheckpointError(f'{checkpoint}: {error}') from error
+    # The names in the file tell the source, and so do those that wrappers hide.
+    origin = told or guess_source({**content.state, **part.others, **part.own})
     record = read_record(content.meta)
     meaningless = tuple(f'{name}.' for name in record.fresh)
-    own = {key: value for key, value in own.items() if not key.startswith(meaningless)}
+    own = {key: value for key, value in part.own.items() if not key.startswith(meaningless)}
     return BackboneWeights(
         path=content.path,
         source=origin,
         state=origin.rename(own),
-        others=others,
-        network=_network(content.meta, origin, own, told is not None),
+        others=part.others,
+        network=_network(content, origin, own, told is not None),
         objections=origin.objections(own),
         gates=record,
+        choice=_choice(content, part),
     )
 
 
+def _choice(content: Checkpoint, part: BackbonePart) -> str | None:
+    taken = content.key or 'the file itself'
+    for name, keys in ((taken, content.other_keys), (part.prefix.rstrip('.'), part.other_keys)):
+        if keys:
+            others = ' or '.join(f'key={key!r}' for key in keys)
+            return f'of several networks in the file, {name!r} was taken; {others} takes another'
+    return None
+
+
 def _network(
-    meta: Mapping[str, Any], source: Source, state: Mapping[str, Tensor], is_told: bool
+    content: Checkpoint, source: Source, state: Mapping[str, Tensor], is_told: bool
 ) -> dict[str, Any]:
     """Arguments of AttentionResNet that the weights need, as far as anything tells."""
-    note = meta.get('ge_det')
+    note = content.meta.get('ge_det')
     noted = note.get('network') if isinstance(note, Mapping) else None
     if isinstance(noted, Mapping):
         allowed = dict(style=('pytorch', 'caffe'), stem_pool=('padded', 'ceil'))
         return {k: noted[k] for k, values in allowed.items() if noted.get(k) in values}
     # Weights of Caffe's networks may stand under torchvision's names, too.
-    return source.network(state) if is_told or source.recognises(state) else {}
+    found = source.network(state) if is_told or source.recognises(state) else {}
+    return found | (dict(style='caffe') if is_named_caffe(content.path) else {})

@@ -1,4 +1,4 @@
-"""Read a checkpoint safely, whatever wrote it, and find the backbone's weights in it."""
+"""Read a checkpoint safely, whatever wrote it, and take the weights in it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ge_det.errors import CheckpointError
 from ge_det.reading.load import load
-
-# Every ResNet has it, so what stands before it in a file is the backbone's prefix.
-_LANDMARK = 'layer1.0.conv1.weight'
+from ge_det.reading.soundness import check_sound
+from ge_det.reading.weight_sets import WeightSet, find_sets
 
 
 @dataclass(frozen=True)
@@ -26,46 +24,51 @@ class Checkpoint:
         state (dict[str, Tensor]): Tensors on the CPU, under the names in the file.
         meta (dict): What MMEngine wrote under ``meta``, empty for files of others.
         versions (dict): Versions of the modules, which torch notes beside a state dict.
+        key (str): The entries of the file that the tensors lie under; empty for the file itself.
+        other_keys (list[str]): Of other sets of weights in the file that could have been taken.
     """
 
     path: Path
     state: dict[str, Tensor]
     meta: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
+    key: str = ''
+    other_keys: list[str] = field(default_factory=list)
 
 
-def read_checkpoint(checkpoint: str) -> Checkpoint:
+def read_checkpoint(checkpoint: str, key: str | None = None) -> Checkpoint:
     """Read a file or URL of weights, without running any code it may hold.
 
     Args:
         checkpoint (str): Path or http(s) URL of a file that torch or safetensors wrote. See
             :func:`~ge_det.reading.download.fetch` for downloads.
+        key (str, optional): Which of several sets of weights to take: the entries it lies under,
+            such as ``'ema.module'``, or what its names begin with, such as ``'teacher'``. Defaults
+            to None: see :func:`~ge_det.reading.weight_sets.find_sets`.
 
     Returns:
         Checkpoint: Weights and metadata.
 
     Raises:
         CheckpointError: If the file is missing, cannot be downloaded, holds anything but plain
-            data, or no state dict.
+            data, no state dict, none under ``key``, or weights that are no numbers to use.
     """
     path, content = load(checkpoint)
-    found = _find_state_dict(content)
-    if not isinstance(found, Mapping):
-        raise CheckpointError(f'{checkpoint}: holds {type(found).__name__}, not a state dict')
-    state = {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    if not state:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'{checkpoint}: holds {type(content).__name__}, not a state dict')
+    sets = find_sets(content)
+    if not sets:
         raise CheckpointError(f'{checkpoint}: holds no weights')
-    odd = [key for key, value in state.items() if not _is_plain(value)]
-    if odd:
-        raise CheckpointError(
-            f'{checkpoint}: {odd[0]!r} is sparse, quantized or without content; save dense tensors'
-        )
+    taken = sets[0] if key is None else _under(key, sets, checkpoint)
+    check_sound(taken.state, checkpoint)
     meta = content.get('meta')
     return Checkpoint(
         path=path,
-        state=state,
+        state=taken.state,
         meta=dict(meta) if isinstance(meta, Mapping) else {},
-        versions=dict(getattr(found, '_metadata', None) or {}),
+        versions=taken.versions,
+        key=taken.key,
+        other_keys=[one.key for one in sets[1:]] if key is None else [],
     )
 
 
@@ -74,46 +77,13 @@ def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
     return read_checkpoint(checkpoint).state
 
 
-def split_backbone(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Part a state dict into a backbone's entries, under plain names, and the others.
-
-    Args:
-        state (Mapping[str, Tensor]): A detector's, a classifier's or a plain backbone's weights.
-
-    Returns:
-        tuple[dict, dict]: The backbone's tensors without what stands before their names in the
-        file, and the rest of a larger model under its own names.
-
-    Raises:
-        CheckpointError: If several networks in the file could be the backbone.
-    """
-    if all(key.startswith('module.') for key in state):  # Saved inside DataParallel.
-        state = {key.removeprefix('module.'): value for key, value in state.items()}
-    prefix = _backbone_prefix(state)
-    own = {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
-    others = {key: value for key, value in state.items() if not key.startswith(prefix)}
-    return own, others
-
-
-def _backbone_prefix(state: Mapping[str, Tensor]) -> str:
-    if any(key.startswith('backbone.') for key in state):
-        return 'backbone.'
-    found = sorted(key[: -len(_LANDMARK)] for key in state if key.endswith(_LANDMARK))
-    if not found or '' in found:
-        return ''
-    if len(found) > 1:
-        raise CheckpointError(
-            f'the file holds several networks ({", ".join(found)}): save the one you want alone'
-        )
-    return found[0]
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    return tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_meta
-
-
-def _find_state_dict(content: Any) -> Any:
-    for name in ('state_dict', 'model'):
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
-    return content
+def _under(key: str, sets: list[WeightSet], checkpoint: str) -> WeightSet:
+    """The set that lies under ``key``, or the tensors whose names begin with it."""
+    for one in sets:
+        if one.key == key:
+            return one
+    for one in sets:
+        if state := {k: v for k, v in one.state.items() if k.startswith(f'{key}.')}:
+            return WeightSet(one.key, state)
+    keys = ', '.join(repr(one.key) for one in sets if one.key) or 'the file itself'
+    raise CheckpointError(f'{checkpoint}: has no weights under key={key!r}; there are {keys}')

@@ -39,7 +39,11 @@ class Fit:
 
 
 def fit_weights(
-    backbone: nn.Module, checkpoint: str, source: str | None = None, strict: bool = True
+    backbone: nn.Module,
+    checkpoint: str,
+    source: str | None = None,
+    strict: bool = True,
+    key: str | None = None,
 ) -> Fit:
     """Read a checkpoint and compare it with a backbone, which may be on the meta device.
 
@@ -48,6 +52,7 @@ def fit_weights(
         checkpoint (str): Path, http(s) URL, or model name of the source.
         source (str, optional): Whose names the file has. Defaults to None: told by the names.
         strict (bool): Raise if the trunk does not fit. Defaults to True.
+        key (str, optional): Which of several networks in the file. Defaults to None.
 
     Returns:
         Fit: What the file has for the backbone and what it has not.
@@ -57,7 +62,7 @@ def fit_weights(
             the trunk does not fit.
         ValueError: If there is no such source.
     """
-    weights = read_backbone_weights(checkpoint, source)
+    weights = read_backbone_weights(checkpoint, source, key)
     network = as_gated(backbone)
     state, gates = weights.state, network.gates()
     filled = [name for name, gate in gates.items() if weights.fills(name, gate)]
@@ -74,7 +79,13 @@ def fit_weights(
         raise CheckpointError(
             f'{checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
         )
-    matched = {k: state[k] for k, v in wanted.items() if k in state and fits(state, k, v)}
+    matched = {
+        k: state[k]
+        for k, v in wanted.items()
+        if k in state
+        and fits(state, k, v)
+        and state[k].is_floating_point() >= v.is_floating_point()
+    }
     return Fit(weights, gates, filled, fresh, wanted, matched, problems)
 
 

@@ -72,7 +72,7 @@ def _trained_gates(
     gates: Mapping[str, nn.Module], options: PretrainedOptions | None, init_cfg: InitCfg
 ) -> frozenset[str]:
     if options is not None:
-        weights = read_backbone_weights(options.checkpoint, options.source)
+        weights = read_backbone_weights(options.checkpoint, options.source, options.key)
         return frozenset(name for name, gate in gates.items() if weights.trained(name, gate))
     for cfg in _as_list(init_cfg):
         if _is_pretrained(cfg):

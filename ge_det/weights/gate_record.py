@@ -164,22 +164,29 @@ def read_record(meta: Mapping[str, Any]) -> GateRecord:
                     weightless.add(str(entry.get('block')))
     # The note is younger than the config of the training it was made from.
     tells = isinstance(config, str) and not isinstance(noted, Mapping)
+    used = _blocks_in(str(config)) if tells else None
     return GateRecord(
         **by_state,
-        used=tuple(_blocks_in(str(config))) if tells else (),
+        used=tuple(used or ()),
         weightless=_WEIGHTLESS | weightless,
-        knows_weightless=isinstance(noted, Mapping) or isinstance(config, str),
+        knows_weightless=isinstance(noted, Mapping) or used is not None,
     )
 
 
-def _blocks_in(config: str) -> Iterator[UsedBlock]:
-    """Blocks in the text of a config, which is parsed and never run: it may be a stranger's."""
+def _blocks_in(config: str) -> list[UsedBlock] | None:
+    """Blocks in the text of a config, which is parsed and never run: it may be a stranger's.
+
+    None if it cannot be parsed.
+    """
     if len(config) > _LONGEST_CONFIG:
-        return
+        return None
     try:
-        tree = ast.parse(config)
+        return list(_blocks_of(ast.parse(config)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+        return None
+
+
+def _blocks_of(tree: ast.AST) -> Iterator[UsedBlock]:
     for node in ast.walk(tree):
         around = _entries(node)
         for block_key, stages_key in (('attention', 'attention_stages'), ('cfg', 'stages')):

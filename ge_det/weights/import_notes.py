@@ -10,6 +10,7 @@ from ge_det.blocks.gated_backbone import as_gated
 from ge_det.reading.download import hash_in_name
 
 from .backbone_weights import BackboneWeights
+from .caffe import caffe_note
 from .gate_record import kind_of
 from .report import LoadReport
 
@@ -24,7 +25,8 @@ def find_notes(
     report: LoadReport,
 ) -> list[str]:
     """What a report should say beside what was loaded, a sentence each."""
-    notes = []
+    said = (weights.choice, caffe_note(weights.path, weights.state))
+    notes = [note for note in said if note is not None]
     digits = hash_in_name(weights.path)
     if digits and not report.sha256.startswith(digits):
         notes.append(f'the file does not have the hash in its name, {digits}')

@@ -15,7 +15,7 @@ from ge_det.files import sha256_of
 
 from .fitting import Fit, fit_weights
 from .import_notes import find_notes
-from .matching import missing_and_misshapen
+from .matching import compare
 from .preserving import preserve_function as preserve
 from .report import LoadReport
 from .sources import find_source
@@ -34,12 +34,16 @@ class PretrainedOptions:
             gates that the file does not fill. Defaults to True.
         strict (bool): Raise if a tensor of the trunk is missing, has another shape or is left
             over; otherwise report it. Defaults to True.
+        key (str, optional): Which of several sets of weights in the file to take, such as
+            ``'state_dict_ema'`` or ``'teacher'``. Defaults to None: what a training saved rather
+            than an average of it; the report says which was taken.
     """
 
     checkpoint: str
     source: str | None = None
     preserve_function: bool = True
     strict: bool = True
+    key: str | None = None
 
     @classmethod
     def parse(cls, value: dict[str, Any] | str | None) -> PretrainedOptions | None:
@@ -68,6 +72,8 @@ class PretrainedOptions:
         for name in ('preserve_function', 'strict'):
             if not isinstance(options.get(name, True), bool):
                 raise ValueError(f'{name}={options[name]!r} is not allowed: it must be a bool')
+        if not isinstance(options.get('key', ''), (str, type(None))):
+            raise ValueError(f'key={options["key"]!r} is not allowed: it must be a str')
         return cls(**options)
 
 
@@ -78,6 +84,7 @@ def import_pretrained(
     source: str | None = None,
     preserve_function: bool = True,
     strict: bool = True,
+    key: str | None = None,
     calibration_images: Sequence[Tensor] = (),
 ) -> LoadReport:
     """Fill a backbone from a checkpoint; gates that are not wholly in it start fresh.
@@ -92,6 +99,7 @@ def import_pretrained(
             fresh gates; see :mod:`ge_det.weights.preserving`. Defaults to True.
         strict (bool): Raise if the trunk does not fit, instead of reporting it.
             Defaults to True.
+        key (str, optional): Which of several sets of weights in the file. Defaults to None.
         calibration_images (Sequence[Tensor]): Normalised images, each (N, 3, H, W) of any size,
             to fit the scales to that gates without weights need. Defaults to none.
 
@@ -104,10 +112,10 @@ def import_pretrained(
         ValueError: If there is no such source.
     """
     checkpoint = str(checkpoint)
-    fit = fit_weights(backbone, checkpoint, source, strict)
+    fit = fit_weights(backbone, checkpoint, source, strict, key)
     weights, gates, fresh = fit.weights, fit.gates, fit.fresh
     backbone.load_state_dict(fit.matched, strict=False)
-    report = _report(checkpoint, fit)
+    report = _report(checkpoint, fit, key)
     report.parameter_share, report.trunk_share = _shares(backbone, fit.matched, gates)
     report.loaded_gates = [name for name in fit.filled if name not in weights.gates.prepared]
     report.prepared_gates = [name for name in fit.filled if name in weights.gates.prepared]
@@ -122,23 +130,21 @@ def import_pretrained(
     return report
 
 
-def _report(checkpoint: str, fit: Fit) -> LoadReport:
+def _report(checkpoint: str, fit: Fit, key: str | None) -> LoadReport:
     weights, wanted, matched = fit.weights, fit.wanted, fit.matched
-    missing, misshapen = missing_and_misshapen(weights.state, wanted)
+    difference = compare(weights.state, wanted)
     return LoadReport(
         checkpoint=checkpoint,
         source=weights.source.name,
+        key=key,
         file=str(weights.path),
         sha256=sha256_of(weights.path),
         file_bytes=weights.path.stat().st_size,
         matched=list(matched),
         matched_bytes=sum(value.numel() * value.element_size() for value in matched.values()),
-        unexpected=[key for key in weights.state if key not in wanted],
-        missing_trunk=missing,
-        wrong_shape={
-            key: f'{tuple(weights.state[key].shape)} instead of {tuple(wanted[key].shape)}'
-            for key in misshapen
-        },
+        unexpected=difference.left_over,
+        missing_trunk=difference.missing,
+        wrong_shape=difference.misshapen,
         other_parts=dict(Counter(key.split('.')[0] for key in weights.others)),
     )
 

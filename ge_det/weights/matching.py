@@ -1,20 +1,13 @@
-"""Compare a checkpoint's tensors with a backbone's, and say what does not fit and why."""
+"""Compare a checkpoint's tensors with a network's, and say what does not fit and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-# Units in each stage, and whether they are bottlenecks, by depth.
-_ARCHITECTURES = {
-    (2, 2, 2, 2, False): 18,
-    (3, 4, 6, 3, False): 34,
-    (3, 4, 6, 3, True): 50,
-    (3, 4, 23, 3, True): 101,
-    (3, 8, 36, 3, True): 152,
-}
+from .causes import foreign_names, likely_cause
 
 
 def fits(state: Mapping[str, Tensor], key: str, value: Tensor) -> bool:
@@ -31,86 +24,90 @@ def covers(state: Mapping[str, Tensor], module: nn.Module, prefix: str) -> bool:
     return bool(own) and all(fits(state, key, value) for key, value in own.items())
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How a checkpoint's tensors differ from those a network wants.
+
+    Attributes:
+        missing (list[str]): Names it lacks.
+        misshapen (dict[str, str]): Names it has in another shape, and both shapes.
+        mistyped (list[str]): Names under which it has no floating point, and the network has.
+        left_over (list[str]): Names that the network has not.
+    """
+
+    missing: list[str]
+    misshapen: dict[str, str]
+    mistyped: list[str]
+    left_over: list[str]
+
+    def only(self, predicate: Callable[[str], bool]) -> Difference:
+        """The same for the names that ``predicate`` is true of."""
+        return Difference(
+            missing=list(filter(predicate, self.missing)),
+            misshapen={k: v for k, v in self.misshapen.items() if predicate(k)},
+            mistyped=list(filter(predicate, self.mistyped)),
+            left_over=list(filter(predicate, self.left_over)),
+        )
+
+    def clauses(self, cause: str | None = None) -> list[str]:
+        """What does not fit, a clause each, with the cause where it is known."""
+        found = (
+            (self.missing, 'missing', 'an incomplete file, or another kind of network?'),
+            (list(self.misshapen), 'of another shape', 'another depth or base_channels?'),
+            (self.mistyped, 'no floating point', 'a quantized network?'),
+            (self.left_over, 'left over', 'gates of another kind or size?'),
+        )
+        return [
+            f'{count(names)} {"is" if len(names) == 1 else "are"} {what}, the first {names[0]!r} '
+            + (f'{self.misshapen[names[0]]} ' if what == 'of another shape' else '')
+            + f'({cause or guess})'
+            for names, what, guess in found
+            if names
+        ]
+
+
+def count(names: Sequence[str]) -> str:
+    """Such as ``'one tensor'`` or ``'7 tensors'``."""
+    return 'one tensor' if len(names) == 1 else f'{len(names)} tensors'
+
+
+def compare(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Difference:
+    """Compare two state dicts, of which the second may be on the meta device."""
+    unfit = [key for key, value in wanted.items() if not fits(state, key, value)]
+    return Difference(
+        missing=[key for key in unfit if key not in state],
+        misshapen={
+            key: f'{tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}'
+            for key in unfit
+            if key in state
+        },
+        mistyped=[
+            key
+            for key, value in wanted.items()
+            if key in state and value.is_floating_point() and not state[key].is_floating_point()
+        ],
+        left_over=[key for key in state if key not in wanted],
+    )
+
+
 def find_problems(
     state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], stages: Sequence[str]
 ) -> list[str]:
-    """What does not fit, one clause each with the likely cause.
+    """What does not fit a backbone, one clause each with the likely cause.
 
     Args:
         state (Mapping[str, Tensor]): The checkpoint's tensors.
         wanted (Mapping[str, Tensor]): The backbone's tensors that it should fill.
-        stages (Sequence[str]): Names of the residual stages, such as ``'layer1'``.
+        stages (Sequence[str]): Names of the residual stages, such as ``'layer1'``; elsewhere, a
+            file may hold more than the backbone.
 
     Returns:
         list[str]: Empty if everything fits.
     """
     if not set(state) & set(wanted):
         first = f' (the first is {next(iter(state))!r})' if state else ''
-        return [
-            f"none of its {len(state)} names is a ResNet's{first}; "
-            'it is of another architecture or from another library'
-        ]
-    cause = _depths_differ(state, wanted)
-    problems = []
-    missing, misshapen = missing_and_misshapen(state, wanted)
+        return [f"none of its {len(state)} names is a ResNet's{first}; {foreign_names(state)}"]
+    found = compare(state, wanted)
     in_stages = tuple(f'{stage}.' for stage in stages)
-    left_over = [key for key in state if key.startswith(in_stages) and key not in wanted]
-    found = {key: state[key] for key in wanted if key in state}
-    broken = [key for key, value in found.items() if not _is_sound(key, value, wanted[key])]
-    if missing:
-        problems.append(
-            f'{len(missing)} tensors are missing, the first {missing[0]!r} '
-            f'({cause or "a shallower network, or another kind of stem?"})'
-        )
-    if misshapen:
-        key = misshapen[0]
-        problems.append(
-            f'{len(misshapen)} tensors have another shape, the first {key!r} '
-            f'{tuple(state[key].shape)} instead of {tuple(wanted[key].shape)} '
-            f'({cause or "another depth or base_channels?"})'
-        )
-    if left_over:
-        problems.append(
-            f'{len(left_over)} tensors of the residual stages are left over, the first '
-            f'{left_over[0]!r} ({cause or "gates of another kind or size?"})'
-        )
-    if broken:
-        problems.append(
-            f'{len(broken)} tensors hold NaN, infinity, negative variances or no real numbers, '
-            f'the first {broken[0]!r}'
-        )
-    return problems
-
-
-def missing_and_misshapen(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
-) -> tuple[list[str], list[str]]:
-    """Names of ``wanted`` that ``state`` lacks, and those it has in another shape."""
-    unfit = [key for key, value in wanted.items() if not fits(state, key, value)]
-    return [k for k in unfit if k not in state], [k for k in unfit if k in state]
-
-
-def _is_sound(key: str, value: Tensor, wanted: Tensor) -> bool:
-    if not wanted.is_floating_point():
-        return True
-    if not value.is_floating_point():
-        return False
-    value = value.to(wanted.dtype)
-    is_finite = bool(torch.isfinite(value).all())
-    return is_finite and not (key.endswith('running_var') and bool((value < 0).any()))
-
-
-def _depths_differ(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    theirs, ours = depth_of(state), depth_of(wanted)
-    if theirs is None or ours is None or theirs == ours:
-        return None
-    return f'the file holds a ResNet-{theirs}, this backbone is a ResNet-{ours}'
-
-
-def depth_of(state: Mapping[str, Tensor]) -> int | None:
-    """Depth of the ResNet that a backbone's tensors are of, None if they are of no known one."""
-    counts = [
-        sum(f'layer{stage}.{unit}.conv1.weight' in state for unit in range(40))
-        for stage in range(1, 5)
-    ]
-    return _ARCHITECTURES.get((*counts, 'layer1.0.conv3.weight' in state))  # type: ignore[arg-type]
+    of_trunk = found.only(lambda key: key in wanted or key.startswith(in_stages))
+    return of_trunk.clauses(likely_cause(state, wanted))

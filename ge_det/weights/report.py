@@ -51,6 +51,7 @@ class LoadReport:
         file (str): The local file that was read.
         sha256 (str): Its SHA-256 in hexadecimal digits.
         file_bytes (int): Its size in bytes.
+        key (str | None): Which of its sets of weights was asked for.
         matched (list[str]): Tensors that were loaded.
         matched_bytes (int): Their size in bytes.
         parameter_share (float): Share of the backbone's parameters that were loaded, 0 to 1.
@@ -73,6 +74,7 @@ class LoadReport:
     file: str
     sha256: str
     file_bytes: int
+    key: str | None = None
     matched: list[str] = field(default_factory=list)
     matched_bytes: int = 0
     parameter_share: float = 0.0

@@ -34,6 +34,8 @@ def config(tmp_path_factory):
 @pytest.fixture(scope='module')
 def checkpoint(config):
     model = build_without_memory(config).to_empty(device='cpu')
+    for tensor in model.state_dict().values():
+        tensor.fill_(1)
     path = config.replace('my.py', 'epoch_1.pth')
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
     return path
@@ -46,9 +48,15 @@ def test_its_own_checkpoint_fits(config, checkpoint):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (SWAPPED, r"lacks 64 tensors, the first 'backbone.layer1.0.se_layer.*left over|has more"),
-        ({'model.backbone.depth': 101}, 'lacks .*layer3.6'),
-        ({'model.bbox_head.num_classes': 3}, 'has other shapes in 2 tensors'),
+        (SWAPPED, r"64 tensors are missing, the first 'backbone.layer1.0.se_layer.*are left over"),
+        (
+            {'model.backbone.depth': 101},
+            'missing.*layer3.6.*holds a ResNet-50, this backbone is a ResNet-101',
+        ),
+        (
+            {'model.bbox_head.num_classes': 3},
+            '2 tensors are of another shape.*another number of classes',
+        ),
     ],
     ids=['block', 'depth', 'classes'],
 )

@@ -13,7 +13,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 
 from ge_det import AttentionResNet
 from ge_det.errors import CheckpointError
-from ge_det.weights.checkpoint import read_state_dict, split_backbone
+from ge_det.weights.backbone_part import split_backbone
+from ge_det.weights.checkpoint import read_state_dict
 
 SE = dict(type='ge_det.SqueezeExcite')
 
@@ -65,7 +66,8 @@ def test_layouts(wrap, tmp_path):
 
 def test_prefix_is_stripped():
     state = {'module.backbone.a': 1, 'module.head.b': 2}
-    assert split_backbone(state) == ({'a': 1}, {'head.b': 2})
+    part = split_backbone(state)
+    assert (part.own, part.others) == ({'a': 1}, {'head.b': 2})
 
 
 @pytest.mark.parametrize(

@@ -77,5 +77,9 @@ def is_path(checkpoint: str) -> bool:
 def unknown_model(source: str, model: str, known: Collection[str]) -> CheckpointError:
     """The error for a name that neither is a file nor a model of the source."""
     close = difflib.get_close_matches(model, known, n=3, cutoff=0.5)
-    hint = f'did you mean {", ".join(close)}?' if close else f'models are {", ".join(known)}'
+    hint = (
+        f'did you mean {", ".join(close)}?'
+        if close
+        else f'is it a path? Of its {len(known)} models, some are {", ".join([*known][:3])}'
+    )
     return CheckpointError(f'{model!r} is neither a file nor a model of {source}: {hint}')
