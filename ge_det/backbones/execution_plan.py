@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import nn
-from torch.nn.modules.batchnorm import BatchNorm2d, SyncBatchNorm, _BatchNorm
 from torch.nn.modules.module import _has_any_global_hook
 
 from ge_det.blocks import AttentionBlock
-from ge_det.blocks.layers import is_plain
+from ge_det.blocks.plain import is_plain
 from ge_det.ops.tracing import is_traced
 
-from .fused import ConvNormGate
+from .fused import ConvNormGate, is_absent
 
 
 class UnitPlan(NamedTuple):
@@ -33,13 +32,14 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
     """Why a unit has to run its modules one after another; None if it need not.
 
     Args:
-        tail (ConvNormGate): Its last convolution and normalisation and the plugin after them.
+        tail (ConvNormGate): Its last convolution and normalisation, which are called where they
+            are not as torch has them, and the plugin after them.
         relu (nn.Module): Its ReLU.
 
     Returns:
         str | None: One reason.
     """
-    conv, norm, gate = tail
+    gate = tail.gate
     if is_traced():
         return 'the network is being traced or exported'
     if not isinstance(gate, AttentionBlock):
@@ -49,32 +49,27 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
         return reason
     if _has_any_global_hook():
         return 'a global module hook is registered'
-    for name, module in (('convolution', conv), ('normalisation', norm), ('block', gate)):
-        if not is_plain(module, type(module)):
-            return f'its last {name} has a hook or a forward of its own'
+    if not is_plain(gate, type(gate)):
+        return (
+            'its last block has a hook, a forward of its own or weights that are no plain tensors'
+        )
     if not is_plain(relu, nn.ReLU):
         return 'its ReLU has a hook or is another activation'
-    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.padding_mode != 'zeros':
-        return f'its last convolution is no plain Conv2d without bias, but {type(conv).__name__}'
-    return _obstacle_in_norm(norm)
-
-
-def _obstacle_in_norm(norm: nn.Module) -> str | None:
-    name = type(norm).__name__
-    if not isinstance(norm, _BatchNorm):
-        return f'{name} is no batch normalisation'
-    if any(part is None for part in (norm.weight, norm.bias, norm.running_mean, norm.running_var)):
-        return f'{name} lacks weight, bias or running statistics'
-    if type(norm).forward not in (BatchNorm2d.forward, SyncBatchNorm.forward):
-        return f'{name} has a forward of its own'
-    if isinstance(norm, SyncBatchNorm) and norm.training:
-        return f'{name} takes statistics from all processes'
     return None
 
 
 def describe(tail: ConvNormGate) -> str:
     """What fused execution does with a unit, in words."""
+    together = 'gate, addition and ReLU together'
+    if not tail.has_affine:
+        return f'{_called(tail.norm)}; gate from its output; then {together}'
     view = tail.gate.narrow_view if tail.is_pointwise else None
-    seen = view or 'its output'
+    seen = f'gate from {view or "its output"}'
+    if is_absent(tail.norm):
+        return f'no normalisation; {seen}; then {together}'
     statistics = 'batch' if tail.norm.training else 'fixed'
-    return f'gate from {seen}; then normalisation ({statistics}), gate, addition and ReLU together'
+    return f'{seen}; then normalisation ({statistics}), {together}'
+
+
+def _called(norm: nn.Module) -> str:
+    return f'{type(norm).__name__} as a module of its own'

@@ -179,9 +179,11 @@ class GatherExcite(AveragedGate):
         """θ: the last normalisation's weight = 0; θ⁺: W2 = 0; θ⁻ has no weights."""
         if self.variant == 'theta_minus':
             return None
-        return constant_gate(
-            self.excite.up if self.variant == 'theta_plus' else self._steps()[-1].bn
-        )
+        if self.variant == 'theta_plus':
+            return constant_gate(self.excite.up)
+        last = self._steps()[-1]
+        # Fused for inference, a normalisation leaves its bias to the convolution.
+        return constant_gate(last.conv if isinstance(last.bn, nn.Identity) else last.bn)
 
     def scale_statistics(self, x: Tensor) -> tuple[Tensor, ...] | None:
         """Gathered means and the energies that they apply to, of θ⁻."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ge_det.ops.precision import to_weight_dtype
+from ge_det.ops.precision import cast_unless_autocast
 from ge_det.ops.strided_gather import strided_gather
 from ge_det.ops.tracing import is_traced
 
 from .checks import check_positive_int
+from .plain import first_dtype, is_convolution, is_plain
 
 
 def hidden_channels(in_channels: int, ratio: int) -> int:
@@ -30,6 +31,12 @@ def hidden_channels(in_channels: int, ratio: int) -> int:
     return in_channels // ratio
 
 
+def to_layer_dtype(x: Tensor, layer: nn.Module) -> Tensor:
+    """Cast float32 statistics back to the dtype of a layer, unless autocast will do it."""
+    dtype = first_dtype(layer)
+    return x if dtype is None else cast_unless_autocast(x, dtype)
+
+
 class ExcitationLayers(nn.Module):
     """SE's two-layer subnetwork as 1x1 convolutions with biases, without the sigmoid."""
 
@@ -41,7 +48,11 @@ class ExcitationLayers(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """W2 relu(W1 z + b1) + b2 at every position: (N, C, h, w) to (N, C, h, w)."""
-        return self.up(torch.relu(self.down(to_weight_dtype(z, self.down.weight))))
+        return self.up(torch.relu(self.down(to_layer_dtype(z, self.down))))
+
+
+# What the operator for strided gathers does.
+_STRIDED: dict[str, Any] = dict(kernel=(3, 3), stride=(2, 2), padding=(1, 1), depthwise=True)
 
 
 class DepthwiseNorm(nn.Module):
@@ -66,33 +77,27 @@ class DepthwiseNorm(nn.Module):
         self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
         """(N, C, H, W), or its affine ``scale * x + shift``, to (N, C, H', W')."""
-        x = to_weight_dtype(x, self.conv.weight)
-        if self.conv.stride == (2, 2) and is_plain(self.conv, nn.Conv2d) and not is_traced():
-            return normalise(self.bn, strided_gather(x, self.conv.weight, scale, shift))
+        x = to_layer_dtype(x, self.conv)
+        if not is_traced() and is_convolution(self.conv, **_STRIDED):
+            y = strided_gather(x, self.conv.weight, scale, shift)
+            return normalise(self.bn, _add_bias(y, self.conv.bias))
         if scale is not None and shift is not None:
             x = torch.addcmul(shift.view(1, -1, 1, 1), x, scale.view(1, -1, 1, 1)).to(x.dtype)
         return normalise(self.bn, fuse_grid(self.conv, x))
 
 
-def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether calling a module does what its class does: no subclass, no hooks, no patch."""
-    hooks = (
-        module._forward_hooks,
-        module._forward_pre_hooks,
-        module._backward_hooks,
-        module._backward_pre_hooks,
-    )
-    patched = any(callable(getattr(kind, name, None)) for name in vars(module))
-    return type(module) is kind and not any(hooks) and not patched
-
-
-def fuse_grid(conv: nn.Conv2d, x: Tensor) -> Tensor:
+def fuse_grid(conv: nn.Module, x: Tensor) -> Tensor:
     """A depth-wise convolution; as a product where the kernel covers the map, which is faster."""
-    covers = tuple(x.shape[2:]) == conv.kernel_size and conv.padding == (0, 0)
-    if not covers or is_traced() or not is_plain(conv, nn.Conv2d):
-        return conv(x)
-    fused = torch.einsum('nchw,chw->nc', x, conv.weight[:, 0])[:, :, None, None]
-    return fused if conv.bias is None else fused + conv.bias[:, None, None]
+    size = (x.shape[2], x.shape[3])
+    if not is_traced() and is_convolution(conv, kernel=size, depthwise=True):
+        product = torch.einsum('nchw,chw->nc', x, conv.weight[:, 0])
+        return _add_bias(product[:, :, None, None], conv.bias)
+    y: Tensor = conv(x)
+    return y
+
+
+def _add_bias(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
 
 # A batch normalisation over fewer values than this says little about the data.
@@ -126,18 +131,25 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
         )
     if values > 1:
         return norm(x)
-    return F.batch_norm(
-        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-    )
+    norm.training = False
+    try:
+        return norm(x)
+    finally:
+        norm.training = True
 
 
 @torch.no_grad()
-def constant_gate(last: nn.Conv2d | nn.BatchNorm2d) -> Tensor:
-    """Zero the weight of a gate's last layer and return sigmoid(bias), (C,)."""
-    nn.init.zeros_(last.weight)
-    channels = last.weight.shape[0]
-    bias = last.weight.new_zeros(channels) if last.bias is None else last.bias
-    return torch.sigmoid(bias)
+def constant_gate(last: nn.Module) -> Tensor | None:
+    """Zero the weight of a gate's last layer and return sigmoid(bias), (C,).
+
+    None, with nothing changed, where the layer was replaced by one whose weight is not all it does.
+    """
+    weight = last._parameters.get('weight')
+    if weight is None or not any(is_plain(last, kind) for kind in (nn.Conv2d, nn.BatchNorm2d)):
+        return None
+    nn.init.zeros_(weight)
+    bias = last._parameters.get('bias')
+    return torch.sigmoid(weight.new_zeros(weight.shape[0]) if bias is None else bias)
 
 
 def init_default(conv: nn.Conv2d) -> None:

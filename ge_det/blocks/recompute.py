@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ge_det.ops.tracing import is_traced
 
-from .layers import is_plain
+from .layers import DepthwiseNorm, ExcitationLayers
+from .plain import is_plain
 
 
 def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
@@ -21,9 +21,9 @@ def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | No
 
     Args:
         block (nn.Module): Whose layers ``run`` uses. The second run leaves their running statistics
-            alone. With hooks inside, or a normalisation that may talk to other processes, nothing
-            is run twice.
-        run (Callable): Layers without randomness.
+            alone. With anything inside but plain layers, such as hooks, dropout or a normalisation
+            that may talk to other processes, nothing is run twice.
+        run (Callable): Runs layers of the block and nothing random beside them.
         *inputs (Tensor, optional): Arguments of ``run``.
 
     Returns:
@@ -57,13 +57,21 @@ def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | No
     )
 
 
+# Layers that give the same twice and notice nothing of it, but for statistics.
+_REPEATABLE = (
+    nn.ModuleList,
+    DepthwiseNorm,
+    ExcitationLayers,
+    nn.Conv2d,
+    nn.BatchNorm2d,
+    nn.Identity,
+)
+
+
 def _runs_twice_alike(block: nn.Module) -> bool:
-    """Whether nothing sees a second run: hooks would, and so may normalisations not torch's own."""
-    return all(
-        is_plain(module, nn.BatchNorm2d if isinstance(module, _BatchNorm) else type(module))
-        for module in block.modules()
-        if module is not block
-    )
+    """Whether nothing sees a second run: hooks would, and what somebody put into the block may."""
+    inner = (module for module in block.modules() if module is not block)
+    return all(type(m) in _REPEATABLE and is_plain(m, type(m)) for m in inner)
 
 
 class _State(AbstractContextManager[None]):

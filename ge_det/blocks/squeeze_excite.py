@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ge_det.ops.precision import to_weight_dtype
 from ge_det.ops.squeeze_excite import squeeze
 
 from .averaged import AveragedGate
 from .checks import check_choice
-from .layers import constant_gate, hidden_channels
+from .layers import constant_gate, hidden_channels, to_layer_dtype
+from .plain import is_plain
 from .variant import Variant
 
 
@@ -83,8 +83,10 @@ class SqueezeExcite(AveragedGate):
     def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
         """Channel gate (N, C, 1, 1)."""
         (z,) = averages
-        return self.conv2(self.conv1(to_weight_dtype(z, self.conv1.conv.weight)))
+        return self.conv2(self.conv1(to_layer_dtype(z, self.conv1)))
 
-    def make_constant(self) -> Tensor:
+    def make_constant(self) -> Tensor | None:
         """W2 = 0: the gate is the sigmoid of the second bias."""
+        if not is_plain(self.conv2.activate, nn.Sigmoid):
+            return None
         return constant_gate(self.conv2.conv)

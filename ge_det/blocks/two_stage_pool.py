@@ -8,7 +8,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ge_det.ops.precision import to_weight_dtype
 from ge_det.ops.two_stage_pool import pool_to_grid
 
 from .averaged import AveragedGate
@@ -20,6 +19,7 @@ from .layers import (
     fuse_grid,
     init_default,
     normalise,
+    to_layer_dtype,
 )
 from .variant import Variant
 
@@ -82,13 +82,13 @@ class SpatialPyramidSE(AveragedGate):
     def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
         """Channel gate (N, C, 1, 1)."""
         terms = [
-            fuse_grid(conv, to_weight_dtype(descriptors, conv.weight))
+            fuse_grid(conv, to_layer_dtype(descriptors, conv))
             for descriptors, conv in zip(averages, self._fusions(), strict=True)
         ]
         z = torch.relu(normalise(self.bn, torch.stack(terms).sum(0)))
         return torch.sigmoid(self.excite(z))
 
-    def make_constant(self) -> Tensor:
+    def make_constant(self) -> Tensor | None:
         """W2 = 0: the gate is the sigmoid of the second bias."""
         return constant_gate(self.excite.up)
 
@@ -150,6 +150,6 @@ class ResolutionGuidedSE(AveragedGate):
             z = self.fuse(z)
         return torch.sigmoid(self.excite(torch.relu(z)))
 
-    def make_constant(self) -> Tensor:
+    def make_constant(self) -> Tensor | None:
         """W2 = 0: the gate is the sigmoid of the second bias."""
         return constant_gate(self.excite.up)

@@ -1,11 +1,6 @@
 """Whether the operators of this package may appear in the graph."""
 
-from collections.abc import Callable
-
 import torch
-
-# From torch 2.7 on.
-_is_exporting: Callable[[], bool] = getattr(torch.compiler, 'is_exporting', lambda: False)
 
 
 def is_traced() -> bool:
@@ -14,4 +9,6 @@ def is_traced() -> bool:
     That is so in ``torch.jit.trace``, which exporters and FLOP counters use, and in
     ``torch.export``.
     """
-    return torch.jit.is_tracing() or _is_exporting()  # type: ignore[attr-defined]
+    # Not torch.compiler.is_exporting(): up to torch 2.11 `torch.compile` answers True there.
+    exporting = getattr(torch.compiler, '_is_exporting_flag', False)
+    return exporting or torch.jit.is_tracing()  # type: ignore[attr-defined]

@@ -212,25 +212,25 @@ def sync_norm(network):
 
 
 @pytest.mark.parametrize(
-    'change, reason',
+    'change, runs, why',
     [
-        (add_hook, 'hook'),
-        (replace_relu, 'ReLU'),
-        (replace_norm, 'GroupNorm'),
-        (no_bias, 'lacks weight, bias'),
-        (patch_gate, 'forward of its own'),
-        (parametrise, 'ParametrizedConv2d'),
-        (patch_forward, 'forward of its own'),
-        (subclass, 'Other overrides forward, but not gate_from_wide'),
-        (sync_norm, 'all processes'),
+        (add_hook, 'modules', 'hook'),
+        (replace_relu, 'modules', 'ReLU'),
+        (patch_gate, 'modules', 'forward of its own'),
+        (patch_forward, 'modules', 'forward of its own'),
+        (subclass, 'modules', 'Other overrides forward, but not gate_from_wide'),
+        (replace_norm, 'fused', 'GroupNorm as a module of its own; gate from its output'),
+        (sync_norm, 'fused', 'SyncBatchNorm as a module of its own; gate from its output'),
+        (parametrise, 'fused', 'gate from its output'),
+        (no_bias, 'fused', 'gate from projections of its input'),
     ],
     ids=lambda value: getattr(value, '__name__', None),
 )
-def test_falls_back_and_says_why(change, reason):
+def test_runs_what_was_changed_as_modules_and_says_so(change, runs, why):
     network, _ = pair(GATED['sge'])
     change(network)
     plan = {unit.unit: unit for unit in network.execution_plan()}
-    assert plan['layer1.0'].runs == 'modules' and reason in plan['layer1.0'].why
+    assert plan['layer1.0'].runs == runs and why in plan['layer1.0'].why
     assert {unit.runs for name, unit in plan.items() if name != 'layer1.0'} == {'fused'}
     if change is not sync_norm:  # it needs a GPU or a process group
         network.double().fused = False

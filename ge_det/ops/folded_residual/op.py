@@ -53,7 +53,8 @@ def folded_residual(
         Tensor: (N, C, H, W) of the dtype of ``u``; only ``u``, the output and small tensors are
         kept for the backward pass. Not twice differentiable.
     """
-    return torch.ops.ge_det.folded(u, identity.to(u.dtype), weight, slope, offset)
+    size = (u.shape[0], weight.shape[0], *u.shape[2:])
+    return torch.ops.ge_det.folded(u, identity.to(u.dtype).expand(size), weight, slope, offset)
 
 
 @torch.library.custom_op('ge_det::folded', mutates_args=())

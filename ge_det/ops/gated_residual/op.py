@@ -51,7 +51,7 @@ def gated_residual(
     Returns:
         Tensor: (N, C, H, W) of the dtype of ``y``. Not twice differentiable.
     """
-    return torch.ops.ge_det.gated_residual(y, identity.to(y.dtype), gate, scale, shift)
+    return torch.ops.ge_det.gated_residual(y, identity.to(y.dtype).expand_as(y), gate, scale, shift)
 
 
 def full_gate(gate: Tensor, x: Tensor) -> Tensor:

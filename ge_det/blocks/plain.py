@@ -1,0 +1,80 @@
+"""What a fast path may assume of a module whose weights it reads instead of calling it.
+
+Whoever computes with a module's weights by itself passes by everything else that a call would do:
+hooks, a ``forward`` that was patched, parametrised, quantised or wrapped, weights that are no plain
+tensors, and geometry that the fast path does not have. All of that is asked here, once; where the
+answer is no, the module is called.
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+_Pair = tuple[int, int]
+
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether calling a module does what its class does: no subclass, no hooks, no patch."""
+    hooks = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+    )
+    patched = any(callable(getattr(kind, name, None)) for name in vars(module))
+    return type(module) is kind and not any(hooks) and not patched and _has_plain_tensors(module)
+
+
+def _has_plain_tensors(module: nn.Module) -> bool:
+    """Whether parameters and buffers are dense tensors: quantised and distributed ones are not."""
+    tensors = (*module._parameters.values(), *module._buffers.values())
+    return all(tensor is None or type(tensor) in (nn.Parameter, Tensor) for tensor in tensors)
+
+
+def is_convolution(
+    module: nn.Module,
+    *,
+    kernel: _Pair,
+    stride: _Pair | None = None,
+    padding: _Pair = (0, 0),
+    depthwise: bool = False,
+) -> TypeGuard[nn.Conv2d]:
+    """Whether a module is torch's Conv2d with this geometry, zeros as padding, no dilation.
+
+    The bias is not asked for: who reads the weight adds it. Geometry is that of the weight and of
+    what ``forward`` uses, which pruning may have changed behind ``kernel_size`` and the channels.
+
+    Args:
+        module (nn.Module): Any module.
+        kernel (tuple[int, int]): Height and width of the kernel.
+        stride (tuple[int, int], optional): Defaults to None, any.
+        padding (tuple[int, int]): Defaults to none.
+        depthwise (bool): Whether each channel has its own kernel, instead of all of them one
+            matrix. Defaults to False.
+
+    Returns:
+        bool: Whether the weight says all there is to know, but for a bias.
+    """
+    if not is_plain(module, nn.Conv2d) or not isinstance(module, nn.Conv2d):
+        return False
+    channels, channels_each, *size = module.weight.shape
+    found_padding = (0, 0) if module.padding == 'valid' else module.padding
+    return (
+        tuple(size) == kernel
+        and stride in (None, tuple(module.stride))
+        and tuple(found_padding) == padding
+        and (padding == (0, 0) or module.padding_mode == 'zeros')
+        and (kernel == (1, 1) or tuple(module.dilation) == (1, 1))
+        and (module.groups == channels and channels_each == 1 if depthwise else module.groups == 1)
+    )
+
+
+def first_dtype(module: nn.Module) -> torch.dtype | None:
+    """Floating dtype that a module computes in: of its first such parameter, None without one."""
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            return parameter.dtype
+    return None
