@@ -234,5 +234,12 @@ auto_scale_lr = dict(base_batch_size={options.batch_size})
 
 def _hooks() -> str:
     return """
-default_hooks = dict(checkpoint=dict(save_best='coco/bbox_mAP', max_keep_ckpts=2))
+default_hooks = dict(
+    checkpoint=dict(save_best='coco/bbox_mAP', max_keep_ckpts=2),
+    # The training ends when the loss is NaN; interrupted, it goes on with --resume as if it had
+    # not been, from the newest whole checkpoint.
+    invalid_loss=dict(type='ge_det.StopAtInvalidLoss'),
+    randomness=dict(type='ge_det.ResumableRandomness'),
+    resumable=dict(type='ge_det.ResumableCheckpoints'),
+)
 """

@@ -1,0 +1,76 @@
+"""End a training whose loss is no number any more, and write no checkpoint of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ge_det.errors import UserError
+from ge_det.registry import HOOKS
+
+REMEDIES = (
+    'lower the learning rate (optim_wrapper.optimizer.lr), warm up longer, clip the gradient '
+    '(optim_wrapper.clip_grad.max_norm=35), look for odd boxes in the data, or train without --amp'
+)
+
+
+@HOOKS.register_module()
+class StopAtInvalidLoss(Hook):
+    """Ends the training as soon as the loss is NaN or infinite, in one line with the remedies.
+
+    Without it a detector trains to the end on NaN. mmdet's ``CheckInvalidLossHook`` looks at every
+    50th loss and says no more than ``AssertionError``; this one looks at each, as MMEngine's log
+    does anyway, and lets no checkpoint be written whose weights are no numbers either. In a config:
+    ``default_hooks = dict(invalid_loss=dict(type='ge_det.StopAtInvalidLoss'))``.
+
+    Args:
+        patience (int): So many invalid losses in a row pass under a loss scale that changes
+            (``--amp``), for which mixed precision leaves the step out. Defaults to 20.
+
+    Raises:
+        UserError: If the loss or, before a checkpoint is written, a weight is NaN or infinite.
+    """
+
+    priority = 'VERY_HIGH'  # Before anything is logged or saved.
+
+    def __init__(self, patience: int = 20) -> None:
+        self.patience = patience
+        self._in_a_row = 0
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Look at the loss of this iteration."""
+        loss = torch.as_tensor((outputs or {}).get('loss', 0.0))
+        if torch.isfinite(loss).all():
+            self._in_a_row = 0
+            return
+        self._in_a_row += 1
+        scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
+        if scaler is not None and scaler.is_enabled() and self._in_a_row <= self.patience:
+            return
+        raise UserError(
+            f'the loss is {loss.sum().item()} in iteration {runner.iter + 1}, learning rate '
+            f'{_learning_rate(runner):.3g}: {REMEDIES}'
+        )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep weights that are no numbers out of the checkpoints, to which one may return."""
+        for name, value in checkpoint['state_dict'].items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise UserError(
+                    f'{name} is NaN or infinite after iteration {runner.iter + 1}, learning rate '
+                    f'{_learning_rate(runner):.3g}, and no checkpoint is written: {REMEDIES}'
+                )
+
+
+def _learning_rate(runner: Runner) -> float:
+    rates = runner.optim_wrapper.get_lr()
+    return float(next(iter(rates.values()))[0])

@@ -1,0 +1,92 @@
+"""Checkpoints that a training can go on from, whenever it was killed and wherever they went."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from ge_det.compat.whole_files import write_whole_files
+from ge_det.files import write_whole
+from ge_det.registry import HOOKS
+from ge_det.weights.training_checkpoint import mend_note
+
+_VALIDATED = 'last_validation'
+
+
+@HOOKS.register_module()
+class ResumableCheckpoints(Hook):
+    """Leaves a whole checkpoint behind at any moment, and lets a training go on from it.
+
+    - Checkpoints are written in one step (:mod:`ge_det.compat.whole_files`).
+    - With ``resume`` and no checkpoint named, the newest whole one of the work dir is taken,
+      whatever MMEngine's note says.
+    - A validation that was cut short by the interruption is made up for, so that the checkpoint of
+      the best result is that of a run without interruption.
+    - In a work dir that was moved or copied, the paths that MMEngine keeps in a checkpoint lead to
+      this one: else the next best result would remove a file of the old folder.
+
+    In a config: ``default_hooks = dict(resumable=dict(type='ge_det.ResumableCheckpoints'))``.
+    """
+
+    priority = 'LOWEST'  # After MMEngine's own hook of checkpoints.
+
+    def __init__(self) -> None:
+        write_whole_files()
+
+    def before_run(self, runner: Runner) -> None:
+        """Find what to resume; MMEngine reads its note after this."""
+        if runner._resume and runner._load_from is None and is_main_process():
+            for line in mend_note(Path(runner.work_dir)):
+                runner.logger.warning(line)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Mapping[str, Any]) -> None:
+        """Turn paths of an old place of the work dir into those of this one."""
+        hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+        if any(hook.out_dir not in (None, runner.work_dir) for hook in hooks):
+            return  # They are elsewhere by the user's choice.
+        content = checkpoint.get('message_hub')
+        info = content.get('runtime_info', {}) if isinstance(content, Mapping) else {}
+        for name, value in dict(info).items():
+            if name.startswith(('best_ckpt', 'last_ckpt')) and isinstance(value, str):
+                info[name] = os.path.join(runner.work_dir, os.path.basename(value))
+
+    def before_train(self, runner: Runner) -> None:
+        """Validate what was resumed, if that is due and was not done."""
+        done: list[Any] = [None]
+        if is_main_process():
+            done = [_read(Path(runner.work_dir) / _VALIDATED)]
+        broadcast_object_list(done)
+        if runner.iter > 0 and _validation_is_due(runner) and done[0] != _step(runner):
+            runner.logger.info('The validation before the interruption is made up for.')
+            runner.val_loop.run()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Note that this validation is done, its best checkpoint written."""
+        if runner._train_loop is not None and is_main_process():
+            write_whole(Path(runner.work_dir) / _VALIDATED, _step(runner).encode())
+
+
+def _validation_is_due(runner: Runner) -> bool:
+    loop = runner.train_loop
+    if runner.val_loop is None:
+        return False
+    by_iteration = isinstance(loop, IterBasedTrainLoop)
+    now, end = (loop.iter, loop.max_iters) if by_iteration else (loop.epoch, loop.max_epochs)
+    return now >= loop.val_begin and (now % loop.val_interval == 0 or now == end)
+
+
+def _step(runner: Runner) -> str:
+    return f'epoch {runner.epoch}, iteration {runner.iter}'
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,210 @@
+"""A training that is interrupted and resumed ends as one that is not: weights, bit for bit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import DefaultSampler
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from ge_det.datasets import ContextShapes
+from ge_det.hooks.seeded_samples import seed_samples
+
+ROOT = Path(__file__).parents[2]
+NARROW = ROOT / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
+EPOCHS = 2  # Of 3 iterations.
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Interrupt(Hook):
+    """Ends a training in the middle of an iteration, as a kill does, if less abruptly."""
+
+    priority = 'HIGHEST'
+
+    def __init__(self, where: str, iteration: int) -> None:
+        self.where, self.iteration = where, iteration
+
+    def before_train_iter(self, runner: Runner, **_: Any) -> None:
+        self._end(runner, 'training')
+
+    def after_val_epoch(self, runner: Runner, **_: Any) -> None:
+        self._end(runner, 'validation')
+
+    def _end(self, runner: Runner, where: str) -> None:
+        if (where, runner.iter) == (self.where, self.iteration):
+            raise Interrupted
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('data')
+    shapes = ContextShapes(size_shares=(0.5, 0.5, 0.0), cue_clearance=8)
+    shapes.write(folder, train=5, val=2, progress=False)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def config(data: Path) -> Config:
+    """A tiny Faster R-CNN with gates, random augmentation, warm-up, momentum and EMA."""
+    config = Config.fromfile(str(NARROW), format_python_code=False)  # Which takes long.
+    config.model.backbone.update(depth=18, base_channels=8)
+    config.model.backbone.attention = dict(type='ge_det.SqueezeExcite', ratio=4)
+    config.model.neck.in_channels = [8, 16, 32, 64]
+    config.model.train_cfg.rpn_proposal.max_per_img = 20
+    config.model.test_cfg.rpn.max_per_img = 20
+    resize = dict(type='RandomResize', scale=(96, 96), ratio_range=(0.7, 1.3), keep_ratio=True)
+    crop = dict(type='RandomCrop', crop_size=(64, 64), allow_negative_crop=True)
+    config.train_dataloader.dataset.pipeline[2:3] = [resize, crop]
+    config.train_dataloader.batch_size = 2
+    for loader in (config.train_dataloader, config.val_dataloader):
+        loader.dataset.data_root = str(data)
+    config.val_evaluator.ann_file = str(data / 'annotations/val.json')
+    config.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=EPOCHS, val_interval=1)
+    config.param_scheduler[0].end = 4
+    config.randomness = dict(seed=None)
+    config.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+    config.default_hooks.update(
+        checkpoint=dict(type='CheckpointHook', interval=1, save_best='coco/bbox_mAP'),
+        randomness=dict(type='ge_det.ResumableRandomness'),
+        resumable=dict(type='ge_det.ResumableCheckpoints'),
+    )
+    config.log_level = 'ERROR'
+    return config
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def train(config: Config, work_dir: Path, *, end: Interrupt | None = None, **changes: Any) -> None:
+    """Train until the end, or until a hook ends it."""
+    config = copy.deepcopy(config)
+    config.merge_from_dict(dict(work_dir=str(work_dir), **changes))
+    config.experiment_name = f'{work_dir.name}-{torch.rand(()).item()}'
+    runner = Runner.from_cfg(config)
+    if end is None:
+        runner.train()
+        return
+    runner.register_hook(end)
+    with pytest.raises(Interrupted):
+        runner.train()
+
+
+def read(file: Path) -> dict[str, Any]:
+    return torch.load(file, weights_only=False)
+
+
+def differing(one: Any, other: Any, path: str = '') -> list[str]:
+    """Where the contents of two checkpoints differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = [*one, *(key for key in other if key not in one)]
+        return [x for k in keys for x in differing(one.get(k), other.get(k), f'{path}.{k}')]
+    if (
+        isinstance(one, (list, tuple))
+        and isinstance(other, (list, tuple))
+        and len(one) == len(other)
+    ):
+        return [
+            x
+            for k, (a, b) in enumerate(zip(one, other, strict=True))
+            for x in differing(a, b, f'{path}.{k}')
+        ]
+    same = torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+    return [] if same else [path]
+
+
+STATES = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
+
+
+def check_same(one: Path, other: Path) -> None:
+    """All that a training goes on from is the same in two checkpoints."""
+    first, second = read(one), read(other)
+    for state in STATES:
+        assert differing(first[state], second[state]) == [], state
+
+
+@pytest.fixture(scope='module')
+def undisturbed(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work dir of a training without an interruption, whose seed MMEngine drew."""
+    work_dir = tmp_path_factory.mktemp('undisturbed')
+    train(config, work_dir)
+    return work_dir
+
+
+def seed_of(work_dir: Path) -> int:
+    return int(read(work_dir / f'epoch_{EPOCHS}.pth')['meta']['seed'])
+
+
+@pytest.mark.parametrize(
+    ('where', 'iteration', 'workers', 'persistent'),
+    [
+        ('training', 4, 0, False),
+        ('training', 5, 2, True),
+        ('validation', 3, 1, False),
+    ],
+)
+def test_epochs(
+    config: Config,
+    undisturbed: Path,
+    tmp_path: Path,
+    where: str,
+    iteration: int,
+    workers: int,
+    persistent: bool,
+) -> None:
+    loader = dict(num_workers=workers, persistent_workers=persistent)
+    seed = dict(seed=seed_of(undisturbed))
+    interrupt = Interrupt(where, iteration)
+    train(config, tmp_path, end=interrupt, train_dataloader=loader, randomness=seed)
+    train(config, tmp_path, resume=True, train_dataloader=loader)
+    check_same(undisturbed / f'epoch_{EPOCHS}.pth', tmp_path / f'epoch_{EPOCHS}.pth')
+    best = [sorted(path.name for path in run.glob('best_*')) for run in (undisturbed, tmp_path)]
+    assert best[0] == best[1] != []
+
+
+def test_iterations(config: Config, tmp_path: Path) -> None:
+    config = copy.deepcopy(config)
+    config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=3)
+    config.train_dataloader.update(num_workers=1, sampler=dict(type='InfiniteSampler'))
+    config.default_hooks.checkpoint.update(by_epoch=False, interval=2)
+    train(config, tmp_path / 'undisturbed')
+    seed = dict(seed=int(read(tmp_path / 'undisturbed/iter_6.pth')['meta']['seed']))
+    interrupt = Interrupt('training', 5)
+    train(config, tmp_path / 'cut', end=interrupt, randomness=seed)
+    train(config, tmp_path / 'cut', resume=True)
+    check_same(tmp_path / 'undisturbed/iter_6.pth', tmp_path / 'cut/iter_6.pth')
+
+
+def test_samples_differ_in_an_epoch_and_between_epochs() -> None:
+    class Numbers(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> tuple[int, float]:
+            return index, float(torch.rand(())) + float(np.random.rand())
+
+    sampler = DefaultSampler(Numbers(), seed=0)
+    loader = DataLoader(Numbers(), sampler=sampler, batch_size=3, num_workers=0)
+    assert seed_samples(loader, (1, 2))
+    drawn = []
+    for epoch in range(3):
+        loader.batch_sampler.sampler.set_epoch(epoch)
+        drawn.append([tuple(x) for batch in loader for x in zip(*map(list, batch), strict=True)])
+    assert [sorted(int(index) for index, _ in epoch) for epoch in drawn] == [[0, 1, 2, 3]] * 3
+    assert len({float(number) for epoch in drawn for _, number in epoch}) == 12
