@@ -236,8 +236,7 @@ def _hooks() -> str:
     return """
 default_hooks = dict(
     checkpoint=dict(save_best='coco/bbox_mAP', max_keep_ckpts=2),
-    # The training ends when the loss is NaN; interrupted, it goes on with --resume as if it had
-    # not been, from the newest whole checkpoint.
+    # It ends when the loss is NaN; --resume goes on as if nothing had interrupted it.
     invalid_loss=dict(type='ge_det.StopAtInvalidLoss'),
     randomness=dict(type='ge_det.ResumableRandomness'),
     resumable=dict(type='ge_det.ResumableCheckpoints'),

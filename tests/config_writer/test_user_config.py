@@ -228,7 +228,7 @@ def test_many_classes_are_wrapped_and_drawn_without_cocos_palette(tmp_path: Path
 
 
 def test_the_text_stays_short() -> None:
-    assert len(config_text(options()).splitlines()) < 75
+    assert len(config_text(options()).splitlines()) < 80
 
 
 def test_writing_refuses_what_it_should(tmp_path: Path) -> None:
