@@ -20,7 +20,8 @@ def write_whole(path: Path, content: bytes | Callable[[Path], object]) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    # Short, for a name may be as long as the file system allows.
+    part = path.with_name(f'.{path.name[:40]}.{os.getpid()}.part')
     try:
         if isinstance(content, bytes):
             part.write_bytes(content)

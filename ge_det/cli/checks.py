@@ -6,9 +6,13 @@ import argparse
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ge_det.cli.screen import show
 from ge_det.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def load_safely() -> None:
@@ -77,12 +81,26 @@ def check_data(args: argparse.Namespace) -> None:
         raise UserError(f'{folder}: no such data folder; add --cfg-options {options}')
 
 
+def worker_options(cfg: Any) -> list[str]:
+    """Changes that a config needs where ``--cfg-options`` has set ``num_workers=0``.
+
+    torch refuses what is for worker processes where there are none.
+    """
+    changes = []
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and loader.get('num_workers') == 0:
+            changes += [f'{name}.persistent_workers=False'] * bool(loader.get('persistent_workers'))
+            changes += [f'{name}.prefetch_factor=None'] * bool(loader.get('prefetch_factor'))
+    return changes
+
+
 def check_model(
     config: str,
     cfg_options: dict[str, Any] | None = None,
     checkpoint: str | None = None,
     is_start: bool = False,
-) -> None:
+) -> nn.Module | None:
     """Build a config's model without memory, and see that a checkpoint is of that model.
 
     Args:
@@ -91,6 +109,9 @@ def check_model(
         checkpoint (str, optional): Path or URL of a checkpoint. Defaults to None.
         is_start (bool): Without a checkpoint, see that the weights a training starts from fit.
             Defaults to False.
+
+    Returns:
+        nn.Module | None: The model; None if only memory can hold it.
 
     Raises:
         UserError: If the model has a wrong argument, or the weights are of another model.
@@ -104,10 +125,13 @@ def check_model(
             check_fits(model, checkpoint)
         elif is_start:
             check_start(model, config, cfg_options)
+        return model
     except ValueError as error:
         raise UserError(one_line(error)) from error
     except Exception as error:  # A model of others that the meta device cannot hold, say.
-        print(f'the model is not checked beforehand ({type(error).__name__}: {error})')
+        reason = f'{type(error).__name__}: {one_line(error)}'
+        show(f'the model is not checked beforehand ({reason})')
+        return None
 
 
 def _wants_amp(args: argparse.Namespace) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ def run_command(
         after an interruption. Other errors are ours, and keep their traceback.
     """
     ignore_known_warnings()
+    _print_any_letter()
     try:
         return action() or 0
     except BrokenPipeError:  # `| head` has seen enough.
@@ -44,3 +46,10 @@ def run_command(
     except KeyboardInterrupt:
         print(f'\n{name}: interrupted; {interrupted}', file=sys.stderr)
         return 130
+
+
+def _print_any_letter() -> None:
+    """Let a console of another code page show what it lacks, such as a name, in escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')

@@ -1,5 +1,7 @@
 """Draw the detections of a trained detector into images.
 
+A picture that cannot be read is left out and named at the end; the exit code is 1 then.
+
 Example:
     ge-det infer photos/ one.jpg --config my.py --checkpoint work_dirs/my/best.pth --out drawn
 """
@@ -8,11 +10,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ge_det.cli.checks import check_file, check_model, load_safely
+from ge_det.cli.drawing import draw_all
+from ge_det.cli.drawn_files import Picture, check_targets, find_pictures, plan_files, shown
 from ge_det.cli.parsing import new_parser
+from ge_det.cli.screen import quiet_screen, show
+from ge_det.config_reader import read_config
 from ge_det.errors import UserError, one_line
+
+INTERRUPTED = 'what is drawn is whole; run it again with --overwrite or for the rest'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,6 +42,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--json', action='store_true', help='write all detections too, into the subfolder preds'
     )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='write over files in --out that are there already'
+    )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
     return parser.parse_args(argv)
 
@@ -39,33 +52,33 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the detections into copies of the images."""
     args = parse_args(argv)
-    from ge_det.datasets.image_files import check_image, find_images
-
-    images = find_images(args.images)
+    pictures = plan_files(find_pictures(args.images), Path(args.out).expanduser())
     check_file(args.config, 'config')
     check_file(args.checkpoint, 'checkpoint')
-    for image in images:
-        check_image(image)
     if not 0 <= args.score_thr <= 1:
         raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
-    try:
-        os.makedirs(args.out, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'--out {args.out}: not a folder that can be made ({error})') from error
+    check_targets(pictures, args.json, args.overwrite)
+    with quiet_screen('infer'):
+        return _infer(args, pictures)
+
+
+def _infer(args: argparse.Namespace, pictures: list[Picture]) -> int:
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # What it says of a picture, we say.
+    from ge_det.cli.detecting import PictureDetector, is_picture
+
+    if not any(is_picture(picture.source) for picture in pictures):
+        first = shown(pictures[0].source)
+        raise UserError(f'{first}: not an image that can be read, and no other is given')
+    _make_folder(args.out)
     _check_device(args.device)
     load_safely()
     check_model(args.config, checkpoint=args.checkpoint)
-
-    from mmdet.apis import DetInferencer
-
-    inferencer = DetInferencer(args.config, args.checkpoint, device=args.device)
-    results = inferencer(
-        images, out_dir=args.out, pred_score_thr=args.score_thr, no_save_pred=not args.json
-    )
-    scores = [score for result in results['predictions'] for score in result['scores']]
-    drawn = sum(score > args.score_thr for score in scores)
-    print(f'{args.out}: {len(images)} images, {drawn} detections over {args.score_thr} drawn')
-    return 0
+    detector = PictureDetector(read_config(args.config), args.checkpoint, args.device)
+    tally = draw_all(detector, pictures, args)
+    show(tally.summary(args.out, args.score_thr))
+    for picture, reason in tally.skipped:
+        print(f'skipped {shown(picture.source)}: {reason}', file=sys.stderr)
+    return 1 if tally.skipped else 0
 
 
 def _check_device(device: str | None) -> None:
@@ -79,3 +92,10 @@ def _check_device(device: str | None) -> None:
     except (RuntimeError, AssertionError) as error:  # The latter of a torch without CUDA.
         reason = one_line(error).partition('. ')[0]
         raise UserError(f'--device {device}: not to be had here ({reason})') from error
+
+
+def _make_folder(out: str) -> None:
+    try:
+        os.makedirs(Path(out).expanduser(), exist_ok=True)
+    except OSError as error:
+        raise UserError(f'--out {out}: not a folder that can be made ({error})') from error

@@ -18,9 +18,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ge_det.cli.checks import check_arguments, check_model, load_safely
+from ge_det.cli.checks import check_arguments, check_model, load_safely, worker_options
+from ge_det.cli.config_data import check_data_files
 from ge_det.cli.parsing import Parser
-from ge_det.config_reader import check_change, parse_change
+from ge_det.cli.screen import quiet_screen, show
+from ge_det.config_reader import check_change, parse_change, read_model
 from ge_det.errors import UserError
 
 
@@ -85,18 +87,33 @@ def run_tool(
         sys.argv = [f'ge-det {command or name}', *argv]
     if (quick := read_arguments(script)) is not None:
         check_arguments(quick)
-    for key, value in (getattr(quick, 'cfg_options', None) or {}).items():
-        parse_change(f'{key}={value}')
-    load_safely()
-    tool = runpy.run_path(str(script), run_name=f'{package}_tools_{name}')
-    args = tool['parse_args']()
-    check_arguments(args)
-    if also_check is not None:
-        also_check(args)
-    checkpoint = getattr(args, 'checkpoint', None) or _checkpoint_to_resume(args)
+    with quiet_screen(getattr(quick, 'config', name)):
+        for key, value in (getattr(quick, 'cfg_options', None) or {}).items():
+            parse_change(f'{key}={value}')
+        load_safely()
+        tool = runpy.run_path(str(script), run_name=f'{package}_tools_{name}')
+        args = tool['parse_args']()
+        check_arguments(args)
+        if also_check is not None:
+            also_check(args)
+        _prepare(name, args)
+        runpy.run_path(str(script), run_name='__main__')
+
+
+def _prepare(name: str, args: argparse.Namespace) -> None:
+    """Check what a config names, and tell the plan."""
     options = getattr(args, 'cfg_options', None)
-    check_model(args.config, options, checkpoint, is_start=name == 'train')
-    runpy.run_path(str(script), run_name='__main__')
+    cfg = read_model(args.config, options)
+    check_data_files(cfg, name)
+    if changes := worker_options(cfg):
+        sys.argv += ['--cfg-options', *changes]
+        show(f'without worker processes: {" ".join(changes)}')
+    from ge_det.cli.plan import plan_of  # It imports torch.
+
+    checkpoint = getattr(args, 'checkpoint', None) or _checkpoint_to_resume(args)
+    model = check_model(args.config, options, checkpoint, is_start=name == 'train')
+    if os.environ.get('RANK', '0') == '0':  # Of several processes, one tells.
+        show(*plan_of(cfg, model, name, checkpoint))
 
 
 def read_arguments(script: Path) -> argparse.Namespace | None:

@@ -230,7 +230,10 @@ def test_images_that_cannot_be_drawn(tmp_path: Path) -> None:
         ('none.png --config {file} --checkpoint {file} --out out', 'none.png: no such image'),
         ('{file} --config none.py --checkpoint {file} --out out', 'none.py: no such config file'),
         ('{file} --config {file} --checkpoint none.pth --out out', 'none.pth: no such checkpoint'),
-        ('{file} --config {file} --checkpoint {file} --out out', 'py: not an image'),
+        (
+            '{file} --config {file} --checkpoint {file} --out out',
+            'py: not an image that can be read',
+        ),
         ('--config {file} --checkpoint {file} --out out', 'arguments are required: IMAGE'),
     ],
 )

@@ -1,0 +1,131 @@
+"""The data that a config names: whether they are there, and how much they are."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ge_det.errors import UserError
+
+_LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
+_SAMPLE = 20  # Pictures looked for of each set: data that moved have moved as a whole.
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set of a config, without what is wrapped around it.
+
+    Args:
+        key (str): Where the config has it, as for ``--cfg-options``.
+        settings (dict): What it is built of.
+    """
+
+    key: str
+    settings: Any
+
+    def path(self, name: str) -> Path:
+        """A file or folder of it, which may lie below its ``data_root``."""
+        return Path(self.settings.get('data_root') or '', name)
+
+    @property
+    def annotations(self) -> Path | None:
+        """Its annotation file, if it has one on a disk here."""
+        name = self.settings.get('ann_file')
+        is_here = isinstance(name, str) and name and '://' not in str(self.path(name))
+        return self.path(str(name)) if is_here else None
+
+    def folders(self) -> dict[str, Path]:
+        """Its folders on a disk here, by the keys that name them."""
+        prefix = self.settings.get('data_prefix')
+        named = prefix.items() if isinstance(prefix, dict) else [(None, prefix)]
+        found = {}
+        for key, name in named:
+            if isinstance(name, str) and name and '://' not in str(self.path(name)):
+                found[f'data_prefix.{key}' if key else 'data_prefix'] = self.path(name)
+        return found
+
+
+def data_sets(cfg: Any, command: str) -> dict[str, list[DataSet]]:
+    """The data sets on local disks that a command reads, by the names of their loaders.
+
+    Args:
+        cfg (Config): A config.
+        command (str): ``'train'`` or ``'test'``.
+    """
+    found = {}
+    for name in _LOADERS[command]:
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and isinstance(loader.get('dataset'), dict):
+            found[name] = list(_inner(f'{name}.dataset', loader['dataset']))
+    return found
+
+
+def _inner(key: str, settings: Any) -> Iterator[DataSet]:
+    several = settings.get('datasets')
+    if isinstance(settings.get('dataset'), dict):
+        yield from _inner(f'{key}.dataset', settings['dataset'])
+    elif isinstance(several, (list, tuple)):
+        for index, one in enumerate(several):
+            if isinstance(one, dict):
+                yield from _inner(f'{key}.datasets.{index}', one)
+    elif settings.get('backend_args') is None:
+        yield DataSet(key, settings)
+
+
+def check_data_files(cfg: Any, command: str) -> None:
+    """Raise a UserError if an annotation file, a folder or all of its pictures are not there."""
+    for sets in data_sets(cfg, command).values():
+        for one in sets:
+            _check_files(one)
+
+
+def _check_files(one: DataSet) -> None:
+    file, folders = one.annotations, one.folders()
+    if file is not None and not file.exists():
+        raise UserError(
+            f'{file}: no such annotation file; if the data have moved, change the config or add '
+            f'--cfg-options {one.key}.ann_file=FILE (an evaluator may name it, too)'
+        )
+    for key, folder in folders.items():
+        if not folder.is_dir():
+            raise UserError(
+                f'{folder}: no such folder of pictures; if the data have moved, change the config '
+                f'or add --cfg-options {one.key}.{key}=FOLDER'
+            )
+    folder = folders.get('data_prefix.img', one.path(''))
+    names = _picture_names(file)[:: max(1, len(_picture_names(file)) // _SAMPLE)] if file else []
+    if names and not any((folder / name).exists() for name in names):
+        raise UserError(
+            f'{folder}: none of the pictures that {file} names is in it, such as {names[0]}; add '
+            f'--cfg-options {one.key}.data_prefix.img=FOLDER'
+        )
+
+
+def count_pictures(one: DataSet) -> int | None:
+    """How many pictures a set in COCO format names, without reading it as JSON."""
+    return len(_picture_names(one.annotations)) or None if one.annotations else None
+
+
+def class_names(one: DataSet) -> tuple[str, ...]:
+    """The classes of a set: the config's, or those that go with its type."""
+    from mmdet.registry import DATASETS
+
+    told = (one.settings.get('metainfo') or {}).get('classes')
+    if told is None:
+        kind = DATASETS.get(str(one.settings.get('type')))
+        told = (getattr(kind, 'METAINFO', None) or {}).get('classes')
+    return (told,) if isinstance(told, str) else tuple(told or ())
+
+
+def _picture_names(file: Path | None) -> list[str]:
+    """File names in a COCO file of any size; those with escapes in them as they stand there."""
+    if file is None or file.suffix != '.json' or not file.is_file() or not os.path.getsize(file):
+        return []
+    with file.open('rb') as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        found = re.findall(rb'"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
+    return [name.decode('utf-8', 'replace') for name in found]

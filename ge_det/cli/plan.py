@@ -1,0 +1,64 @@
+"""The plan of a training or a test in a few lines: data, network, weights, device."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+from torch import nn
+
+from ge_det.blocks.gated_backbone import as_gated
+from ge_det.cli.config_data import class_names, count_pictures, data_sets
+
+
+def plan_of(cfg: Any, model: nn.Module | None, command: str, weights: str | None) -> list[str]:
+    """The lines.
+
+    Args:
+        cfg (Config): The config, changes included.
+        model (nn.Module, optional): Its model, on any device; None if it could not be built.
+        command (str): ``'train'`` or ``'test'``.
+        weights (str, optional): Checkpoint that is resumed or measured.
+    """
+    from mmengine.device import get_device
+
+    lines = {'data': _data(cfg, command), 'network': _network(cfg, model)}
+    lines['weights'] = weights or cfg.get('load_from') or _pretrained(cfg)
+    lines['device'] = get_device()
+    return [f'{name + ":":<8} {text}' for name, text in lines.items()]
+
+
+def _data(cfg: Any, command: str) -> str:
+    told = []
+    for sets in data_sets(cfg, command).values():
+        files = [os.path.basename(str(one.annotations or one.path(''))) for one in sets]
+        text = ' + '.join(dict.fromkeys(files))
+        if all(counts := [count_pictures(one) for one in sets]):
+            text += f', {sum(filter(None, counts)):,} images'
+        told.append(text)
+        classes = class_names(sets[0]) if sets else ()
+    if not told:
+        return 'as the config says'
+    few = f' ({", ".join(classes)})' if 0 < len(classes) <= 8 else ''
+    return '; '.join(told) + (f'; {len(classes)} classes{few}' if classes else '')
+
+
+def _network(cfg: Any, model: nn.Module | None) -> str:
+    kind = str(cfg.model.get('type'))
+    if model is None or not isinstance(getattr(model, 'backbone', None), nn.Module):
+        return kind
+    backbone: Any = model.backbone
+    depth = getattr(backbone, 'depth', '')
+    text = f'{kind}, {type(backbone).__name__}{f"-{depth}" if depth else ""}'
+    gates = Counter(type(gate).__name__ for gate in as_gated(backbone).gates().values())
+    told = ', '.join(f'{count} gates {name}' for name, count in gates.items())
+    return f'{text}, {told or "no gates"}'
+
+
+def _pretrained(cfg: Any) -> str:
+    backbone = cfg.model.get('backbone') or {}
+    options = backbone.get('pretrained') or backbone.get('init_cfg') or {}
+    if isinstance(options, dict):
+        options = options.get('checkpoint')
+    return f'backbone from {options}' if options else 'none; everything starts at random'
