@@ -3,7 +3,7 @@
 
 RUN := .venv/bin/python
 
-.PHONY: help setup demo test docs pythons format
+.PHONY: help setup demo test docs pythons stack format
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ docs: setup  ## the pages, into site/
 
 pythons:  ## the tests that need no torch, on every supported Python that is on this machine
 	@bash .ci/pythons
+
+stack:  ## another stack, tested: make stack PYTHON=python3.12 TORCH=2.11.0 FAMILY=onedl NUMPY=1.26.4
+	@bash tools/stack.sh
 
 format: setup  ## format, and mend what the linter can mend
 	$(RUN) -m ruff format .

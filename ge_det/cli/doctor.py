@@ -23,29 +23,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import metadata
 
+from ge_det.cli.pieces import CHECKS, CHILD, Check
+
+# Of mmcv, against the torch in use: no isolation, no cached wheel.
+COMPILING = 'CFLAGS=-g0 MMCV_WITH_OPS=1 ', '--no-build-isolation --no-cache-dir '
+ORIGINALS = ('mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain')
 TIMEOUT = 300  # Seconds; the first import of torch from a network drive can take minutes.
-
-
-@dataclass(frozen=True)
-class Check:
-    """One piece and how to try it.
-
-    Args:
-        name: What the report calls it.
-        distributions: Names it can be installed under, the original first.
-        module: What has to import. Empty for what is no module or is never imported.
-        probe: Python that raises if the piece is unfit. It finds the module as ``module`` and may
-            set ``version``, ``note`` (shown behind the version) and ``absent``.
-        optional: Whether its absence is fine.
-        needs_torch: Whether it cannot be tried without a torch that works.
-    """
-
-    name: str
-    distributions: tuple[str, ...] = ()
-    module: str = ''
-    probe: str = ''
-    optional: bool = False
-    needs_torch: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,81 +46,6 @@ class Result:
         line = f'{self.name:<12} {self.version:<36} {self.status:<4} {self.error}'.rstrip()
         return f'{line}\n{"":<12} mend: {self.mend}' if self.mend else line
 
-
-CHECKS = (
-    Check(
-        'python',
-        probe="""
-version, note = sys.version.split()[0], '3.10 to 3.12 are fine'
-needed = 'Python 3.10 to 3.12 is needed'
-assert sys.version_info >= (3, 10), needed
-if sys.version_info >= (3, 13):
-    import importlib.util
-    assert importlib.util.find_spec('mmcv'), needed + ': mmcv 2.1.0 does not build on newer ones'
-""",
-    ),
-    Check('setuptools', ('setuptools',), 'setuptools', 'import pkg_resources'),
-    Check('numpy', ('numpy',), 'numpy'),
-    Check(
-        'torch',
-        ('torch',),
-        'torch',
-        """
-module.ones(2).sum()
-assert tuple(map(int, version.split('.')[:2])) >= (2, 6), 'torch 2.6 or newer is needed'
-""",
-    ),
-    Check(
-        'CUDA',
-        probe="""
-try:
-    import torch
-    absent = not torch.cuda.is_available()
-    version = torch.version.cuda or ''
-    note = '' if absent else torch.cuda.get_device_name()
-except Exception:
-    absent = True
-""",
-        optional=True,
-        needs_torch=True,
-    ),
-    Check('opencv', ('opencv-python', 'opencv-python-headless'), 'cv2'),
-    Check('pycocotools', ('pycocotools',), 'pycocotools.mask'),
-    Check('mmengine', ('mmengine', 'onedl-mmengine'), 'mmengine', needs_torch=True),
-    Check(
-        'mmcv',
-        ('mmcv', 'onedl-mmcv', 'mmcv-lite'),
-        'mmcv',
-        """
-import torch
-from mmcv.ops import nms
-device = 'cuda' if torch.cuda.is_available() else 'cpu'
-nms(torch.eye(4, device=device), torch.ones(4, device=device), 0.5)
-note = 'ops on ' + device
-""",
-        needs_torch=True,
-    ),
-    # Its import checks the versions of mmcv and mmengine.
-    Check(
-        'mmdet', ('mmdet', 'onedl-mmdetection'), 'mmdet', 'import mmdet.models', needs_torch=True
-    ),
-    # Only its weights are used. The module needs torchvision; nothing here imports it.
-    Check('mmpretrain', ('mmpretrain', 'onedl-mmpretrain'), optional=True),
-    Check('torchvision', ('torchvision',), 'torchvision', optional=True, needs_torch=True),
-)
-
-# What the process of a check runs. Its last line is the answer; others are the module's own.
-CHILD = """
-import importlib, json, sys
-name, probe = sys.argv[1:]
-sys.path[:] = [entry for entry in sys.path if entry]  # else a checkout of mmcv here would hide mmcv
-version, note, absent = '', '', False
-if name:
-    module = importlib.import_module(name)
-    version = getattr(module, '__version__', '')
-exec(probe)
-print('\\n' + json.dumps({'version': version, 'note': note, 'absent': absent}))
-"""
 
 # Symptoms that some other piece than the one that shows them may be to blame for, and that piece.
 CAUSES = {
@@ -186,6 +94,8 @@ def mend(check: Check, error: str) -> str:
         return 'make PYTHON=/path/to/python3.11 setup'
 
     pip = f'{shlex.quote(sys.executable)} -m pip'
+    if check.name == 'family':
+        return _one_family(pip)
     there = installed(check.distributions)
     if check.optional:
         return f'{pip} uninstall -y {check.distributions[0]}'
@@ -195,12 +105,22 @@ def mend(check: Check, error: str) -> str:
     lacking = 'is needed' in error or ('No module named' in error and 'mmcv._ext' not in error)
     options = '--force-reinstall --no-deps ' if there and not lacking else ''
     environment = ''
-    if check.name == 'mmcv':  # Compiled against the torch in use: no isolation, no cached wheel.
-        environment = 'CFLAGS=-g0 MMCV_WITH_OPS=1 '
-        options += '--no-build-isolation --no-cache-dir '
+    if check.name == 'mmcv':
+        environment, compiling = COMPILING
+        options += compiling
     family = [name for name in check.distributions if name.startswith('onedl') == forks]
     wanted = requirement((family or check.distributions)[0])
     return f'{environment}{pip} install {options}{wanted}'
+
+
+def _one_family(pip: str) -> str:
+    """Remove the originals, and install again the forks, which lose files by that."""
+    there = installed(name for check in CHECKS for name in check.distributions)
+    forks = [name for name in there if name.startswith('onedl')]
+    originals = [name for name in there if name in ORIGINALS]
+    environment, compiling = COMPILING
+    again = f'{environment}{pip} install --force-reinstall --no-deps {compiling}{" ".join(forks)}'
+    return f'{pip} uninstall -y {" ".join(originals)} && {again}'
 
 
 def examine(check: Check) -> Result:

@@ -109,7 +109,7 @@ def test_broken_torch_does_not_stop_it(fake, command, body, said):
 
 
 @pytest.mark.parametrize(
-    ('version', 'suits'), [('3.9', False), ('3.10', True), ('3.12', True), ('3.13', False)]
+    ('version', 'suits'), [('3.9', False), ('3.10', True), ('3.13', True), ('3.14', False)]
 )
 def test_the_versions_of_python(version, suits):
     root = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv')) / 'versions'
@@ -120,7 +120,7 @@ def test_the_versions_of_python(version, suits):
     if not sound:
         pytest.skip(f'Python {version} is not on this machine')
     status, report = run('python', python=sound[0])
-    assert 'Python 3.10 to 3.12 is needed' in report['python'] or suits
+    assert 'Python 3.10 to 3.13 is needed' in report['python'] or suits
     assert (status == 0) == suits
     assert ('PYTHON=' in report['python']) != suits
 
@@ -238,6 +238,25 @@ def test_beside_forks_the_mend_is_a_fork(fake):
     status, report = run('mmdet', path=path)
     assert status == 1
     assert 'onedl-mmdetection' in report['mmdet']
+
+
+def test_forks_over_the_originals(fake):
+    names = ('mmcv', '2.1.0', 'mmcv'), ('other', '2.3.6', 'onedl-mmcv')
+    for name, version, distribution in names:
+        path = fake(name, '', version=version, distribution=distribution)
+    status, report = run('family', path=path)
+    assert status == 1
+    assert 'mmcv' in report['family'] and 'onedl-mmcv' in report['family']
+    assert 'lie over each other' in report['family']
+    remove, again = report['family'].partition('mend: ')[2].split(' && ')
+    assert ' mmcv' in remove and 'onedl' not in remove
+    assert again.rstrip().endswith(' onedl-mmcv') and '--no-build-isolation' in again
+
+
+def test_old_numpy(fake):
+    status, report = run('numpy', path=fake('numpy', "__version__ = '1.25.2'"))
+    assert status == 1
+    assert 'numpy 1.26 or newer is needed' in report['numpy']
 
 
 def test_empty_environment(tmp_path):

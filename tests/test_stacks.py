@@ -1,0 +1,76 @@
+"""Other stacks: the page tells what was run; and the build of mmcv on Python 3.13."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+spec = importlib.util.spec_from_file_location('check_stack', ROOT / 'tools/check_stack.py')
+check_stack = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(check_stack)
+
+
+def test_the_table_is_that_of_the_rows():
+    rows = json.loads(check_stack.ROWS.read_text(encoding='utf-8'))
+    page = check_stack.PAGE.read_text(encoding='utf-8')
+    assert check_stack.table(rows) + '\n\n' in page
+    assert len({tuple(row[key] for key in check_stack.KEY) for row in rows}) == len(rows)
+
+
+def test_the_tests_that_are_chosen_exist():
+    for name in check_stack.FAST + check_stack.TRAINING:
+        file, _, function = name.partition('::')
+        assert (ROOT / file).exists(), name
+        assert not function or f'def {function}(' in (ROOT / file).read_text(encoding='utf-8')
+
+
+def test_a_failure_stays_in_the_row(tmp_path):
+    (tmp_path / 'test_some.py').write_text(
+        'import pytest\ndef test_a(): pass\ndef test_b(): assert 0\ndef test_c(): pytest.skip()\n'
+    )
+    counts = check_stack.run_tests((str(tmp_path / 'test_some.py'), '-p', 'no:cacheprovider'))
+    assert (counts['passed'], counts['skipped'], len(counts['failed'])) == (1, 1, 1)
+    assert counts['failed'][0].endswith('test_b')
+
+
+# As the setup.py of mmcv 2.1.0 does it.
+SETUP = """
+def get_version():
+    with open(version_file) as f:
+        exec(compile(f.read(), version_file, 'exec'))
+    return locals()['__version__']
+
+version_file = 'version.py'
+print(get_version())
+exec('at_module_level = 1')
+print(at_module_level)
+names = {}
+exec('x = 2', names)
+print(names['x'], 'x' in globals())
+"""
+
+
+def test_exec_as_before(tmp_path):
+    pyenv = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv')) / 'versions'
+    found = [shutil.which('python3.13'), *pyenv.glob('3.13.*/bin/python')]
+    sound = [
+        p for p in found if p and not subprocess.run([p, '-V'], capture_output=True).returncode
+    ]
+    if not sound:
+        pytest.skip('Python 3.13 is not on this machine')
+    (tmp_path / 'setup.py').write_text(SETUP)
+    (tmp_path / 'version.py').write_text("__version__ = '2.1.0'\ndef parse(): return __version__\n")
+
+    def run(**environment):
+        return subprocess.run(
+            [sound[0], 'setup.py'], cwd=tmp_path, capture_output=True, text=True, env=environment
+        )
+
+    assert "KeyError: '__version__'" in run().stderr
+    done = run(PYTHONPATH=str(ROOT / 'tools/setup/exec_as_before'))
+    assert done.stdout.split() == ['2.1.0', '1', '2', 'False'], done.stderr
