@@ -125,6 +125,7 @@ def test_bare_machine_then_nothing_to_do(machine):
         '-m pip install',  # mmcv
         '-m pip install',  # the rest
         '-m pip install',  # torchvision and timm, aside
+        '-m ge_det doctor',
     ]
 
     begun = time.time()

@@ -17,6 +17,7 @@ import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +50,8 @@ TRAINING = ('tests/end_to_end/test_train_kill_resume.py',)
 
 def main() -> int:
     """Check this stack and write its row."""
-    row = {**describe(), 'tests': run_tests(FAST), 'training': run_tests(TRAINING)}
+    row: dict[str, Any] = describe()
+    row.update(tests=run_tests(FAST), training=run_tests(TRAINING))
     rows = json.loads(ROWS.read_text(encoding='utf-8')) if ROWS.exists() else []
     rows = [other for other in rows if [other[k] for k in KEY] != [row[k] for k in KEY]] + [row]
     rows.sort(key=lambda row: [row[k] for k in KEY])
@@ -63,7 +65,7 @@ def main() -> int:
     return 1 if row['tests']['failed'] or row['training']['failed'] else 0
 
 
-def describe() -> dict[str, str]:
+def describe() -> dict[str, Any]:
     """What this stack is made of."""
     installed = {str(d.metadata['Name']).lower(): d.version for d in metadata.distributions()}
     fork = 'onedl-mmcv' in installed
@@ -80,7 +82,7 @@ def describe() -> dict[str, str]:
     }
 
 
-def run_tests(tests: tuple[str, ...]) -> dict[str, object]:
+def run_tests(tests: tuple[str, ...]) -> dict[str, Any]:
     """Counts of what pytest says of these tests, and which failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, 'report.xml')
