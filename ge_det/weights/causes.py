@@ -20,7 +20,7 @@ _STEM, _UNIT = 'conv1.weight', 'layer1.0.conv1.weight'
 # Names of libraries whose networks are ResNets, and who converts them to the names used here.
 _FOREIGN = (
     (r'(^|\.)res2\.0\.conv1\.', 'Detectron2', "mmdet's detectron2_to_mmdet.py converts it"),
-    (r'(^|\.)res2[a_](0_)?branch', 'Caffe', "mmdet's detectron2pytorch.py converts it"),
+    (r'(^|\.)res2(a|_0)_branch', 'Caffe', "mmdet's detectron2pytorch.py converts it"),
     (r'stages\.0\.layers\.0\.layer\.0\.', 'transformers', 'timm publishes ResNets, too'),
 )
 

@@ -17,7 +17,7 @@ from ge_det.errors import CheckpointError
 from ge_det.reading.weight_sets import plain_names
 
 from .causes import likely_cause
-from .checkpoint import read_checkpoint
+from .checkpoint import Checkpoint, read_checkpoint
 from .gate_record import is_weightless, kind_of, read_record
 from .matching import Difference, compare, count, fits
 
@@ -38,9 +38,9 @@ def check_fits(model: nn.Module, checkpoint: str) -> None:
             missing, left over or of another shape, or it was trained with gates of another kind
             that have no tensors; the message is one line.
     """
-    state, own, meta = _read(model, checkpoint)
+    state, own, content = _read(model, checkpoint)
     found = compare(state, own)
-    clauses = found.clauses(_cause(state, own, found)) + _untold_gates(model, meta)
+    clauses = found.clauses(_cause(state, own, found)) + _untold_gates(model, content.meta)
     if clauses:
         raise CheckpointError(
             f"{checkpoint} does not belong to this config's model of {len(own)} tensors: "
@@ -59,12 +59,12 @@ def check_may_start(model: nn.Module, checkpoint: str) -> list[str]:
         checkpoint (str): Path or URL of weights, the value of ``load_from``.
 
     Returns:
-        list[str]: What is not loaded, a clause each.
+        list[str]: What is not loaded, a clause each, and of several sets of weights the one taken.
 
     Raises:
         CheckpointError: As of :func:`check_fits`, but for what heads may have.
     """
-    state, own, meta = _read(model, checkpoint)
+    state, own, content = _read(model, checkpoint)
     found = compare(state, own)
     usable = [key for key, value in own.items() if key in state and fits(state, key, value)]
     if len(usable) < len(own) / 2 and not any(key.startswith(_TRUNK) for key in usable):
@@ -83,7 +83,7 @@ def check_may_start(model: nn.Module, checkpoint: str) -> list[str]:
         return name not in own or state[name].shape[1:] == own[name].shape[1:]
 
     wrong = found.only(lambda name: not may_differ(name))
-    clauses = wrong.clauses(_cause(state, own, wrong)) + _untold_gates(model, meta)
+    clauses = wrong.clauses(_cause(state, own, wrong)) + _untold_gates(model, content.meta)
     if clauses:
         raise CheckpointError(
             f'load_from={checkpoint} is no start for this model: {"; ".join(clauses)}. '
@@ -91,7 +91,8 @@ def check_may_start(model: nn.Module, checkpoint: str) -> list[str]:
         )
     lost = found.only(may_differ)
     anew = lost.missing + [f'{name} {shapes}' for name, shapes in lost.misshapen.items()]
-    return [
+    is_taken = f'of several sets of weights in it, {content.key!r} is taken'
+    return [is_taken] * bool(content.other_keys) + [
         f'{count(names)} of heads {what}, the first {names[0]}'
         for names, what in ((anew, 'start anew'), (lost.left_over, 'in it are not used'))
         if names
@@ -100,10 +101,10 @@ def check_may_start(model: nn.Module, checkpoint: str) -> list[str]:
 
 def _read(
     model: nn.Module, checkpoint: str
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
-    """The file's tensors and the model's, and what the file says of itself."""
+) -> tuple[dict[str, Tensor], dict[str, Tensor], Checkpoint]:
+    """The file's tensors and the model's, and what else is in the file."""
     content = read_checkpoint(checkpoint)
-    return plain_names(content.state), model.state_dict(), content.meta
+    return plain_names(content.state), model.state_dict(), content
 
 
 def _cause(state: Mapping[str, Tensor], own: Mapping[str, Tensor], found: Difference) -> str | None:
