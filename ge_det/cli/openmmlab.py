@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import logging
 import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +23,10 @@ from typing import Any
 from ge_det.cli.checks import check_arguments, check_model, load_safely, worker_options
 from ge_det.cli.config_data import check_data_files
 from ge_det.cli.parsing import Parser
+from ge_det.cli.run_errors import run_errors
 from ge_det.cli.screen import quiet_screen, show
+from ge_det.cli.training_hooks import missing_hooks
+from ge_det.cli.work_dir import own_work_dir
 from ge_det.config_reader import check_change, parse_change, read_model
 from ge_det.errors import UserError
 
@@ -79,7 +84,7 @@ def run_tool(
             arguments. Defaults to None.
 
     Raises:
-        UserError: If an argument cannot work.
+        UserError: If an argument or the work dir cannot work, or memory or the disk run out.
         SystemExit: As the tool's parser has it.
     """
     script = find_script(name, package)
@@ -87,7 +92,8 @@ def run_tool(
         sys.argv = [f'ge-det {command or name}', *argv]
     if (quick := read_arguments(script)) is not None:
         check_arguments(quick)
-    with quiet_screen(getattr(quick, 'config', name)):
+    logging.raiseExceptions = False  # Else a full disk is a traceback for every line of a log.
+    with quiet_screen(getattr(quick, 'config', name)), run_errors():
         for key, value in (getattr(quick, 'cfg_options', None) or {}).items():
             parse_change(f'{key}={value}')
         load_safely()
@@ -96,12 +102,13 @@ def run_tool(
         check_arguments(args)
         if also_check is not None:
             also_check(args)
-        _prepare(name, args)
-        runpy.run_path(str(script), run_name='__main__')
+        with _prepared(name, args):
+            runpy.run_path(str(script), run_name='__main__')
 
 
-def _prepare(name: str, args: argparse.Namespace) -> None:
-    """Check what a config names, and tell the plan."""
+@contextmanager
+def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
+    """Check what a config names, take the work dir of a training, and tell the plan."""
     options = getattr(args, 'cfg_options', None)
     cfg = read_model(args.config, options)
     check_data_files(cfg, name)
@@ -110,10 +117,14 @@ def _prepare(name: str, args: argparse.Namespace) -> None:
         show(f'without worker processes: {" ".join(changes)}')
     from ge_det.cli.plan import plan_of  # It imports torch.
 
-    checkpoint = getattr(args, 'checkpoint', None) or _checkpoint_to_resume(args)
-    model = check_model(args.config, options, checkpoint, is_start=name == 'train')
-    if os.environ.get('RANK', '0') == '0':  # Of several processes, one tells.
-        show(*plan_of(cfg, model, name, checkpoint))
+    is_start = name == 'train'
+    with own_work_dir(args, cfg) if is_start else nullcontext(args.checkpoint) as checkpoint:
+        model = check_model(args.config, options, checkpoint, is_start=is_start)
+        if os.environ.get('RANK', '0') == '0':  # Of several processes, one tells.
+            show(*plan_of(cfg, model, name, checkpoint))
+        if is_start:
+            sys.argv += missing_hooks(cfg)
+        yield
 
 
 def read_arguments(script: Path) -> argparse.Namespace | None:
@@ -159,16 +170,3 @@ class _KeyValues(argparse.Action):
     ) -> None:
         found = dict(getattr(namespace, self.dest) or {})
         setattr(namespace, self.dest, found | dict(map(check_change, values)))
-
-
-def _checkpoint_to_resume(args: argparse.Namespace) -> str | None:
-    from mmengine.runner import find_latest_checkpoint
-
-    resume = getattr(args, 'resume', None)
-    if resume != 'auto':
-        return resume
-    work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem)
-    if not (work_dir / 'last_checkpoint').is_file():
-        return None
-    found: str | None = find_latest_checkpoint(str(work_dir))
-    return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ge_det.cli.openmmlab import run_tool
+from ge_det.cli.signals import run_until_signal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure a trained detector."""
-    run_tool('test', argv)
-    return 0
+    return run_until_signal('test', lambda: run_tool('test', argv), 'run it again')

@@ -6,21 +6,27 @@ Its checkpoint is what a detector's ``pretrained=dict(checkpoint=...)`` takes.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 
 from ge_det.cli.checks import check_data
 from ge_det.cli.openmmlab import run_tool
+from ge_det.cli.signals import run_until_signal
 from ge_det.compat.peers import use_peers
 from ge_det.errors import UserError, one_line
 
+NAME = 'train-classifier'
 INTERRUPTED = 'the same command with --resume goes on from the last checkpoint'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train a classifier."""
-    run_tool('train', argv, package='mmpretrain', command='train-classifier', also_check=_check)
-    return 0
+    return run_until_signal(NAME, functools.partial(_run, argv), INTERRUPTED)
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    run_tool('train', argv, package='mmpretrain', command=NAME, also_check=_check)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -34,4 +40,4 @@ def _check(args: argparse.Namespace) -> None:
 if __name__ == '__main__':  # For experiments, whose launchers start modules.
     from ge_det.cli.main import run
 
-    sys.exit(run('train-classifier'))
+    sys.exit(run(NAME))

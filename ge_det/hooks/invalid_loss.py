@@ -31,7 +31,7 @@ class StopAtInvalidLoss(Hook):
             (``--amp``), for which mixed precision leaves the step out. Defaults to 20.
 
     Raises:
-        UserError: If the loss or, before a checkpoint is written, a weight is NaN or infinite.
+        UserError: If the loss is NaN or infinite, or a weight NaN before a checkpoint is written.
     """
 
     priority = 'VERY_HIGH'  # Before anything is logged or saved.
@@ -64,9 +64,9 @@ class StopAtInvalidLoss(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep weights that are no numbers out of the checkpoints, to which one may return."""
         for name, value in checkpoint['state_dict'].items():
-            if value.is_floating_point() and not torch.isfinite(value).all():
+            if value.is_floating_point() and torch.isnan(value).any():
                 raise UserError(
-                    f'{name} is NaN or infinite after iteration {runner.iter + 1}, learning rate '
+                    f'{name} is NaN after iteration {runner.iter + 1}, learning rate '
                     f'{_learning_rate(runner):.3g}, and no checkpoint is written: {REMEDIES}'
                 )
 

@@ -11,6 +11,7 @@ from typing import Any
 from ge_det.errors import CheckpointError
 from ge_det.files import write_whole
 from ge_det.reading.load import load_file
+from ge_det.reading.soundness import check_sound
 
 NOTE = 'last_checkpoint'
 """MMEngine's note, in the work dir, of the path of the checkpoint that it wrote last."""
@@ -44,6 +45,7 @@ def check_resumable(checkpoint: Path) -> None:
             f'{checkpoint}: weights alone, without the state of a training ({", ".join(lacks)}); '
             f'start from them with --cfg-options load_from={checkpoint}, without --resume'
         )
+    check_sound(content, str(checkpoint))
 
 
 def find_checkpoint(work_dir: Path) -> Found:

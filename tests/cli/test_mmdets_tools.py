@@ -135,21 +135,23 @@ def test_what_mmdet_accepts_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_the_script_runs_as_main_with_the_arguments_untouched(
+def test_the_script_runs_as_main_with_the_arguments_as_they_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     script = tmp_path / 'train.py'
     script.write_text(
         'import argparse, sys\n'
         'def parse_args():\n'
-        '    return argparse.Namespace(config=sys.argv[1])\n'
+        '    options = dict(work_dir=None, resume=None, cfg_options=None)\n'
+        '    return argparse.Namespace(config=sys.argv[1], **options)\n'
         'if __name__ == "__main__":\n'
-        '    raise SystemExit(sys.argv[1:] != [__import__("os").environ["WANTED"], "--flag"])\n'
+        '    raise SystemExit(sys.argv[1:3] != [__import__("os").environ["WANTED"], "--flag"])\n'
     )
     monkeypatch.setattr(openmmlab, 'find_script', lambda *_: script)
     config = tmp_path / 'config.py'
     config.write_text("model = dict(type='FPN', in_channels=[8], out_channels=8, num_outs=1)\n")
     monkeypatch.setenv('WANTED', str(config))
+    monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, 'train', str(config), '--flag') == 0
 
 

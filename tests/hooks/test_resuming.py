@@ -14,13 +14,11 @@ from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from tiny_detector import tiny_detector
 from torch.utils.data import DataLoader
 
-from ge_det.datasets import ContextShapes
 from ge_det.hooks.seeded_samples import seed_samples
 
-ROOT = Path(__file__).parents[2]
-NARROW = ROOT / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
 EPOCHS = 2  # Of 3 iterations.
 
 
@@ -48,35 +46,11 @@ class Interrupt(Hook):
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp('data')
-    shapes = ContextShapes(size_shares=(0.5, 0.5, 0.0), cue_clearance=8)
-    shapes.write(folder, train=5, val=2, progress=False)
-    return folder
-
-
-@pytest.fixture(scope='module')
-def config(data: Path) -> Config:
-    """A tiny Faster R-CNN with gates, random augmentation, warm-up, momentum and EMA."""
-    config = Config.fromfile(str(NARROW), format_python_code=False)  # Which takes long.
-    config.model.backbone.update(depth=18, base_channels=8)
-    config.model.backbone.attention = dict(type='ge_det.SqueezeExcite', ratio=4)
-    config.model.neck.in_channels = [8, 16, 32, 64]
-    config.model.train_cfg.rpn_proposal.max_per_img = 20
-    config.model.test_cfg.rpn.max_per_img = 20
-    resize = dict(type='RandomResize', scale=(96, 96), ratio_range=(0.7, 1.3), keep_ratio=True)
-    crop = dict(type='RandomCrop', crop_size=(64, 64), allow_negative_crop=True)
-    config.train_dataloader.dataset.pipeline[2:3] = [resize, crop]
-    config.train_dataloader.batch_size = 2
-    for loader in (config.train_dataloader, config.val_dataloader):
-        loader.dataset.data_root = str(data)
-    config.val_evaluator.ann_file = str(data / 'annotations/val.json')
-    config.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=EPOCHS, val_interval=1)
-    config.param_scheduler[0].end = 4
-    config.randomness = dict(seed=None)
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A tiny detector with random augmentation, EMA, and a seed that MMEngine draws."""
+    config = tiny_detector(tmp_path_factory.mktemp('data'), EPOCHS)
     config.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
     config.default_hooks.update(
-        checkpoint=dict(type='CheckpointHook', interval=1, save_best='coco/bbox_mAP'),
         randomness=dict(type='ge_det.ResumableRandomness'),
         resumable=dict(type='ge_det.ResumableCheckpoints'),
     )

@@ -1,0 +1,47 @@
+"""What may go wrong while a network runs and the user can mend, on one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ge_det.errors import UserError, one_line
+
+_WORKER_DIED = re.compile(r'DataLoader worker .*(exited unexpectedly|killed by signal)', re.S)
+
+
+@contextmanager
+def run_errors() -> Iterator[None]:
+    """Turn errors of memory, disks and data workers into a UserError; others pass.
+
+    Raises:
+        UserError: With the remedy.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (line := _line(error)) is not None:
+            raise UserError(line) from error
+        raise
+
+
+def _line(error: Exception) -> str | None:
+    import torch
+
+    smaller = 'take smaller batches (--cfg-options train_dataloader.batch_size=N)'
+    if isinstance(error, torch.OutOfMemoryError):
+        return f'the GPU has too little memory for it: {smaller}, or --amp'
+    if isinstance(error, MemoryError):
+        return f'this machine has too little memory for it: {smaller} or fewer num_workers'
+    text = str(error)
+    if _WORKER_DIED.search(text):
+        return (
+            'a process that loads data was killed, as the system does when memory runs out: take '
+            'fewer (--cfg-options train_dataloader.num_workers=N), then go on with --resume'
+        )
+    if isinstance(error, OSError) and 'Original Traceback' in text:  # Of a process that loads data.
+        return text.strip().splitlines()[-1]
+    if isinstance(error, OSError) and error.filename is None and error.strerror:
+        return f'{one_line(error)} while the training writes; make room, then go on with --resume'
+    return None

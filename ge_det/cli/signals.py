@@ -1,0 +1,100 @@
+"""End a command on Ctrl-C and on SIGTERM: one line, no process left behind, the usual exit code."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+_GRACE = 3.0  # Seconds in which a further signal says nothing new.
+_ENDING = ('SIGINT', 'SIGTERM', 'SIGHUP')
+
+
+class _Ended(KeyboardInterrupt):
+    """Raised in the main thread wherever it is."""
+
+
+class _Ender:
+    """Turns the first of some signals into an exception; what comes soon after it changes nothing.
+
+    A process that was forked meanwhile, such as a worker that loads data, ignores Ctrl-C, which a
+    terminal sends to it as well: its parent ends it.
+    """
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.number: int | None = None
+        self.at = -_GRACE
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self.process:
+            if number != signal.SIGINT:
+                os._exit(128 + number)
+            return
+        now = time.monotonic()
+        if now - self.at < _GRACE:
+            return
+        self.number, self.at = number, now
+        raise _Ended
+
+
+def run_until_signal(name: str, action: Callable[[], object], interrupted: str) -> int:
+    """Run what a command does, until it ends or is told to.
+
+    Args:
+        name (str): Name of the command, which the line begins with.
+        action (callable): What it does.
+        interrupted (str): What the user can do next.
+
+    Returns:
+        int: The exit code: 0, or 128 and the number of the signal: 130 after Ctrl-C, 143
+        after SIGTERM. Then further signals are ignored, since the process is about to end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        action()
+        return 0
+    ender = _Ender()
+    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    # `nohup` and shells' `&` ask for some to be ignored.
+    before = {n: h for n in numbers if (h := signal.getsignal(n)) not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, ender)
+    try:
+        action()
+        return 0
+    except KeyboardInterrupt:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        end_children()
+        ended_by = ender.number or signal.SIGINT
+        if is_first_process():
+            what = 'interrupted' if ended_by == signal.SIGINT else 'ended by a signal'
+            print(f'\n{name}: {what}; {interrupted}', file=sys.stderr)
+        before = {}
+        return 128 + ended_by
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_children() -> None:
+    """End the processes that this one started by multiprocessing, kindly at first."""
+    children = multiprocessing.active_children()
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + 2
+    for child in children:
+        child.join(max(0.0, deadline - time.monotonic()))
+        if child.is_alive():
+            child.kill()
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that speaks, of those that train together."""
+    ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    return next((rank for rank in ranks if rank), '0') == '0'

@@ -1,0 +1,28 @@
+"""The hooks of a sound training, for configs that do not have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+HOOKS = {
+    'invalid_loss': 'ge_det.StopAtInvalidLoss',
+    'randomness': 'ge_det.ResumableRandomness',
+    'resumable': 'ge_det.ResumableCheckpoints',
+}
+"""Types by their keys in a config's ``default_hooks``."""
+
+
+def missing_hooks(cfg: Config) -> list[str]:
+    """Arguments of mmdet's tool that add to a config those of :data:`HOOKS` that it lacks."""
+    named = cfg.get('default_hooks') or {}
+    hooks = [*named.values(), *(cfg.get('custom_hooks') or [])]
+    there = {hook.get('type') for hook in hooks if isinstance(hook, dict)}
+    options = [
+        f'default_hooks.{key}.type={kind}'
+        for key, kind in HOOKS.items()
+        if key not in named and kind not in there
+    ]
+    return ['--cfg-options', *options] if options else []

@@ -1,0 +1,110 @@
+"""The folder that a training works in: writable, its own, and resumed from a whole checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ge_det.cli.screen import show
+from ge_det.cli.signals import is_first_process
+from ge_det.errors import UserError, one_line
+
+_LOCK = '.training.lock'
+_PATIENCE = 8.0  # Data workers outlive a killed training by seconds, and hold its lock.
+
+
+def find_work_dir(args: argparse.Namespace, cfg: Any) -> Path:
+    """Where mmdet's and mmpretrain's tools will work.
+
+    Args:
+        args (argparse.Namespace): Arguments of the tool.
+        cfg (Config): The config, with the changes of ``--cfg-options``.
+
+    Returns:
+        Path: ``--work-dir``, the config's, or a folder named after the config.
+    """
+    return Path(args.work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}')
+
+
+@contextmanager
+def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
+    """Take a work dir for a training, as long as it runs.
+
+    Args:
+        args (argparse.Namespace): Arguments of mmdet's or mmpretrain's ``train.py``.
+        cfg (Config): The config, with the changes of ``--cfg-options``.
+
+    Yields:
+        str | None: The checkpoint that is resumed; None also in a process that does not speak for
+        those that train together.
+
+    Raises:
+        UserError: If it cannot be written, another training is at work in it, there are
+            checkpoints of one that is not to be resumed, or none that can be.
+    """
+    if not is_first_process():
+        yield None
+        return
+    work_dir = find_work_dir(args, cfg)
+    lock = FileLock(work_dir / _LOCK, timeout=_PATIENCE)
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f'{work_dir}: another training is at work in this folder; wait for its end, or give '
+            'another --work-dir'
+        ) from error
+    except (OSError, NotImplementedError) as error:  # The latter where nothing can be locked.
+        raise UserError(
+            f'{work_dir}: cannot be written ({one_line(error)}); give another --work-dir'
+        ) from error
+    try:
+        yield _resumed(work_dir, args, cfg)
+    finally:
+        lock.release()
+
+
+def _resumed(work_dir: Path, args: argparse.Namespace, cfg: Any) -> str | None:
+    from ge_det.weights.training_checkpoint import (
+        check_resumable,
+        checkpoints,
+        mend_note,
+        read_note,
+    )
+
+    resume = args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'auto')) or None
+    if resume == 'auto':
+        show(*mend_note(work_dir))
+        if (noted := read_note(work_dir)) is not None:
+            return str(noted)
+        _begin_anew(args)
+        return None
+    if resume is not None and '://' not in resume:
+        check_resumable(Path(resume))
+    is_own = resume is not None and Path(resume).resolve().parent == work_dir.resolve()
+    if not is_own and (found := checkpoints(work_dir)):
+        raise UserError(
+            f'{work_dir}: there is a training already ({found[0].name}); --resume goes on with it, '
+            'another --work-dir begins one beside it'
+        )
+    return resume
+
+
+def _begin_anew(args: argparse.Namespace) -> None:
+    """Drop ``--resume`` from the command line: it makes mmdet's tool forget ``load_from``."""
+    words = iter(sys.argv)
+    kept: list[str] = []
+    for word in words:
+        if word == '--resume':
+            if args.resume == 'auto' and sys.argv[len(kept) + 1 : len(kept) + 2] == ['auto']:
+                next(words)
+        elif word != '--resume=auto':
+            kept.append(word)
+    sys.argv = kept
