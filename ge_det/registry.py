@@ -10,7 +10,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import Registry
 
 from ge_det.catalogue import CLASSES
-from ge_det.compat.safe_types import register_safe_types
+from ge_det.reading.mmengine_loader import register_loader
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='ge_det', locations=['ge_det.backbones'])
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='ge_det', locations=['ge_det.hooks'])
@@ -18,4 +18,4 @@ HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='ge_det', locations=['ge_det.h
 for _name, _block in CLASSES.items():
     MODELS.register_module(name=_name, module=_block)
 
-register_safe_types()
+register_loader()

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def load_safely() -> None:
-    """Make every ``torch.load`` of this process safe: a checkpoint must not run code.
+    """Have MMEngine read checkpoints as we do, and every ``torch.load`` of this process be safe.
 
-    It is torch's default, but some versions of MMEngine ask for the unsafe way by themselves. An
+    The latter is torch's default, but some of its callers ask for the unsafe way by themselves. An
     explicit ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` of the user is left alone.
     """
-    from ge_det.compat.safe_types import register_safe_types
+    from ge_det.reading.mmengine_loader import register_loader
 
-    register_safe_types()
+    register_loader()
     if 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD' not in os.environ:
         os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
 

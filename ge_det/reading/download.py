@@ -1,4 +1,4 @@
-"""Fetch a checkpoint into the cache that torch and MMEngine share, and check its hash."""
+"""Fetch a checkpoint into the cache that torch and MMEngine share; the hash in a name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from filelock import FileLock
 from ge_det.errors import CheckpointError, one_line
 from ge_det.files import sha256_of
 
+from .transfer import transfer
+from .values import Refused
+
 # OpenMMLab, torchvision and timm end a file's name in the first digits of its SHA-256.
 _DATE = re.compile(r'20\d{6}')  # Also a place where a date may stand.
-_HASH_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.[a-z.]+$')
+_HASH_IN_NAME = re.compile(r'(?<!epoch)(?<!iter)(?<!step)-([0-9a-f]{8,64})\.[a-z.]+$')
 
 
 def is_url(checkpoint: str) -> bool:
@@ -36,8 +39,7 @@ def fetch(checkpoint: str) -> Path:
         Path: A local path; for a path, whether it exists is left to the reader.
 
     Raises:
-        CheckpointError: If the download fails, or the content does not have the hash that the
-            name of the URL ends in.
+        CheckpointError: If the download fails.
     """
     if not is_url(checkpoint):
         if '://' in checkpoint or not checkpoint:
@@ -49,7 +51,7 @@ def fetch(checkpoint: str) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{target}.lock'):
                 if not target.exists():
-                    torch.hub.download_url_to_file(checkpoint, str(target))
+                    transfer(checkpoint, target)
     except URLError as error:
         raise CheckpointError(
             f'{checkpoint}: download failed ({error.reason}); without a network, fetch the file '
@@ -60,14 +62,17 @@ def fetch(checkpoint: str) -> Path:
             f'{checkpoint}: download failed ({type(error).__name__}: {one_line(error)}); check '
             'the URL, or fetch the file elsewhere and give its path'
         ) from error
-    expected = hash_in_name(target)
-    if expected and not sha256_of(target).startswith(expected):
-        target.unlink()
-        raise CheckpointError(
-            f'{checkpoint}: what arrived does not have the hash in its name, {expected}; it was '
-            'removed, so try again, or fetch the file elsewhere and give its path'
-        )
     return target
+
+
+def check_hash(path: Path) -> None:
+    """Raise Refused if a file does not have the hash that its name ends in."""
+    expected = hash_in_name(path)
+    if expected and not sha256_of(path).startswith(expected):
+        raise Refused(
+            f'its content does not have the hash in its name, {expected}; fetch it again, or '
+            'rename it if this is no hash'
+        )
 
 
 def hash_in_name(path: Path) -> str | None:

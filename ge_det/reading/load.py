@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import pickletools
+import io
+import os
 import re
-from contextlib import suppress
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from ge_det.errors import CheckpointError
+from ge_det.errors import CheckpointError, one_line
 
-from .download import fetch, is_url
+from .allowed import STORAGES
+from .archive import Archive, is_archive
+from .content import settle
+from .download import check_hash, fetch, is_url
+from .legacy import look_through_legacy
+from .pickles import look_through
+from .safetensors_file import is_safetensors, read_safetensors
+from .stand_ins import only_stand_ins
+from .values import Budget, Made, Refused
+
+# Weights, momentum and averages of a ResNet-152 detector take a third. All of a file is in memory.
+_LARGEST = 3 << 30
+_LONGEST_PICKLE = 256 << 20
+_OLDEST_TORCH = (2, 10)
 
 
 def load(checkpoint: str) -> tuple[Path, Any]:
@@ -43,70 +57,106 @@ def load(checkpoint: str) -> tuple[Path, Any]:
 def load_file(path: Path) -> Any:
     """Read a local file, without running any code it may hold.
 
+    What is read is bounded in memory and time, whatever the file says of itself. Nothing is changed
+    in the process: what MMEngine's files need of torch's safe reader is allowed while it runs.
+
     Args:
-        path (Path): A file that torch or safetensors wrote.
+        path (Path): A file that torch or safetensors wrote; which of them is told by its content.
 
     Returns:
-        Any: Its content, tensors on the CPU.
+        Any: Its content, tensors on the CPU. Of a safetensors file, a dict of ``state_dict`` and
+        ``meta``.
 
     Raises:
-        CheckpointError: If the file is missing or holds anything but plain data.
+        CheckpointError: If the file is missing, damaged, holds anything but plain data, comes to
+            more memory than a detector takes, or does not have the hash in its name.
     """
     try:
-        return _load(path)
-    except Exception as error:  # A damaged file can make the unpickler raise anything.
-        raise CheckpointError(f'{path}: {_cause(path, error)}') from error
-
-
-def _load(path: Path) -> Any:
-    with suppress(ImportError):  # MMEngine's types, of which there are none without it.
-        from ge_det.compat.safe_types import register_safe_types
-
-        register_safe_types()
-    if path.suffix.lower() == '.safetensors':
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location='cpu', weights_only=True)
-
-
-def _cause(path: Path, error: Exception) -> str:
-    """One line that says why a file could not be read."""
-    text = str(error).strip()
-    if isinstance(error, FileNotFoundError) or not path.exists():
-        return 'there is no such file'
-    if path.is_file():
+        _check_file(path)
+        check_hash(path)
         with path.open('rb') as file:
-            start = file.read(64).lstrip().lower()
-        if not start:
-            return 'the file is empty; fetch it again'
-        if start.startswith((b'<', b'version https://git-lfs')):
-            return 'a web page or a git-lfs pointer instead of weights; fetch the file itself'
-    refused = re.search(r'GLOBAL ([\w.]+)|may not read attribute .*', text)
-    name = refused and (refused[1] or refused[0]) or _unsafe_global(path)
-    if name is not None:
-        return (
-            f'refused, since loading it could run code: it holds {name}; save its state_dict() '
-            'alone'
-        )
-    first = 'another format' if 'Weights only' in text else text.partition('\n')[0]
-    return (
-        f'not a readable checkpoint, cut off or of another format ({first or type(error).__name__})'
-    )
+            return settle(_read(path, file))
+    except (Refused, OSError) as error:
+        cause = error.strerror if isinstance(error, OSError) else None
+        raise CheckpointError(f'{path}: {cause or one_line(error)}') from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # A damaged file can make the readers raise anything.
+        raise CheckpointError(
+            f'{path}: not a readable checkpoint, cut off or of another format ({_brief(error)})'
+        ) from error
 
 
-def _unsafe_global(path: Path) -> str | None:
-    """A global that a bare pickle names, found by reading and not by loading it."""
-    strings: list[str] = []
+def _check_file(path: Path) -> None:
     try:
-        with path.open('rb') as file:
-            for operation, argument, _ in pickletools.genops(file):
-                if operation.name == 'GLOBAL':
-                    return str(argument).replace(' ', '.')
-                if operation.name == 'STACK_GLOBAL':
-                    return '.'.join(strings[-2:])
-                if isinstance(argument, str):
-                    strings.append(argument)
-    except Exception:  # No pickle, then.
-        pass
-    return None
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refused('there is no such file') from None
+    except ValueError as error:  # A zero byte in the name.
+        raise Refused(f'not a path ({error})') from error
+    if stat.S_ISDIR(found.st_mode):
+        raise Refused('not a readable checkpoint but a folder; give the file in it')
+    if not stat.S_ISREG(found.st_mode):
+        raise Refused('not a readable checkpoint but a pipe or a device; give a file')
+    if not found.st_size:
+        raise Refused('the file is empty; fetch it again')
+    if found.st_size > _LARGEST:
+        raise Refused(
+            f'of {found.st_size / 1e9:.1f} GB, more than the {_LARGEST / 1e9:.1f} GB that are '
+            'read; save its state_dict() alone'
+        )
+    with path.open('rb') as file:
+        start = file.read(512)
+    if start[:64].lstrip().lower().startswith((b'<', b'version https://git-lfs')):
+        raise Refused('a web page or a git-lfs pointer instead of weights; fetch the file itself')
+    if start[257:262] == b'ustar':
+        raise Refused(
+            "in a tar archive, torch's format of 2016, which it no longer reads safely; save it "
+            'again with the torch it is from'
+        )
+
+
+def _read(path: Path, file: BinaryIO) -> Any:
+    size = os.fstat(file.fileno()).st_size
+    if path.suffix.lower() == '.safetensors' or is_safetensors(file, size):
+        return read_safetensors(path)
+    check_torch()
+    if is_archive(path):
+        _look_into(file, size)
+    else:
+        look_through_legacy(file, size)
+    with only_stand_ins():
+        return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def check_torch() -> None:
+    """Raise Refused where torch's own reader has a known fault that no caller can close."""
+    version = tuple(map(int, re.findall(r'\d+', torch.__version__)[:2]))
+    if version < _OLDEST_TORCH:
+        raise Refused(
+            f'refused, since torch {torch.__version__} can be made to overwrite memory by such a '
+            'file (CVE-2026-24747); install torch 2.10 or newer, or give a .safetensors file'
+        )
+
+
+def _look_into(file: BinaryIO, size: int) -> None:
+    archive = Archive(file, size)
+    if 'constants.pkl' in archive:
+        raise Refused('a TorchScript archive, which is code; save its state_dict() alone')
+    if 'data.pkl' not in archive:
+        raise Refused('not a readable checkpoint but an archive of something else')
+
+    def storage(kind: str, key: str, numel: int) -> Made:
+        itemsize = STORAGES.get(kind, 0)
+        if archive.size_of(f'data/{key}') != numel * itemsize or not itemsize:
+            raise Refused(f'its storage {key!r} does not have the size that is told of it')
+        return Made('storage', itemsize=itemsize, numel=numel)
+
+    if (archive.size_of('data.pkl') or 0) > _LONGEST_PICKLE:
+        raise Refused('it holds more beside its tensors than a detector has')
+    look_through(io.BytesIO(archive.read('data.pkl')), Budget(size, storage))
+
+
+def _brief(error: Exception) -> str:
+    first = str(error).strip().partition('\n')[0]
+    return 'not plain data' if 'Weights only' in first else first or type(error).__name__

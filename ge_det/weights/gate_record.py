@@ -19,8 +19,8 @@ from ge_det.catalogue import CLASSES
 
 from .report import LoadReport, Preservation
 
-# The text of mmdet's longest config is a hundredth of it.
-_LONGEST_CONFIG = 1 << 20
+# The text of mmdet's longest config is a tenth of it. Some texts take the square of their length.
+_LONGEST_CONFIG = 1 << 17
 
 # The kinds that our own blocks have; files before notes of it have no others.
 _WEIGHTLESS = frozenset(

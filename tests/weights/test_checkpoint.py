@@ -129,7 +129,7 @@ class Evil:
         (lambda p: p.write_bytes(pickle.dumps(Evil())), r'could run code: it holds posix.mkdir'),
         (lambda p: p.write_bytes(pickle.dumps(Evil(), 0)), r'it holds posix.mkdir'),
         (lambda p: p.write_text('{"a": 1}'), 'of another format'),
-        (lambda p: torch.save({'a': torch.eye(2).to_sparse()}, p), "'a' is sparse"),
+        (lambda p: torch.save({'a': torch.eye(2).to_sparse()}, p), 'holds a sparse tensor'),
         (lambda p: p.mkdir(), 'not a readable checkpoint'),
         (lambda p: p.write_bytes(b'\x80\x02.'), 'not a readable checkpoint'),
         (lambda p: torch.save({0: torch.ones(1)}, p), 'holds no weights'),
@@ -179,7 +179,7 @@ def test_getattr_in_a_checkpoint_reaches_only_log_buffers(tmp_path):
             return getattr, (torch.Tensor, '__init_subclass__')
 
     path = save(dict(state_dict=Sneaky()), tmp_path)
-    with pytest.raises(CheckpointError, match='may not read attribute'):
+    with pytest.raises(CheckpointError, match='could run code: it holds torch.Tensor'):
         read_state_dict(str(path))
 
 

@@ -1,0 +1,146 @@
+"""MMEngine reads every checkpoint through :mod:`ge_det.reading.load`, and is given no config text.
+
+MMEngine's runner reads ``meta['config']`` of a checkpoint it resumes from as a Python config, and
+its inferencers ``meta['cfg']``: code. Some versions ask torch for the unsafe way besides. Training,
+testing, ``load_from``, ``init_cfg`` and inference all get their checkpoints from one class of
+MMEngine's, so the way is closed there, for mmdet's own tools as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ge_det.errors import CheckpointError
+
+from .load import load
+
+# Where MMEngine keeps the text of a config; what it needs of a checkpoint stands in no other key.
+_CONFIGS = ('cfg', 'config')
+_BESIDE = ('http://', 'https://', '')
+
+
+def register_loader() -> None:
+    """Have MMEngine read checkpoints safely in this process; again changes nothing."""
+    from mmengine.runner import checkpoint as module
+
+    loader = module.CheckpointLoader
+    for prefix, original in list(loader._schemes.items()):
+        if prefix in _BESIDE:
+            loader.register_scheme(prefix, load_for_mmengine, force=True)
+        elif not hasattr(original, 'reads_safely'):
+            loader.register_scheme(prefix, _guarded(original), force=True)
+    # What the schemes of model zoos call.
+    module.load_from_http = load_for_mmengine
+
+
+def load_for_mmengine(filename: str, map_location: Any = None, **_: Any) -> Any:
+    """Read a checkpoint for MMEngine.
+
+    Args:
+        filename (str): Path or http(s) URL.
+        map_location (Any): Taken for MMEngine's sake. Tensors stay on the CPU: models and
+            optimizers copy them to where they are.
+
+    Returns:
+        Any: The content, without the texts of configs.
+
+    Raises:
+        CheckpointError: If it cannot be read, or has not the form that MMEngine takes for granted.
+    """
+    path, content = load(str(filename))
+    return _for_runner(str(filename), path, content)
+
+
+def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A scheme of others, such as ``s3://``, made to use torch's safe reader."""
+
+    def read_safely(filename: str, map_location: Any = None, **options: Any) -> Any:
+        with _forced_safe():
+            content = original(filename, map_location=map_location, **options)
+        return _for_runner(filename, Path(filename), content)
+
+    read_safely.reads_safely = True  # type: ignore[attr-defined]
+    read_safely.__name__ = original.__name__
+    return read_safely
+
+
+@contextmanager
+def _forced_safe() -> Iterator[None]:
+    name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+    before = os.environ.get(name)
+    os.environ[name] = '1'
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _for_runner(name: str, path: Path, content: Any) -> Any:
+    if not isinstance(content, dict):
+        return content
+    content = dict(content)
+    if content.get('meta') is not None:
+        content['meta'] = _without(_CONFIGS, _mapping(name, content, 'meta'))
+        _check_numbers(name, content['meta'])
+    if 'message_hub' in content:
+        hub = dict(_mapping(name, content, 'message_hub'))
+        parts = {part: _mapping(name, hub, part) for part in hub}
+        told = _without(_CONFIGS, parts.get('runtime_info', {}))
+        info = _own_files(told, path)
+        resumed = _without(tuple(told.keys() - info.keys()), parts.get('resumed_keys', {}))
+        content['message_hub'] = {**parts, 'runtime_info': info, 'resumed_keys': resumed}
+    for part in ('optimizer', 'ema_state_dict', 'state_dict'):
+        if part in content:
+            _mapping(name, content, part)
+    return content
+
+
+def _mapping(name: str, content: Mapping[Any, Any], part: str) -> Mapping[Any, Any]:
+    found = content[part]
+    if not isinstance(found, Mapping):
+        raise CheckpointError(
+            f'{name}: its {part} is {type(found).__name__} where MMEngine keeps a dict; give a '
+            'checkpoint that a training wrote, or its weights alone'
+        )
+    return found
+
+
+def _without(keys: tuple[str, ...], mapping: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in mapping.items() if key not in keys}
+
+
+def _check_numbers(name: str, meta: Mapping[Any, Any]) -> None:
+    for key in ('epoch', 'iter', 'seed'):
+        value = meta.get(key)
+        if value is not None and (type(value) is not int or value < 0):
+            raise CheckpointError(
+                f'{name}: its {key} is {value!r} and no number to go on from; give a checkpoint '
+                'that a training wrote'
+            )
+
+
+def _own_files(info: dict[Any, Any], path: Path) -> dict[Any, Any]:
+    """Let a checkpoint name only files beside itself: MMEngine removes those it takes for old."""
+    kept = {}
+    for key, value in info.items():
+        text = str(key)
+        if text.startswith('best_ckpt') or text == 'last_ckpt':
+            beside = path.parent / Path(str(value)).name
+            if not beside.is_file():
+                continue
+            value = str(beside)
+        elif text == 'keep_ckpt_ids' and not _are_numbers(value):
+            continue
+        kept[key] = value
+    return kept
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(type(number) is int for number in value)
