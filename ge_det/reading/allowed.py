@@ -153,6 +153,7 @@ _CALLS: dict[str, Callable[[Sequence[Any], Budget], Made | str]] = {
     'builtins.complex': _of_plain('complex', 2),
     'builtins.getattr': _statistic,
     '_codecs.encode': _bytes,
+    'builtins.bytes': _of_plain('bytes', 0),
     'torch.Size': lambda arguments, budget: Made('size', list(map(_integers, arguments))),
     'torch.device': _of_plain('device', 2),
     'torch._utils._rebuild_tensor': _tensor,

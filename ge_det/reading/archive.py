@@ -17,7 +17,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from .values import Refused
 
-_MEMBER = re.compile(r'[^/\0]+(/[\w.-]+)+', re.ASCII)
+_MEMBER = re.compile(r'[^/\0]+(/(?!\.\.?(/|$))[\w.-]+)+', re.ASCII)
 _LOCAL = struct.Struct('<4s5H3L2H')  # The header before a member.
 _END = struct.Struct('<4s4H2LH')
 _BLOCK = 1 << 22
@@ -38,6 +38,8 @@ class Archive:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._places: dict[str, tuple[int, int]] = {}
+        if size < _END.size:
+            raise Refused(_BROKEN.format('its end is missing'))
         file.seek(size - _END.size)
         end = _END.unpack(file.read(_END.size))
         if end[0] != b'PK\5\6' or end[-1]:

@@ -96,6 +96,12 @@ def _statistic(owner: Any, name: Any) -> str:
     return str(name)
 
 
+def _no_bytes(*arguments: Any) -> bytes:
+    if arguments:
+        raise ValueError('not plain bytes')
+    return b''
+
+
 # Under both names: numpy 1 and 2 read each other's files.
 NUMPY_FUNCTIONS: dict[str, Any] = {
     f'numpy.{module}.multiarray.{name}': function
@@ -105,6 +111,7 @@ NUMPY_FUNCTIONS: dict[str, Any] = {
 _ALLOWED: list[Any] = [
     (Buffer, BUFFER),
     (_statistic, 'builtins.getattr'),
+    (_no_bytes, 'builtins.bytes'),  # How protocol 2 writes b'', as of an empty array.
     (Dtype, 'numpy.dtype'),
     (ArrayType, 'numpy.ndarray'),
     (Array, 'ge_det.Array'),  # torch gives a state only to what is on its list.

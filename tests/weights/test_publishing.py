@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ge_det import AttentionResNet
 from ge_det.errors import CheckpointError
+from ge_det.reading.load import load_file
 from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.publishing import publish
 
@@ -75,7 +76,7 @@ def checkpoint(trained, tmp_path):
 
 
 def load(path):
-    return torch.load(path, map_location='cpu', weights_only=True)
+    return load_file(path)
 
 
 def assert_same(state, other):
