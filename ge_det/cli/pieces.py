@@ -53,7 +53,10 @@ assert tuple(map(int, version.split('.')[:2])) >= (1, 26), 'numpy 1.26 or newer 
         'torch',
         """
 module.ones(2).sum()
-assert tuple(map(int, version.split('.')[:2])) >= (2, 6), 'torch 2.6 or newer is needed'
+assert tuple(map(int, version.split('.')[:2])) >= (2, 10), (
+    'torch 2.10 or newer is needed: a file of weights can make older ones overwrite memory '
+    '(CVE-2026-24747)'
+)
 """,
     ),
     Check(

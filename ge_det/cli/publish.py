@@ -30,6 +30,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--backbone-only', action='store_true', help='leave out all tensors not under backbone.'
     )
+    parser.add_argument(
+        '--safetensors',
+        action='store_true',
+        help='write a .safetensors file, as a name in --out that ends so does; default: .pth',
+    )
     return parser.parse_args(argv)
 
 
@@ -42,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.config is not None:
         check_file(args.config, 'config')
         check_model(args.config, checkpoint=args.checkpoint)
-    made = publish(args.checkpoint, args.out, args.config, args.backbone_only)
+    made = publish(args.checkpoint, args.out, args.config, args.backbone_only, args.safetensors)
     if not made.has_config:
         print(
             'publish: the checkpoint tells no config, so nobody can rebuild its model from '

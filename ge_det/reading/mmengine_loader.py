@@ -17,6 +17,7 @@ from typing import Any
 from ge_det.errors import CheckpointError
 
 from .load import load
+from .soundness import check_sound
 
 # Where MMEngine keeps the text of a config; what it needs of a checkpoint stands in no other key.
 _CONFIGS = ('cfg', 'config')
@@ -49,7 +50,8 @@ def load_for_mmengine(filename: str, map_location: Any = None, **_: Any) -> Any:
         Any: The content, without the texts of configs.
 
     Raises:
-        CheckpointError: If it cannot be read, or has not the form that MMEngine takes for granted.
+        CheckpointError: If it cannot be read, has not the form that MMEngine takes for granted, or
+            holds numbers that no network is made of.
     """
     path, content = load(str(filename))
     return _for_runner(str(filename), path, content)
@@ -85,6 +87,7 @@ def _forced_safe() -> Iterator[None]:
 def _for_runner(name: str, path: Path, content: Any) -> Any:
     if not isinstance(content, dict):
         return content
+    check_sound(content, name)
     content = dict(content)
     if content.get('meta') is not None:
         content['meta'] = _without(_CONFIGS, _mapping(name, content, 'meta'))

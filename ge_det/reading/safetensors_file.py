@@ -55,14 +55,25 @@ def to_safetensors(state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> byte
     """A file of safetensors, the same for the same content.
 
     Args:
-        state (Mapping[str, Tensor]): Weights, no two in one memory.
+        state (Mapping[str, Tensor]): Weights, each contiguous.
         meta (Mapping): Plain data to note beside them.
     """
     from safetensors.torch import save
 
     versions = dict(getattr(state, '_metadata', None) or {})
     noted = dict(order=list(state), versions=versions, meta=dict(meta))
-    return save(dict(state), {_ENTRY: json.dumps(_encode(noted), separators=(',', ':'))})
+    return save(_apart(state), {_ENTRY: json.dumps(_encode(noted), separators=(',', ':'))})
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, each in a memory of its own: safetensors knows no others."""
+    seen: set[int] = set()
+    apart = {}
+    for key, tensor in state.items():
+        place = tensor.untyped_storage().data_ptr()
+        apart[key] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return apart
 
 
 def _encode(value: Any) -> Any:

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -72,7 +73,12 @@ class _Transfer:
 
     def _fetch(self) -> None:
         request = Request(self.url, headers={'User-Agent': 'ge_det'})
-        with urlopen(request, timeout=_WINDOW) as answer, self.part.open('wb') as file:
+        with urlopen(request, timeout=_WINDOW) as answer:
+            if not self.is_given_up:
+                self._receive(answer)
+
+    def _receive(self, answer: Any) -> None:
+        with self.part.open('wb') as file:
             length = answer.headers.get('Content-Length')
             total = int(length) if length and length.isdigit() else None
             free = shutil.disk_usage(self.part.parent).free

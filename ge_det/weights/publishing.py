@@ -1,7 +1,7 @@
 """Turn a training checkpoint into a file to share: weights and plain facts, its hash in its name.
 
 The name follows OpenMMLab, ``<stem>-<first 8 digits of the file's sha256>.pth``, which torch.hub
-and MMEngine check after a download.
+and MMEngine check after a download; so does that of a ``.safetensors`` file.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from torch import Tensor
 import ge_det
 from ge_det.errors import CheckpointError
 from ge_det.files import sha256_of, write_whole
+from ge_det.reading.safetensors_file import to_safetensors
+from ge_det.reading.weight_sets import plain_names
 
 from .checkpoint import read_checkpoint
 
@@ -39,6 +41,7 @@ _DISTRIBUTIONS = {
 }
 # What a training's meta says that holds for its weights, too. The rest is about the run.
 _KEPT_META = ('cfg', 'dataset_meta', 'epoch', 'iter', 'mmengine_version', 'ge_det')
+_SAFETENSORS = '.safetensors'
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,11 @@ class PublishedFile:
 
 
 def publish(
-    checkpoint: str, out: str | None = None, config: str | None = None, backbone_only: bool = False
+    checkpoint: str,
+    out: str | None = None,
+    config: str | None = None,
+    backbone_only: bool = False,
+    safetensors: bool = False,
 ) -> PublishedFile:
     """Write the weights of a training checkpoint into a file of their own.
 
@@ -79,6 +86,8 @@ def publish(
         config (str, optional): Path of a config that replaces the one the checkpoint tells.
             Defaults to None.
         backbone_only (bool): Keep only the tensors under ``backbone.``. Defaults to False.
+        safetensors (bool): Write a ``.safetensors`` file, which any version of torch reads safely.
+            So does a name that ends in that. Defaults to False.
 
     Returns:
         PublishedFile: Where it is, and what it holds.
@@ -90,7 +99,7 @@ def publish(
     """
     if '://' in checkpoint:
         raise CheckpointError(f'{checkpoint}: must be a path; download it first')
-    folder, stem = _place(checkpoint, out)
+    folder, stem, suffix = _place(checkpoint, out, safetensors)
     state, meta = _read(checkpoint)
     if backbone_only:
         state = _keep_backbone(checkpoint, state)
@@ -98,7 +107,8 @@ def publish(
     if config is not None:
         kept['cfg'] = _config_text(config)
     kept['versions'] = _versions()
-    path, digest, is_new = _write(dict(meta=kept, state_dict=_compact(state)), folder, stem)
+    content = _to_bytes(_compact(state), kept, suffix)
+    path, digest, is_new = _write(content, folder, stem, suffix)
     return PublishedFile(
         path=path,
         sha256=digest,
@@ -110,15 +120,16 @@ def publish(
     )
 
 
-def _place(checkpoint: str, out: str | None) -> tuple[Path, str]:
-    """Folder and beginning of the name of the file to write."""
+def _place(checkpoint: str, out: str | None, safetensors: bool) -> tuple[Path, str, str]:
+    """Folder, and beginning and end of the name of the file to write."""
     source, path = Path(checkpoint).expanduser(), Path(out or '').expanduser()
     if out is None:
         folder, stem = source.parent, source.stem
     elif out.endswith(('/', os.sep)) or path.is_dir():
         folder, stem = path, source.stem
     else:
-        folder, stem = path.parent, path.name.removesuffix('.pth')
+        safetensors |= path.suffix == _SAFETENSORS
+        folder, stem = path.parent, path.name.removesuffix('.pth').removesuffix(_SAFETENSORS)
     # The pattern torch.hub and MMEngine search for the hash with, of which they take the first.
     found = re.search(r'-([a-f0-9]*)\.', f'{stem}-00000000.pth')
     if found is None or found[1] != '00000000':
@@ -126,16 +137,14 @@ def _place(checkpoint: str, out: str | None) -> tuple[Path, str]:
             f'{stem!r} cannot begin a published name: a download would take '
             f"{found and found[0]!r} in it for the file's hash; give another name with --out"
         )
-    return folder, stem
+    return folder, stem, _SAFETENSORS if safetensors else '.pth'
 
 
 def _read(checkpoint: str) -> tuple[OrderedDict[str, Tensor], Mapping[str, Any]]:
     """The weights, with the versions of their modules, and what the file says about them."""
     content = read_checkpoint(checkpoint)
-    weights, versions = content.state, content.versions
-    if all(key.startswith('module.') for key in weights):  # Saved inside DataParallel.
-        weights = {key.removeprefix('module.'): value for key, value in weights.items()}
-        versions = {}
+    weights = plain_names(content.state)
+    versions = content.versions if list(weights) == list(content.state) else {}
     return _state_dict(weights, versions), content.meta
 
 
@@ -210,19 +219,25 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _write(content: dict[str, Any], folder: Path, stem: str) -> tuple[Path, str, bool]:
-    """Write a file under the name its content gives, its hash, and whether it is new."""
+def _to_bytes(state: OrderedDict[str, Tensor], meta: dict[str, Any], suffix: str) -> bytes:
+    if suffix == _SAFETENSORS:
+        return to_safetensors(state, meta)
     # Not by a path: torch would write the name of the file into the file.
     saved = io.BytesIO()
-    torch.save(content, saved)
-    digest = hashlib.sha256(saved.getbuffer()).hexdigest()
+    torch.save(dict(meta=meta, state_dict=state), saved)
+    return saved.getvalue()
+
+
+def _write(content: bytes, folder: Path, stem: str, suffix: str) -> tuple[Path, str, bool]:
+    """Write a file under the name its content gives, its hash, and whether it is new."""
+    digest = hashlib.sha256(content).hexdigest()
     hashed = f'-{digest[:8]}'  # A published file, published again, has it already.
-    path = folder / f'{stem.removesuffix(hashed)}{hashed}.pth'
+    path = folder / f'{stem.removesuffix(hashed)}{hashed}{suffix}'
     try:
         folder.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
         if is_new:
-            write_whole(path, saved.getvalue())
+            write_whole(path, content)
         elif sha256_of(path) != digest:
             raise CheckpointError(f'{path}: is there with other content; move it away')
     except OSError as error:

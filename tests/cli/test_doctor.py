@@ -204,7 +204,10 @@ def test_old_torch(fake):
     body = "__version__ = '2.5.1+cpu'\ndef ones(n): return __import__('numpy').ones(n)"
     status, report = run('torch', path=fake('torch', body))
     assert status == 1
-    assert 'torch 2.6 or newer is needed' in report['torch']
+    assert (
+        'torch 2.10 or newer is needed: a file of weights can make older ones overwrite memory'
+        in report['torch']
+    )
     assert '--no-deps' not in report['torch']  # A newer torch brings its own.
 
 

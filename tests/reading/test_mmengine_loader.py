@@ -164,6 +164,7 @@ def test_a_checkpoint_names_only_files_beside_itself(trained, tmp_path):
         (dict(message_hub=None), 'its message_hub is NoneType'),
         (dict(message_hub=dict(log_scalars=[])), 'its log_scalars is list'),
         (dict(message_hub=dict(runtime_info=1)), 'its runtime_info is int'),
+        (dict(state_dict={'layer.weight': torch.tensor([float('nan')])}), 'holds NaN'),
         (dict(optimizer=[1]), 'its optimizer is list'),
         (dict(ema_state_dict=1), 'its ema_state_dict is int'),
         (dict(state_dict=[1]), 'its state_dict is list'),

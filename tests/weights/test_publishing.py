@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from ge_det import AttentionResNet
 from ge_det.errors import CheckpointError
 from ge_det.reading.load import load_file
-from ge_det.weights.checkpoint import read_state_dict
+from ge_det.weights.checkpoint import read_checkpoint, read_state_dict
 from ge_det.weights.publishing import publish
 
 OPTIONS = dict(depth=18, base_channels=16, attention=dict(type='ge_det.SqueezeExcite'))
@@ -247,3 +247,30 @@ def test_a_full_disk_leaves_nothing(checkpoint, monkeypatch):
     with pytest.raises(CheckpointError, match='cannot be written into .*No space left'):
         publish(str(checkpoint))
     assert os.listdir(checkpoint.parent) == [checkpoint.name]
+
+
+def test_safetensors_give_the_importer_what_the_pth_gives(checkpoint, tmp_path):
+    content = load(checkpoint)
+    note = dict(
+        gates={'layer1.0.se_layer': dict(block='SqueezeExcite', state='fresh')}, odd={1: ()}
+    )
+    content['meta']['ge_det'] = note
+    content['state_dict']['head.tied'] = content['state_dict']['head.weight']
+    save_checkpoint(content, str(checkpoint))
+    pickled = read_checkpoint(str(publish(str(checkpoint)).path))
+    made = publish(str(checkpoint), safetensors=True)
+    assert made.path.name == f'epoch_2-{made.sha256[:8]}.safetensors'
+    read = read_checkpoint(str(made.path))
+    assert read.meta == pickled.meta and read.meta['ge_det'] == note
+    assert read.versions == pickled.versions != {}
+    assert_same(read.state, pickled.state)
+
+    named = publish(str(checkpoint), str(tmp_path / 'shared.safetensors'))
+    assert named.path.name == f'shared-{made.sha256[:8]}.safetensors'  # The same bytes.
+    again = publish(str(made.path))
+    assert again.path.suffix == '.pth'
+    assert load(again.path)['meta'] == load(publish(str(checkpoint)).path)['meta']
+    model = Network()
+    model.head.tied = nn.Parameter(torch.zeros(2, 128))
+    load_checkpoint(model, str(made.path), strict=True)
+    assert torch.equal(model.head.tied, content['state_dict']['head.weight'])

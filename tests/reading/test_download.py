@@ -1,0 +1,119 @@
+"""Downloads end: with the file, or in bounded time with one line and nothing left behind."""
+
+import hashlib
+import http.server
+import socket
+import threading
+import time
+
+import hostile
+import pytest
+import torch
+
+from ge_det.errors import CheckpointError
+from ge_det.reading import transfer
+from ge_det.weights.checkpoint import read_state_dict
+
+GOOD = hostile.saved({'a': torch.ones(200_000)})
+
+
+def header(length=None):
+    length = len(GOOD) if length is None else length
+    return f'HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n'.encode()
+
+
+def trickle(connection, content, pause):
+    for place in range(len(content)):
+        connection.sendall(content[place : place + 1])
+        time.sleep(pause)
+
+
+BEHAVIOURS = {
+    'silent': lambda c: time.sleep(20),
+    'stalls-in-the-header': lambda c: trickle(c, b'HTTP/1.0 200 OK\r\nX: ' + b'x' * 999, 0.05),
+    'stalls-in-the-body': lambda c: (c.sendall(header() + GOOD[:50_000]), time.sleep(20)),
+    'trickles': lambda c: (c.sendall(header()), trickle(c, GOOD, 0.05)),
+    'ends-early': lambda c: c.sendall(header() + GOOD[:50_000]),
+    'announces-too-much': lambda c: c.sendall(header(1 << 50)),
+    'never-ends': lambda c: [c.sendall(bytes(1 << 20)) for _ in range(10_000)],
+    'is-no-http': lambda c: c.sendall(b'\x80\x02]' * 100),
+    'sends-nothing': lambda c: c.sendall(header(0)),
+    'header-never-ends': lambda c: c.sendall(b'HTTP/1.0 200 OK\r\n' + b'X: y\r\n' * 10_000),
+    'redirects-to-a-file': lambda c: c.sendall(
+        b'HTTP/1.0 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n'
+    ),
+}
+
+
+@pytest.fixture
+def serve(tmp_path, monkeypatch):
+    """Start a server of one behaviour, and get a URL of it."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    listening = socket.create_server(('127.0.0.1', 0))
+
+    def start(behave):
+        def answer():
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                    connection.recv(4096)
+                    behave(connection)
+                    connection.close()
+                except OSError:  # The other side has given up, or the test is over.
+                    if listening.fileno() < 0:
+                        return
+
+        threading.Thread(target=answer, daemon=True).start()
+        return f'http://127.0.0.1:{listening.getsockname()[1]}'
+
+    yield start
+    listening.close()
+
+
+@pytest.mark.parametrize('name', BEHAVIOURS)
+def test_a_bad_server_costs_little_time_and_leaves_nothing(name, serve, monkeypatch, tmp_path):
+    assert transfer._WINDOW <= 30  # A minute at most, from the address to the first bytes.
+    monkeypatch.setattr(transfer, '_WINDOW', 1)
+    monkeypatch.setattr(transfer, '_LARGEST', 20 << 20)
+    start = time.monotonic()
+    with pytest.raises(CheckpointError) as caught:
+        read_state_dict(f'{serve(BEHAVIOURS[name])}/weights.pth')
+    assert time.monotonic() - start < 10
+    assert '\n' not in str(caught.value)
+    assert [p for p in (tmp_path / 'cache').rglob('*') if p.is_file() and p.suffix != '.lock'] == []
+
+
+def test_a_slow_server_that_keeps_sending_is_waited_for(serve, monkeypatch):
+    monkeypatch.setattr(transfer, '_WINDOW', 1)
+
+    def slowly(connection):
+        connection.sendall(header())
+        for place in range(0, len(GOOD), 100_000):
+            connection.sendall(GOOD[place : place + 100_000])
+            time.sleep(0.3)
+
+    assert read_state_dict(f'{serve(slowly)}/weights.pth')['a'].sum() == 200_000
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    name = f'good-{hashlib.sha256(GOOD).hexdigest()[:8]}.pth'
+    (tmp_path / name).write_bytes(GOOD)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=tmp_path)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}/{name}'
+        read_state_dict(url)
+        cached = tmp_path / 'cache' / 'hub' / 'checkpoints' / name
+        cached.write_bytes(GOOD[:-100] + bytes(100))
+        with pytest.raises(CheckpointError, match='the download was removed, so try again'):
+            read_state_dict(url)
+        assert read_state_dict(url)['a'].sum() == 200_000
+        server.shutdown()
