@@ -122,6 +122,7 @@ def _run(workspace: Workspace, args: argparse.Namespace) -> int:
 
 
 def _tell(outcome: Outcome, workspace: Workspace) -> None:
+    print(*outcome.mended, sep='\n', end='\n' if outcome.mended else '')
     done = len(workspace.results())
     print(f'{len(outcome.done)} cells run; done in all: {done} of {len(workspace.runs)}')
     for name, line in outcome.failed.items():

@@ -9,6 +9,7 @@ it goes on from the last checkpoint.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import signal
@@ -16,13 +17,16 @@ import sys
 from pathlib import Path
 
 from ge_det.errors import one_line
+from ge_det.files import write_whole
 
 from ..matrix.config import annotation_files, config_text, control_config
 from ..matrix.matrix import Matrix
+from ..results.result import CellResult
+from ..seal import is_damaged, seal, set_aside
 from ..training.experiment import Experiment, ExperimentError
 from ..training.launch import Launch
 from ..training.lock import BusyError, check_training, locked
-from .measure import measure_run
+from .measure import log_has_end, measure_run
 from .workspace import Run, Workspace
 
 #: Exit code when another process runs the cell (EX_TEMPFAIL).
@@ -44,16 +48,32 @@ def run_cell(workspace: Workspace, run: Run, threads: int = 1) -> None:
         try:
             trained = _experiment(run, workspace.launch)
             trained.claim()
+            if not _is_whole(run):
+                set_aside(run.folder, run.result_file, 'it is measured again')
             trained.train(threads)
+            if not log_has_end(run):
+                trained.train_last_epoch(threads)
             tests, seconds = _tests(run, trained), []
             for test in tests.values():
                 test.claim()
                 seconds.append(test.test(threads))
             result = measure_run(run, trained, tests, seconds, workspace.matrix.resamples)
             result.write(run.result_file)
+            seal(run.folder, [run.result_file])
         except Exception as error:
-            run.failure_file.write_text(one_line(error) + '\n')
+            with contextlib.suppress(OSError):  # Of a full disk, which is the error.
+                write_whole(run.failure_file, f'{one_line(error)}\n'.encode())
             raise
+
+
+def _is_whole(run: Run) -> bool:
+    """Whether the result of a cell is as it was written, or was not yet written."""
+    if is_damaged(run.folder, run.result_file):
+        return False
+    try:
+        return not run.result_file.exists() or bool(CellResult.read(run.result_file))
+    except ValueError:
+        return False
 
 
 def _experiment(run: Run, launch: Launch) -> Experiment:
@@ -80,6 +100,7 @@ def _tests(run: Run, trained: Experiment) -> dict[str, Experiment]:
             name=f'{run.name}_{control}',
             text=config_text(config),
             work_dir=run.folder / control,
+            is_control=True,
             inputs=(annotation_files(config)['val'], run.checkpoint),
         )
     return tests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import zlib
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 
 from ..training.launch import end_with_parent, environment
+
+_PATIENCE = 60  # Seconds that a cell may take to end.
 
 
 def visible_gpus() -> list[str]:
@@ -67,4 +70,8 @@ class LocalJob:
     def stop(self) -> None:
         """End it, which ends its training, and wait until both are gone."""
         self.process.terminate()
-        self.process.wait()
+        try:
+            self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)  # Its session is its own.
+            self.process.wait()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import Protocol
 
 from ..results.log import iterations_done
+from ..seal import MENDED
 from .cell import BUSY, command
 from .workspace import Run, Workspace
 
@@ -45,9 +50,11 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     blocked: list[Run] = field(default_factory=list)
     busy: list[Run] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)  # What was damaged and is made again.
 
-    def note(self, run: Run, code: int) -> None:
-        """Note how a cell ended."""
+    def note(self, run: Run, code: int, log: str) -> None:
+        """Note how a cell ended, and what it has told in its log meanwhile."""
+        self.mended += [line for line in log.splitlines() if line.startswith(MENDED)]
         if code == 0:
             self.done.append(run)
         elif code == BUSY:
@@ -66,12 +73,14 @@ def run_cells(workspace: Workspace, executor: Executor) -> Outcome:
     waiting, outcome, told = workspace.left(), Outcome(), 0.0
     progress = Progress(waiting)
     running: dict[int, tuple[Run, Job]] = {}
+    log_sizes: dict[str, int] = {}  # Before the cell was started.
     try:
         while waiting or running:
             for slot, (run, job) in list(running.items()):
                 if (code := job.poll()) is not None:
                     del running[slot]
-                    outcome.note(run, code)
+                    said = _text(run.folder / 'cell.log', log_sizes[run.name])
+                    outcome.note(run, code, said)
             for slot in set(range(executor.slots)) - set(running):
                 ready = [run for run in waiting if run.is_ready()]
                 while ready and workspace.is_complete(ready[0]):  # By another process, meanwhile.
@@ -82,8 +91,9 @@ def run_cells(workspace: Workspace, executor: Executor) -> Outcome:
                 waiting.remove(run)
                 run.folder.mkdir(parents=True, exist_ok=True)
                 run.failure_file.unlink(missing_ok=True)
-                words = command(workspace, run, executor.threads)
-                running[slot] = run, executor.start(words, run.folder / 'cell.log', slot)
+                words, log = command(workspace, run, executor.threads), run.folder / 'cell.log'
+                log_sizes[run.name] = log.stat().st_size if log.is_file() else 0
+                running[slot] = run, executor.start(words, log, slot)
             if not running:
                 outcome.blocked += waiting
                 break
@@ -92,11 +102,26 @@ def run_cells(workspace: Workspace, executor: Executor) -> Outcome:
                 _show(progress.line([run for run, _ in running.values()], outcome))
             time.sleep(0.5)
     finally:
-        for _, job in running.values():
-            job.stop()
+        with uninterrupted():  # A second Ctrl-C would leave the other cells behind.
+            for _, job in running.values():
+                job.stop()
         if sys.stderr.isatty():
             print(file=sys.stderr)
     return outcome
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Have signals that end this process wait for what it has to do first; in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {what: signal.signal(what, signal.SIG_IGN) for what in (SIGINT, SIGTERM)}
+    try:
+        yield
+    finally:
+        for what, handler in before.items():
+            signal.signal(what, handler)
 
 
 class Progress:
@@ -126,8 +151,13 @@ class Progress:
 
 def last_line(file: Path) -> str:
     """The last line of a log that says something; empty without any."""
-    text = file.read_text(errors='replace').rstrip() if file.is_file() else ''
+    text = _text(file).rstrip()
     return text[text.rfind('\n') + 1 :]
+
+
+def _text(file: Path, begin: int = 0) -> str:
+    """A log from some byte on, if it is there."""
+    return file.read_bytes()[begin:].decode('utf-8', 'replace') if file.is_file() else ''
 
 
 def _show(line: str) -> None:

@@ -25,6 +25,15 @@ from .workspace import Run, file_digest
 _POINTS = 40
 
 
+def log_has_end(run: Run) -> bool:
+    """Whether the log of a finished training reaches its last epoch, and says what is needed."""
+    records, last = read_scalars(run.folder), int(run.config.train_cfg.max_epochs)
+    trained = any('loss' in record and record.get('epoch', last) == last for record in records)
+    # Only of detectors is there a test beside the last validation, which may be by iterations.
+    steps = {record['step'] for record in records if 'accuracy/top1' in record}
+    return trained and (not run.cell.is_classifier or bool(steps & {last, run.iterations}))
+
+
 def measure_run(
     run: Run,
     trained: Experiment,
@@ -54,7 +63,8 @@ def measure_run(
         found['images'] = run.images()
     iterations = max(record['step'] for record in training)
     # Read from the log, which knows of all sessions of an interrupted training.
-    hours = dict(training=mean(record['time'] for record in training) * iterations / 3600)
+    times = [record['time'] for record in training if 'time' in record]
+    hours = dict(training=mean(times) * iterations / 3600) if times else {}
     timed = [time for time in seconds if time is not None]
     if timed and len(timed) == len(seconds):
         hours['test'] = sum(timed) / 3600

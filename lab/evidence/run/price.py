@@ -41,12 +41,17 @@ def price(workspace: Workspace) -> list[Price]:
         finished[result.key.network].append(result)
     begun: dict[CellKey, list[float]] = defaultdict(list)
     for run in workspace.runs:
-        if records := training_records(run.folder):
-            begun[run.key.network].append(mean(record['time'] for record in records))
+        records = training_records(run.folder)
+        if times := [record['time'] for record in records if 'time' in record]:
+            begun[run.key.network].append(mean(times))
     prices = []
     for run in workspace.left():
         results, left = finished[run.key.network], run.iterations
-        times = [result.hours['training'] * 3600 / result.iterations for result in results]
+        times = [
+            result.hours['training'] * 3600 / result.iterations
+            for result in results
+            if 'training' in result.hours
+        ]
         times = times or begun[run.key.network]
         if left is not None:
             left = max(0, left - iterations_done(run.folder))

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ge_det.errors import UserError
+from ge_det.errors import UserError, one_line
 from ge_det.files import sha256_of
 
 from ..key import CellKey
 from ..matrix.config import annotation_files, cell_fingerprint, data_files, resolve_config
 from ..matrix.matrix import Cell, Matrix
 from ..results.result import CellResult
-from ..training.experiment import is_finished
+from ..seal import is_damaged, is_sound
 from ..training.launch import Launch
 from ..training.lock import is_locked
 
@@ -71,12 +71,16 @@ class Run:
 
     def is_ready(self) -> bool:
         """Whether the weights that it starts from are there."""
-        return self.start is None or is_finished(self.start)
+        return self.start is None or is_sound(self.start)
 
     def images(self) -> dict[str, int]:
         """How many pictures a detector has to train and to val; OSError if a file is missing."""
         files = annotation_files(self.config)
-        return {split: len(json.loads(f.read_text())['images']) for split, f in files.items()}
+        try:
+            return {split: len(json.loads(f.read_bytes())['images']) for split, f in files.items()}
+        except (ValueError, KeyError, TypeError) as error:
+            told = f'{files["train"]}, {files["val"]}: one is no COCO file ({one_line(error)})'
+            raise UserError(f'{told}; draw or fetch it again') from error
 
     @cached_property
     def iterations(self) -> int | None:
@@ -137,6 +141,8 @@ class Workspace:
         files = [] if self.committed is None else [self.committed / f'{run.name}.json']
         for file in filter(Path.is_file, [*files, run.result_file]):
             try:
+                if file == run.result_file and is_damaged(run.folder, file):
+                    raise ValueError(f'{file}: not the result of a cell as it was written')
                 result = CellResult.read(file)
             except ValueError as error:
                 warnings.warn(f'{error}; the cell is run again', stacklevel=2)
@@ -169,7 +175,7 @@ class Workspace:
         """Whether there is nothing left to do: a result, and the weights that others start from."""
         if self.result(run) is None:
             return False
-        return is_finished(run.checkpoint) or not any(
+        return is_sound(run.checkpoint) or not any(
             other.needs is run and self.result(other) is None for other in self.runs
         )
 

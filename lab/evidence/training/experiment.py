@@ -5,19 +5,27 @@ Each step is a process of its own, resumes after an interruption, and is not run
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import os
 import re
 import subprocess
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ge_det.cli.openmmlab import find_script
 from ge_det.errors import UserError
+from ge_det.files import write_whole
 
+from ..results.log import log_files
+from ..seal import SEALS, checksum, clear, is_damaged, is_sound, seal, sealed, set_aside, unseal
 from .launch import Launch, end_with_parent, environment
+
+#: What stays in a work dir when the run in it is set aside.
+_KEPT = ('lock', 'training.lock', 'cell.log', 'console.log', SEALS)
 
 
 class ExperimentError(RuntimeError):
@@ -36,6 +44,7 @@ class Experiment:
     launch: Launch = Launch()
     is_classifier: bool = False  # Trained by mmpretrain's tool instead of mmdet's.
     scale_rate: bool = False  # By the number of pictures an iteration, see `auto_scale_lr`.
+    is_control: bool = False  # Tested only, with weights trained elsewhere.
 
     @property
     def config(self) -> Path:
@@ -48,39 +57,102 @@ class Experiment:
 
     def claim(self) -> None:
         """Write the config into the work dir; a UserError if that is of another or other inputs."""
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256(self.text.encode())
+        folder, note = self.work_dir, self.work_dir / 'fingerprint'
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(self.text.encode('utf-8'))
         for file in self.inputs:
             digest.update(file.read_bytes())
-        note, own = self.work_dir / 'fingerprint', digest.hexdigest()[:16]
-        if note.exists() and note.read_text().strip() not in ('', own):  # '' by a kill.
-            raise UserError(
-                f'{self.work_dir} holds a run of another {self.config.name} or other data; '
-                'move or delete that folder to run this one'
-            )
-        note.write_text(own + '\n')
-        self.config.write_text(self.text, encoding='utf-8')
+        own = f'{digest.hexdigest()[:16]}\n'.encode()
+        found = note.read_bytes() if note.is_file() else b''
+        if found != own and checksum(folder, note) == hashlib.sha256(own).hexdigest():
+            set_aside(folder, note, 'its checksum tells what it was')
+        elif found != own:
+            is_known = re.fullmatch(rb'[0-9a-f]{16}\n', found) and not is_damaged(folder, note)
+            if is_known and not self.is_control:
+                raise UserError(
+                    f'{folder} holds a run of another {self.config.name} or other data; '
+                    'move or delete that folder to run this one'
+                )
+            note.unlink(missing_ok=True)
+            clear(folder, _KEPT, 'the run begins anew')
+        write_whole(note, own)
+        seal(folder, [note])
+        write_whole(self.config, self.text.encode('utf-8'))
 
     def train(self, threads: int) -> None:
         """Train, or go on where a training was interrupted, unless that is done."""
-        if not is_finished(self.checkpoint):
+        if not is_sound(self.checkpoint):
+            self._forget_test('of weights that are trained again')
             # Not before there is something to resume: mmdet then forgets the config's load_from.
             resume = ['--resume'] if mend_last_checkpoint(self.work_dir) else []
+            self._seal_logs()
+            unseal(self.work_dir, [self.work_dir / 'sessions.jsonl'])  # It is added to.
             self._run(self.training_command(*resume), threads)
+            if not is_sound(self.checkpoint):
+                log = self.work_dir / 'console.log'
+                lacks = f'{self.checkpoint.name} is not there or not whole'
+                raise ExperimentError(f'{self.name}: its training ended, but {lacks} (see {log})')
+        self._seal_logs()
+
+    def train_last_epoch(self, threads: int) -> None:
+        """Train the last epoch again, for the log does not have its end."""
+        then, why = 'the epoch is trained again', 'its log does not reach its end'
+        set_aside(self.work_dir, self.checkpoint, then, why)
+        self.train(threads)
+
+    def _seal_logs(self) -> None:
+        """Seal what the training has written; logs that are sealed do not change any more."""
+        logs, known = log_files(self.work_dir), sealed(self.work_dir)
+        for file in known:
+            if file.parent.name == 'vis_data' and is_damaged(self.work_dir, file):
+                set_aside(self.work_dir, file, 'what its twin has is taken')
+        sessions = self.work_dir / 'sessions.jsonl'
+        if is_damaged(self.work_dir, sessions):
+            set_aside(self.work_dir, sessions, 'where it was trained is told of this machine')
+        seal(self.work_dir, {*logs, sessions} - known)
 
     def test(self, threads: int) -> float | None:
         """Test, unless that is done; returns the seconds it took, None if nobody noted them."""
-        note = self.work_dir / 'test_seconds'
-        if not self.detections().is_file():
+        note, files = self.work_dir / 'test_seconds', [*map(self.detections, ('segm', 'bbox'))]
+        if not self._is_tested():
+            self._forget_test('not as it was written')
             begin = time.monotonic()
             self._run(self.test_command(), threads)
-            note.write_text(f'{time.monotonic() - begin:.1f}\n')
+            write_whole(note, f'{time.monotonic() - begin:.1f}\n'.encode())
+            unseal(self.work_dir, [note])
             # An interrupted test leaves only a part. Boxes last: they tell that all is there.
-            for kind in ('segm', 'bbox'):
-                part = self.work_dir / f'test-unfinished.{kind}.json'
+            for file in files:
+                part = file.with_name(file.name.replace('test', 'test-unfinished'))
                 if part.is_file():
-                    part.rename(self.detections(kind))
-        return float(note.read_text()) if note.is_file() else None
+                    part.replace(file)
+        seal(self.work_dir, files)
+        return self._test_seconds(note)
+
+    def _is_tested(self) -> bool:
+        """Whether all detections are there, as they were written as far as that is known."""
+        boxes, masks, known = self.detections(), self.detections('segm'), sealed(self.work_dir)
+        return boxes.is_file() and not any(
+            is_damaged(self.work_dir, file)
+            if file in known
+            else file.is_file() and not _is_list(file)
+            for file in (boxes, masks)
+        )
+
+    def _forget_test(self, why: str) -> None:
+        for file in map(self.detections, ('bbox', 'segm')):
+            if file.exists() or file in sealed(self.work_dir):
+                set_aside(self.work_dir, file, 'the test is run again', why)
+
+    def _test_seconds(self, note: Path) -> float | None:
+        if not note.is_file() and note not in sealed(self.work_dir):
+            return None  # Killed before it was written, or a run of former times.
+        with contextlib.suppress(OSError, ValueError):
+            if not is_damaged(self.work_dir, note):
+                seconds = float(note.read_text(encoding='utf-8'))
+                seal(self.work_dir, [note])
+                return seconds
+        set_aside(self.work_dir, note, 'the time of the test is not told')
+        return None
 
     def training_command(self, *flags: str) -> list[str]:
         """The command line of the training."""
@@ -103,7 +175,9 @@ class Experiment:
     def failure(self) -> ExperimentError:
         """What went wrong, by the last line of the log that names an error, else the last."""
         file = self.work_dir / 'console.log'
-        lines = file.read_text(errors='replace').strip().splitlines() or ['no output']
+        lines = file.read_text(encoding='utf-8', errors='replace').strip().splitlines() or [
+            'no output'
+        ]
         # Launchers end with lines of their own.
         errors = [line for line in lines[-200:] if re.match(r'[\w.]*(Error|Exception)\b', line)]
         return ExperimentError(f'{self.name}: {(errors or lines)[-1]} (all of it: {file})')
@@ -122,32 +196,31 @@ class Experiment:
             process.wait()
 
 
-def is_finished(checkpoint: Path) -> bool:
-    """Whether a checkpoint is there, whole, and the newest of its training."""
-    note = checkpoint.with_name('last_checkpoint')  # MMEngine writes it after what it names.
-    if not (note.is_file() and checkpoint.is_file()):
-        return False
-    return Path(note.read_text()).name == checkpoint.name
-
-
 def mend_last_checkpoint(work_dir: Path) -> bool:
     """Have MMEngine's note name the newest checkpoint that is whole; returns whether there is one.
 
     A kill may leave the note empty, or naming a file that was never finished. Without any whole
-    checkpoint, the note is removed.
+    checkpoint, the note is removed. Checkpoints that are not whole are set aside.
     """
-    note = work_dir / 'last_checkpoint'
-    if note.is_file() and _is_whole(Path(note.read_text().strip() or work_dir)):
+    note, whole = work_dir / 'last_checkpoint', dict[int, Path]()
+    for file in work_dir.glob('epoch_*.pth'):
+        if not is_sound(file):
+            set_aside(work_dir, file, 'the training goes on from before it')
+        elif found := re.fullmatch(r'epoch_(\d+)', file.stem):
+            whole[int(found[1])] = file
+    text = note.read_text(encoding='utf-8', errors='replace').strip() if note.is_file() else ''
+    if os.path.abspath(text) in map(os.path.abspath, whole.values()):
         return True
-    whole = [file for file in work_dir.glob('epoch_*.pth') if _is_whole(file)]
-    if not whole:
+    if whole:
+        write_whole(note, str(whole[max(whole)]).encode('utf-8'))
+    else:
         note.unlink(missing_ok=True)
+    return bool(whole)
+
+
+def _is_list(file: Path) -> bool:
+    """Whether a file holds a list as JSON."""
+    try:
+        return isinstance(json.loads(file.read_bytes()), list)
+    except (ValueError, RecursionError):
         return False
-    newest = max(whole, key=lambda file: int(file.stem.removeprefix('epoch_')))
-    note.write_text(str(newest))
-    return True
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    # torch.save writes a zip file, whose directory comes last.
-    return checkpoint.is_file() and zipfile.is_zipfile(checkpoint)

@@ -29,8 +29,8 @@ def machine_and_versions(work_dir: Path) -> dict[str, Any]:
     Without a note in the work dir, this process stands for the training.
     """
     file = work_dir / 'sessions.jsonl'
-    lines = file.read_text(encoding='utf-8').splitlines() if file.is_file() else []
-    sessions = [json.loads(line) for line in lines if line.endswith('}')] or [_session()]
+    text = file.read_text(encoding='utf-8', errors='replace') if file.is_file() else ''
+    sessions = [*filter(None, map(_read, text.splitlines()))] or [_session()]
     found: dict[str, Any] = {part: dict(last) for part, last in sessions[-1].items()}
     for part, last in found.items():
         for name in last:
@@ -38,6 +38,16 @@ def machine_and_versions(work_dir: Path) -> dict[str, Any]:
             if len(values) > 1:
                 last[name] = ', '.join(map(str, values))
     return found
+
+
+def _read(line: str) -> dict[str, Any] | None:
+    """The session in a line; None for one that a killed process was writing, or damage."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_session = isinstance(found, dict) and found.keys() == {'machine', 'versions'}
+    return found if is_session and all(isinstance(v, dict) for v in found.values()) else None
 
 
 def _session() -> dict[str, Any]:

@@ -16,6 +16,12 @@ from lab.evidence.command import main
 CONFIGS = Path(__file__).parents[3] / 'lab/configs'
 TOOL = Path(__file__).parents[3] / 'tools/reproduce.py'
 
+#: Names of the cells.
+PLAIN, SE = (
+    'faster-rcnn_r50_context-shapes_short_seed0',
+    'faster-rcnn_r50-se_context-shapes_short_seed0',
+)
+
 
 class Done(NamedTuple):
     returncode: int

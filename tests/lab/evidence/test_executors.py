@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from matrix_case import PLAIN, SE, write_matrix
 
 from ge_det.errors import UserError
 from lab.evidence.run import ray as ray_module
@@ -36,18 +37,24 @@ def family(file: Path) -> list[str]:
 
 def processes(file: Path) -> list[int]:
     until(file.is_file)
-    return [int(word) for word in file.read_text().split()]
+    return [int(word) for word in file.read_text(encoding='utf-8').split()]
+
+
+def stat(process: int) -> list[str]:
+    """State, parent and more; OSError if the process is gone."""
+    text = Path(f'/proc/{process}/stat').read_text(encoding='utf-8')
+    return text.rpartition(')')[2].split()
 
 
 def runs(process: int) -> bool:
     try:
-        return Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+        return stat(process)[0] != 'Z'
     except OSError:
         return False
 
 
 def parent(process: int) -> int:
-    return int(Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[1])
+    return int(stat(process)[1])
 
 
 def until(condition) -> None:
@@ -82,7 +89,7 @@ def test_the_exit_code_of_a_cell_and_a_log_that_is_added_to(executor, tmp_path):
         job = executor.start([sys.executable, '-c', where], log, 0)
         assert finish(job) == 75
         job.stop()
-    assert log.read_text().splitlines() == [os.getcwd()] * 2
+    assert log.read_text(encoding='utf-8').splitlines() == [os.getcwd()] * 2
     assert finish(executor.start([sys.executable, '-c', ''], log, 1)) == 0
 
 
@@ -120,7 +127,7 @@ def test_a_lost_worker_fails_its_cell_and_leaves_no_process(executor, tmp_path):
     ids = processes(tmp_path / 'ids')
     os.kill(parent(ids[0]), signal.SIGKILL)
     assert finish(job) == 1
-    assert 'ray: WorkerCrashedError' in (tmp_path / 'cell.log').read_text()
+    assert 'ray: WorkerCrashedError' in (tmp_path / 'cell.log').read_text(encoding='utf-8')
     until(lambda: not any(runs(each) for each in ids))
 
 
@@ -143,6 +150,46 @@ def test_a_killed_run_takes_its_cells_along(tmp_path):
     first.kill()
     first.wait()
     until(lambda: not any(runs(each) for each in ids))
+
+
+# A run of cells that take a moment to end, as trainings do that have data workers.
+RUN = """
+import sys
+from pathlib import Path
+from ge_det.cli.errors import run_command
+from lab.evidence.matrix.matrix import Matrix
+from lab.evidence.run.local import LocalExecutor
+from lab.evidence.run.loop import run_cells
+from lab.evidence.run.workspace import Workspace
+
+SLOW = 'import signal, sys, time; signal.signal(15, lambda *_: time.sleep(1) or sys.exit()); '
+
+class Slow(LocalExecutor):
+    def start(self, command, log, slot):
+        note = f'open({str(log.with_name("id"))!r}, "w").write(str(os.getpid())); time.sleep(100)'
+        return super().start([sys.executable, '-c', SLOW + 'import os; ' + note], log, slot)
+
+space = Workspace(Matrix.read('small.yaml'), Path('runs'))
+sys.exit(run_command('reproduce', lambda: run_cells(space, Slow(2)) and 0))
+"""
+
+
+def test_three_interrupts_leave_no_cell_behind(tmp_path):
+    write_matrix(tmp_path)
+    words = [sys.executable, '-c', RUN]
+    options = dict(cwd=tmp_path, env=environment(), stderr=subprocess.PIPE)
+    first = subprocess.Popen(words, **options)
+    notes = [tmp_path / 'runs' / name / 'id' for name in (PLAIN, SE)]
+    until(lambda: all(note.is_file() and note.read_bytes() for note in notes))
+    ids = [process for note in notes for process in processes(note)]
+    for _ in range(3):
+        first.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, told = first.communicate()
+    assert not any(runs(each) for each in ids)
+    assert first.returncode == 130
+    lines = [line for line in told.decode().splitlines() if 'reproduce: ' in line]
+    assert lines == ['reproduce: interrupted; run it again'] and 'Traceback' not in told.decode()
 
 
 def test_an_address_where_nobody_answers_is_told_at_once():

@@ -50,16 +50,17 @@ def test_the_rate_follows_the_number_of_pictures(tmp_path):
 
 
 def save(work_dir, epoch):
-    torch.save(dict(a=1), work_dir / f'epoch_{epoch}.pth')
+    torch.save(dict(state_dict={}), work_dir / f'epoch_{epoch}.pth')
 
 
-@pytest.mark.parametrize('note', ['', 'epoch_3.pth', 'gone.pth'])
+@pytest.mark.parametrize('note', ['', 'epoch_3.pth', 'gone.pth', '\0', 'x' * 5000, '\ud800'])
 def test_a_note_that_a_kill_spoilt_is_mended(tmp_path, note):
     save(tmp_path, 2)
     save(tmp_path, 10)
     whole = (tmp_path / 'epoch_2.pth').read_bytes()
     (tmp_path / 'epoch_3.pth').write_bytes(whole[: len(whole) // 2])
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / note) if note else '')
+    content = str(tmp_path / note) if note else ''
+    (tmp_path / 'last_checkpoint').write_bytes(content.encode('utf-8', 'surrogatepass'))
     assert mend_last_checkpoint(tmp_path)
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_10.pth')
 

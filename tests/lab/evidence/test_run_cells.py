@@ -1,17 +1,12 @@
 """`tools/reproduce.py run`: a kill loses nothing, a failed cell does not stop the others."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from matrix_case import TOOL, reproduce, write_matrix
+from matrix_case import PLAIN, SE, reproduce, write_matrix
 
 from lab.evidence.arguments import parser
 from lab.evidence.matrix.matrix import Matrix
@@ -22,59 +17,9 @@ from lab.evidence.run.loop import run_cells
 from lab.evidence.run.workspace import Workspace
 from lab.evidence.training.lock import BusyError, hold_training, is_locked, locked
 
-PLAIN, SE = (
-    'faster-rcnn_r50_context-shapes_short_seed0',
-    'faster-rcnn_r50-se_context-shapes_short_seed0',
-)
-
-
-def send(what, folder):
-    """Send a signal to all processes that work in a folder, whoever started them."""
-    for entry in Path('/proc').iterdir():
-        try:
-            if entry.name.isdigit() and (entry / 'cwd').resolve() == folder.resolve():
-                os.kill(int(entry.name), what)
-        except OSError:
-            continue
-
 
 def weights(folder):
     return torch.load(folder / 'epoch_2.pth', weights_only=False)['state_dict']
-
-
-@pytest.fixture(scope='module')
-def finished(tmp_path_factory):
-    """A matrix that was killed with all its processes, and run again to the end."""
-    folder = tmp_path_factory.mktemp('killed')
-    write_matrix(folder)
-    run = [sys.executable, str(TOOL), 'run', 'small.yaml', '--jobs', '1']
-    with (folder / 'first.log').open('w') as log:
-        first = subprocess.Popen(run, cwd=folder, stdout=log, stderr=log)
-        cell = folder / 'work_dirs/evidence/small' / PLAIN
-        deadline = time.monotonic() + 300
-        while not (cell / 'last_checkpoint').is_file():
-            assert first.poll() is None, (folder / 'first.log').read_text()[-3000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        send(signal.SIGSTOP, folder)  # Looking takes longer than the epoch that is left.
-        status = reproduce(folder, 'status', 'small.yaml').stdout
-        send(signal.SIGKILL, folder)
-        first.wait()
-        while is_locked(cell):  # The killed take a moment to go.
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    killed_at = (cell / 'last_checkpoint').read_text()
-    interrupted = reproduce(folder, 'status', 'small.yaml').stdout
-    second = reproduce(folder, 'run', 'small.yaml')
-    assert second.returncode == 0, second.stdout + second.stderr
-    return dict(
-        folder=folder,
-        cells=folder / 'work_dirs/evidence/small',
-        killed_at=killed_at,
-        while_running=status,
-        interrupted=interrupted,
-        second=second.stdout,
-    )
 
 
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished, tmp_path):

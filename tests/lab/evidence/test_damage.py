@@ -1,0 +1,155 @@
+"""A damaged file of a finished cell is never taken: it is seen, told of, and made again."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from matrix_case import PLAIN, reproduce, write_matrix
+
+from lab.evidence.matrix.matrix import Matrix
+from lab.evidence.results.result import CellResult
+from lab.evidence.run.cell import _experiment, run_cell
+from lab.evidence.run.workspace import Workspace
+from lab.evidence.seal import MENDED, SEALS, is_damaged, is_sound, sealed
+from lab.evidence.training.lock import locked
+
+
+def hole(content):
+    third = len(content) // 3
+    return content[:third] + bytes(len(content) - 2 * third) + content[-third:]
+
+
+def flip(content):
+    half = len(content) // 2
+    return content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+
+
+DAMAGE = {
+    'cut': lambda content: content[: len(content) // 2],
+    'empty': lambda content: b'',
+    'zeros': lambda content: bytes(len(content)),
+    'hole': hole,
+    'flipped bit': flip,
+    'text': lambda content: b'<html>not found</html>\n',
+    'no UTF-8': lambda content: b'\xff\xfe\n' * 9,
+    'missing': None,
+}
+WAYS = pytest.mark.parametrize('way', DAMAGE)
+# Written anew by each run, only shown, or empty; a folder of a test is not read at all.
+NOT_READ = {f'{PLAIN}.py', 'config.py', 'cell.log', 'console.log', 'lock', 'training.lock', SEALS}
+
+
+def damage(file, way):
+    change = DAMAGE[way]
+    content = file.read_bytes()
+    file.unlink()
+    if change is not None:
+        assert change(content) != content
+        file.write_bytes(change(content))
+
+
+@pytest.fixture
+def cell(finished, tmp_path, monkeypatch):
+    """The plain cell of the finished run, to be damaged."""
+    shutil.copytree(
+        finished['folder'] / 'work_dirs',
+        tmp_path / 'work_dirs',
+        ignore=lambda _, names: [name for name in names if '-se_' in name],
+    )
+    write_matrix(tmp_path, attention=['none'])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / 'work_dirs/evidence/small' / PLAIN
+
+
+def workspace(cell):
+    return Workspace(Matrix.read('small.yaml'), cell.parent.relative_to(cell.parents[3]))
+
+
+def found(cell):
+    """What a result says beside how long it took."""
+    result = CellResult.read(cell / 'result.json')
+    return {**vars(result), 'hours': None}
+
+
+def test_each_file_of_a_cell_has_a_checksum_or_is_not_read(cell):
+    files = {file for file in cell.rglob('*') if file.is_file()}
+    training = {file.parent.parent for file in cell.glob('*/vis_data/scalars.json')}
+    assert len(training) == 2  # The run was killed once.
+    rest = {
+        file
+        for file in files - sealed(cell)
+        if file.name not in NOT_READ and file.suffix not in ('.log', '.pth')
+    }
+    assert {file.name for file in rest if file.parent == cell} == {'last_checkpoint'}
+    assert not any(file.is_relative_to(folder) for file in rest for folder in training)
+    assert not any(is_damaged(cell, file) for file in sealed(cell))
+    assert all(is_sound(file) for file in files if file.suffix == '.pth')
+
+
+@WAYS
+def test_damage_is_seen(cell, way):
+    files = sealed(cell)
+    assert len(files) >= 8
+    for file in files:
+        damage(file, way)
+        assert is_damaged(cell, file), file
+    damage(cell / 'epoch_2.pth', way)
+    if way != 'flipped bit':  # Not yet.
+        assert not is_sound(cell / 'epoch_2.pth')
+
+
+@WAYS
+def test_what_is_left_is_measured_again(cell, way, capsys):
+    before = found(cell)
+    logs = sorted(cell.glob('*/vis_data/scalars.json'))
+    notes = ['result.json', 'fingerprint', 'last_checkpoint', 'test_seconds', 'sessions.jsonl']
+    for file in [*(cell / name for name in notes), *logs, cell / f'{PLAIN}.py']:
+        damage(file, way)
+    weights = (cell / 'epoch_2.pth').stat().st_mtime_ns
+    space = workspace(cell)
+    run_cell(space, space.runs[0])
+    assert found(cell) == before
+    assert (cell / 'epoch_2.pth').stat().st_mtime_ns == weights
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(MENDED)]
+    told = {line.removeprefix(MENDED).split(': ')[0].rpartition('/')[2] for line in lines}
+    assert told == {*notes, 'scalars.json'} - {'last_checkpoint'}
+    aside = {file.name for file in cell.rglob('*.damaged')}
+    assert aside == (set() if way == 'missing' else {f'{name}.damaged' for name in told})
+    assert space.state(space.runs[0]) == 'done'
+
+
+@pytest.mark.parametrize('way', ['hole', 'flipped bit', 'missing'])
+def test_without_its_seals_a_cell_is_taken_as_it_was(cell, way):
+    before = found(cell)
+    damage(cell / SEALS, way)
+    (cell / 'result.json').unlink()
+    space = workspace(cell)
+    run_cell(space, space.runs[0])
+    # Seals that tell of other files cost a test at most.
+    assert found(cell) == before
+
+
+def test_weights_and_logs_are_trained_again(cell):
+    metrics = found(cell)['metrics'], found(cell)['resamples']
+    for file in [cell / name for name in ('result.json', 'epoch_2.pth', 'test.bbox.json')]:
+        damage(file, 'hole')
+    for file in cell.glob('*/vis_data/*.json'):
+        damage(file, 'hole')
+    again = reproduce(cell.parents[3], 'run', 'small.yaml')
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert '1 cells run; done in all: 1 of 1' in again.stdout
+    assert (found(cell)['metrics'], found(cell)['resamples']) == metrics
+    told = [line for line in again.stdout.splitlines() if line.startswith(MENDED)]
+    assert len(told) == 7  # Of two files of each training, too.
+
+
+def test_a_run_that_nobody_knows_is_set_aside(cell, capsys):
+    for name in (SEALS, 'fingerprint', 'result.json'):
+        damage(cell / name, 'zeros')
+    space = workspace(cell)
+    with locked(cell):
+        _experiment(space.runs[0], space.launch).claim()
+    assert not list(cell.glob('epoch_*.pth'))
+    assert (cell / 'run-1.damaged/epoch_2.pth').is_file()
+    assert 'which run it holds is not known, now in run-1.damaged' in capsys.readouterr().err
