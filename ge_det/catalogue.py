@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any
 
 from ge_det import blocks
@@ -37,6 +38,14 @@ BLOCKS = tuple(name for name, (_, variant) in _VARIANTS.items() if variant.has_c
 """Those that ``configs/coco`` has a folder for, in the order of tables."""
 
 
+def check_known(name: str) -> None:
+    """Raise a UserError that names similar blocks if there is none of this short name."""
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=3)
+        hint = f'did you mean {", ".join(near)}? ' if near else ''
+        raise UserError(f'attention {name!r}: no such block; {hint}`ge-det blocks` lists them')
+
+
 def attention_config(name: str, channels: int = 256) -> dict[str, Any] | None:
     """The backbone's ``attention`` for a short name such as ``'sge'`` or ``'ge-theta-e8'``.
 
@@ -51,8 +60,7 @@ def attention_config(name: str, channels: int = 256) -> dict[str, Any] | None:
     Raises:
         UserError: If there is no such name.
     """
-    if name not in NAMES:
-        raise UserError(f'attention {name!r} is unknown: choose from {", ".join(NAMES)}')
+    check_known(name)
     if name == 'none':
         return None
     kind, variant = _VARIANTS[name]

@@ -27,7 +27,7 @@ def test_every_variant_of_every_block_has_a_name_of_its_own():
 
 
 def test_an_unknown_name_is_one_line():
-    with pytest.raises(UserError, match="attention 'sgee' is unknown: choose from none, se"):
+    with pytest.raises(UserError, match="attention 'sgee': no such block; did you mean sge"):
         catalogue.attention_config('sgee')
 
 

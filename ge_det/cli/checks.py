@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +34,6 @@ def check_file(path: str | None, what: str) -> None:
     if Path(path).expanduser().is_dir():
         raise UserError(f'{path}: is a folder; give the {what} file in it')
     raise UserError(f'{path}: no such {what} file; check the path')
-
-
-def check_attention(name: str) -> None:
-    """Raise a UserError that names similar blocks if there is none of this short name."""
-    from ge_det.catalogue import NAMES
-
-    if name not in NAMES:
-        near = get_close_matches(name, NAMES, n=3)
-        hint = f'did you mean {", ".join(near)}? ' if near else ''
-        raise UserError(f'--attention {name}: no such block; {hint}`ge-det blocks` lists them')
 
 
 def check_arguments(args: argparse.Namespace) -> None:

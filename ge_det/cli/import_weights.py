@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ge_det.cli.checks import check_attention, check_file, load_safely
+from ge_det.cli.checks import check_file, load_safely
 from ge_det.cli.parsing import new_parser
 from ge_det.errors import UserError, one_line
 
@@ -86,7 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     _check_arguments(args)
     if args.attention is not None:
-        check_attention(args.attention)
+        from ge_det.catalogue import check_known
+
+        check_known(args.attention)
     load_safely()
     from mmengine.logging import MMLogger
 

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ge_det.cli.checks import check_attention
 from ge_det.cli.parsing import command_line, new_parser
 from ge_det.cli.shell import shell_path
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
@@ -87,7 +86,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the data, write the config, and tell what is next."""
     args = parse_args(argv)
-    check_attention(args.attention)
+    from ge_det.catalogue import check_known
+
+    check_known(args.attention)
     from ge_det.config_writer.options import UserConfig
     from ge_det.config_writer.text import check_output, write_config
     from ge_det.datasets.coco_check import MOST_OPENED, check_coco

@@ -19,7 +19,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ge_det.catalogue import DEPTHS, NAMES, attention_config, stage_channels
+from ge_det.catalogue import DEPTHS, attention_config, check_known, stage_channels
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
@@ -84,7 +84,7 @@ class UserConfig:
 
     def __post_init__(self) -> None:
         _known('detector', self.detector, DETECTORS)
-        _known('attention', self.attention, NAMES)
+        check_known(self.attention)
         _known('depth', self.depth, DEPTHS)
         if not self.classes:
             raise UserError('classes must not be empty')

@@ -91,7 +91,7 @@ def test_tool_tells_problems_and_writes_nothing(
         ({'--detector': 'yolo'}, "invalid choice: 'yolo'"),
         ({'--pretrained': 'none.pth'}, 'no such file of weights'),
         ({'--out': 'my.txt'}, 'must end in .py'),
-        ({'--attention': 'cbam'}, '--attention cbam: no such block; `ge-det blocks` lists them'),
+        ({'--attention': 'cbam'}, "attention 'cbam': no such block; `ge-det blocks` lists them"),
         ({'--train-images': ''}, 'give --images, or both'),
     ],
 )

@@ -43,7 +43,7 @@ def test_attention_names() -> None:
         'extent': 8,
     }
     assert attention_config('ge-theta-minus')['extent'] == 'global'
-    with pytest.raises(ValueError, match=r"attention 'cbam' is unknown: choose from none, se"):
+    with pytest.raises(ValueError, match=r"attention 'cbam': no such block; `ge-det blocks`"):
         attention_config('cbam')
 
 
@@ -66,7 +66,7 @@ def test_every_attention_builds_in_every_width(name: str) -> None:
     ('changes', 'message'),
     [
         ({'detector': 'yolo'}, "detector 'yolo' is unknown: choose from faster-rcnn"),
-        ({'attention': 'cbam'}, "attention 'cbam' is unknown"),
+        ({'attention': 'cbam'}, "attention 'cbam': no such block"),
         ({'depth': 20}, 'depth 20 is unknown: choose from 18, 34'),
         ({'classes': ()}, 'classes must not be empty'),
         ({'base_channels': 24}, 'base_channels 24 must be a multiple of 16'),
