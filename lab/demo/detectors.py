@@ -107,7 +107,7 @@ def train_gated(config: Config, work_dir: Path, hooks: Sequence[Hook]) -> tuple[
     for hook in hooks:
         runner.register_hook(hook)
     runner.train()
-    return group_ap(runner.val()), Path(note.read_text())
+    return group_ap(runner.val()), Path(note.read_text(encoding='utf-8'))
 
 
 def group_ap(metrics: dict[str, float]) -> AP:

@@ -78,7 +78,7 @@ def install(folder: Path, site: Path) -> str:
     if not wheels:
         return f'no wheels in {folder}: run lab/gpu/collect.sh where there is a network'
     names, mark = '\n'.join(wheel.name for wheel in wheels), site / 'installed.txt'
-    if mark.is_file() and mark.read_text() == names:
+    if mark.is_file() and mark.read_text(encoding='utf-8') == names:
         return ''
     shutil.rmtree(site, ignore_errors=True)
     options = ('-q', '--no-index', '--no-deps', '--no-compile', '--no-cache-dir', '--target', site)
@@ -92,7 +92,7 @@ def install(folder: Path, site: Path) -> str:
         return f'pip: {done.stderr.strip()[-500:]}'
     if (site / 'mmcv').is_dir() and not list((site / 'mmcv').glob('_ext*.so')):
         shutil.copy(ROOT / 'lab/gpu/mmcv_ext.py', site / 'mmcv/_ext.py')
-    mark.write_text(names)
+    mark.write_text(names, encoding='utf-8')
     return ''
 
 

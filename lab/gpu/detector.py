@@ -83,7 +83,7 @@ def train_and_test(name: str, args: Namespace) -> None:
         command = f'tools/train.py {config} --work-dir {folder}/run {amp}'
         call(args.limit - seconds(), command)
         (scalars,) = folder.glob('run/*/vis_data/scalars.json')
-        rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+        rows = [json.loads(line) for line in scalars.read_text(encoding='utf-8').splitlines()]
         steps = [row for row in rows if 'time' in row and 'loss' in row]
         # Each the mean of its last 10 iterations; the first has the start in it.
         kept = steps[1:] or steps
@@ -100,7 +100,7 @@ def train_and_test(name: str, args: Namespace) -> None:
         command = f'tools/test.py {config} {folder}/run/epoch_1.pth --work-dir {folder}/test'
         call(args.limit - seconds(), command)
         (log,) = folder.glob('test/*/*.json')
-        step = json.loads(log.read_text().splitlines()[-1])['time']
+        step = json.loads(log.read_text(encoding='utf-8').splitlines()[-1])['time']
         tell(f'{label} test', f'{label}: {1000 * step:.0f} ms a picture in the test', step=step)
 
 

@@ -32,7 +32,7 @@ def locked(folder: Path, attempts: int = 20, name: str = _CELL) -> Iterator[None
         BusyError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open('a') as file:
+    with (folder / name).open('a', encoding='utf-8') as file:
         for attempt in range(attempts):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,7 +59,7 @@ def is_locked(folder: Path) -> bool:
 
 def hold_training(folder: Path) -> IO[str]:
     """Show that this process trains in a folder, for as long as the file returned is open."""
-    file = (folder / _TRAINING).open('a')
+    file = (folder / _TRAINING).open('a', encoding='utf-8')
     fcntl.flock(file, fcntl.LOCK_SH)  # Shared by all processes of a training.
     return file
 

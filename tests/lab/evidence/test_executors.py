@@ -57,8 +57,8 @@ def parent(process: int) -> int:
     return int(stat(process)[1])
 
 
-def until(condition) -> None:
-    end = time.monotonic() + 30
+def until(condition, seconds=30) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -180,7 +180,8 @@ def test_three_interrupts_leave_no_cell_behind(tmp_path):
     options = dict(cwd=tmp_path, env=environment(), stderr=subprocess.PIPE)
     first = subprocess.Popen(words, **options)
     notes = [tmp_path / 'runs' / name / 'id' for name in (PLAIN, SE)]
-    until(lambda: all(note.is_file() and note.read_bytes() for note in notes))
+    # It imports mmdet first.
+    until(lambda: all(note.is_file() and note.read_bytes() for note in notes), seconds=200)
     ids = [process for note in notes for process in processes(note)]
     for _ in range(3):
         first.send_signal(signal.SIGINT)
