@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ge_det.datasets.coco_content import check_content
 from ge_det.datasets.coco_file import CocoFile, PathType, read_coco
-from ge_det.datasets.coco_ids import align_categories, id_problems, mend_ids
+from ge_det.datasets.coco_ids import align_categories, id_problems, mend_ids, normal_form
 from ge_det.datasets.coco_kept import count_problems, trained_on
 from ge_det.datasets.coco_masks import mask_problems
 from ge_det.datasets.coco_mend import mend_fields
@@ -125,6 +125,8 @@ def check_coco(
                 report.problems += picture_problems(coco, Path(images), sample, progress)
                 report.opened += len(sample)
     if len(sound) == 2:
+        if report.ok:
+            align_categories(sound[0][0], sound[1][0])
         report.problems += _compare(*sound[0], *sound[1])
     for coco, _ in sound:
         report.problems += coco.mends
@@ -136,7 +138,7 @@ def _check_file(coco: CocoFile, for_evaluation: bool, with_masks: bool) -> list[
     has_sound_ids = not _has_error(problems)
     if has_sound_ids:
         mend_ids(coco)
-    mend_fields(coco)
+    mend_fields(coco, with_masks)
     problems += check_content(coco, for_evaluation)
     if with_masks:
         problems += mask_problems(coco, for_evaluation)
@@ -152,14 +154,11 @@ def _has_error(problems: list[Problem]) -> bool:
 def _compare(
     train: CocoFile, train_folder: Path, val: CocoFile, val_folder: Path
 ) -> Iterator[Problem]:
-    align_categories(train, val)
     both = f'{train.path} and {val.path}'
+    names, val_names = ([normal_form(name) for name in coco.classes] for coco in (train, val))
     lacking = [
         f'only in {role}: {_listed([name for name in own if name not in other])}'
-        for role, own, other in (
-            ('train', train.classes, val.classes),
-            ('val', val.classes, train.classes),
-        )
+        for role, own, other in (('train', names, val_names), ('val', val_names, names))
         if not set(own) <= set(other)
     ]
     if lacking:

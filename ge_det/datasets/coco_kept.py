@@ -47,14 +47,13 @@ def count_problems(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
     given = coco.boxes_per_class()
     if not given:
         return  # Crowd regions only, which is an error of its own.
+    kept = trained_on(coco)
+    lost = [name for name in given if not kept[name]]
+    what = 'classes of whose boxes mmdet keeps none (all are under one pixel or outside)'
+    fix = 'draw larger boxes, or remove the class from both files'
+    yield from cases('error', coco.path, what, lost, shortened, fix)
     if for_evaluation:
         yield from _too_many(coco)
-    else:
-        kept = trained_on(coco)
-        lost = [name for name in given if not kept[name]]
-        what = 'classes of whose boxes mmdet trains on none (all are under one pixel or outside)'
-        fix = 'draw larger boxes, or remove the class from both files'
-        yield from cases('error', coco.path, what, lost, shortened, fix)
     yield from _drawn_twice(coco)
 
 

@@ -72,9 +72,7 @@ def mask_problems(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
             if fault:
                 found[fault].append(record)
     for fault, (what, fix) in _FAULTS.items():
-        # Training leaves such polygons out; pycocotools takes four numbers for a box.
-        level = 'warning' if fault == 'short' and not for_evaluation else 'error'
-        yield from cases(level, coco.path, what, found[fault], annotation, fix)
+        yield from cases('error', coco.path, what, found[fault], annotation, fix)
 
 
 def mask_area(segmentation: Any, height: int, width: int) -> float | None:

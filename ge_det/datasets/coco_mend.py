@@ -10,15 +10,18 @@ _LARGEST_AREA = 1e10  # Beyond it, the evaluator leaves an object out.
 _FLAGS = {0: 0, 1: 1, '0': 0, '1': 1, None: 0}
 
 
-def mend_fields(coco: CocoFile) -> None:
+def mend_fields(coco: CocoFile, with_masks: bool) -> None:
     """Write flags, sizes and areas as mmdet and pycocotools read them.
 
     Args:
         coco (CocoFile): A file without wrong types; changed in place.
+        with_masks (bool): Whether masks are needed.
     """
     _sides(coco)
     _crowds(coco)
     _ignored(coco)
+    if with_masks:
+        _polygons(coco)
     _areas(coco)
 
 
@@ -60,6 +63,21 @@ def _ignored(coco: CocoFile) -> None:
         record['iscrowd'] = 1
     for record in found:
         record['ignore'] = 0
+
+
+def _polygons(coco: CocoFile) -> None:
+    """Of one or two points beside others: to pycocotools, four numbers make all of them boxes."""
+    found = [a for a in coco.annotations if 0 < len(_with_extent(a)) < len(a['segmentation'])]
+    what = 'segmentations with a polygon of under three points beside others'
+    coco.mends += cases('mended', coco.path, what, found, annotation, 'left out')
+    for record in found:
+        record['segmentation'] = _with_extent(record)
+
+
+def _with_extent(record: Record) -> list[object]:
+    given = record.get('segmentation')
+    parts = given if isinstance(given, list) else []
+    return [part for part in parts if not (isinstance(part, list) and len(part) in (2, 4))]
 
 
 def _areas(coco: CocoFile) -> None:

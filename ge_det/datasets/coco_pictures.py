@@ -118,7 +118,8 @@ def picture_problems(
         return cases(level, coco.path, what, described, ', '.join, fix)
 
     broken = [(image, look.fault) for image, look in looks if look.fault]
-    yield from told('image files that do not load in training', broken, 'replace them', 'error')
+    fix = 'replace them, or write them as PNG or JPEG of 8 bits'
+    yield from told('image files that do not load in training', broken, fix, 'error')
     loaded = [(image, look) for image, look in looks if not look.fault]
     turned: list[tuple[Record, str]] = []
     other: list[tuple[Record, str]] = []

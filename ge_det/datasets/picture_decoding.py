@@ -11,9 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -86,8 +88,6 @@ def decode(path: Path) -> Decoded:
     Returns:
         Decoded: With a fault if it cannot be read, is cut short, or is of a form that OpenCV lacks.
     """
-    import mmcv
-
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -95,7 +95,7 @@ def decode(path: Path) -> Decoded:
     pixels, orientation, form, cut = _header(data)
     with _one_at_a_time if pixels > _ALONE else nullcontext():
         try:
-            image = mmcv.imfrombytes(data, flag='color', backend='cv2')
+            image = _as_in_training(data)
         except (cv2.error, MemoryError, ValueError) as error:
             return Decoded(' '.join(str(error).split())[:200])
         if image is None:
@@ -108,6 +108,14 @@ def decode(path: Path) -> Decoded:
         del image
         dark = brightest < DARK and _is_deep(data)
     return Decoded('', width, height, orientation, brightest, dark)
+
+
+def _as_in_training(data: bytes) -> NDArray[Any] | None:
+    try:
+        from mmcv import imfrombytes
+    except ImportError:  # There is no stack yet; this is what mmcv does.
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return imfrombytes(data, flag='color', backend='cv2')
 
 
 def _header(data: bytes) -> tuple[int, int, str, str]:

@@ -93,6 +93,7 @@ def test_tool_tells_problems_and_writes_nothing(
         ({'--out': 'my.txt'}, 'must end in .py'),
         ({'--attention': 'cbam'}, "attention 'cbam': no such block; `ge-det blocks` lists them"),
         ({'--train-images': ''}, 'give --images, or both'),
+        ({'--check-images': -1}, '--check-images -1 must not be below 0'),
     ],
 )
 def test_tool_argument_errors(
@@ -105,3 +106,44 @@ def test_tool_argument_errors(
     assert exit_code('make-config', *_arguments(arguments)) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / 'my.py').exists()
+
+
+def _spoil(file: Path, **changes: Any) -> None:
+    content = json.loads(file.read_text())
+    content['annotations'][0].update(changes)
+    file.write_text(json.dumps(content))
+
+
+def test_mended_annotations_are_written_beside_the_config_which_takes_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = _data(tmp_path), tmp_path / 'deep' / 'my.py'
+    _spoil(data['--val-json'], id=0)
+    before = data['--val-json'].read_bytes()
+    assert exit_code('make-config', *_arguments({**data, '--out': out})) == 0
+    copy = out.with_name('my.val.json')
+    assert json.loads(copy.read_text())['annotations'][0]['id'] == 1
+    assert data['--val-json'].read_bytes() == before
+    text = out.read_text()
+    assert repr(str(copy)) in text and repr(str(data['--train-json'])) in text
+    said = capsys.readouterr().err
+    assert f'mended: {data["--val-json"]}: annotation ids' in said
+    assert f'{copy} is the mended copy of {data["--val-json"]}; the config takes it' in said
+
+
+@pytest.mark.parametrize('is_source', [True, False])
+def test_a_mended_copy_replaces_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_source: bool
+) -> None:
+    data, out = _data(tmp_path), tmp_path / 'my.py'
+    _spoil(data['--val-json'], id=0)
+    copy = tmp_path / 'my.val.json'
+    copy.write_bytes(data['--val-json'].read_bytes())
+    more = ['--force'] if is_source else []
+    if is_source:
+        data['--val-json'] = copy
+    before = copy.read_bytes()
+    assert exit_code('make-config', *_arguments({**data, '--out': out}), *more) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert ('give another --out' if is_source else 'exists already') in last
+    assert copy.read_bytes() == before and not out.exists()

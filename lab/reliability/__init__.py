@@ -1,0 +1,1 @@
+"""How often it holds: hostile files, mutated data, kills, and bad luck."""

@@ -1,0 +1,146 @@
+"""The pictures of a COCO file: each that training would load wrongly is told."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from coco_folder import Folder
+from PIL import Image
+
+from ge_det.datasets import coco_pictures, picture_decoding
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def noise(width: int = 40, height: int = 30) -> np.ndarray:
+    return np.random.default_rng(0).integers(90, 255, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(form: str, image: np.ndarray | None = None, orientation: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    kept = {} if form in ('TGA', 'PCX', 'SGI', 'DDS', 'BMP', 'GIF', 'PPM') else {'exif': exif}
+    Image.fromarray(noise() if image is None else image).save(file, form, **kept)
+    return file.getvalue()
+
+
+def only_line(folder: Folder, data: bytes, name: str = 'other') -> str:
+    (folder.images / name).write_bytes(data)
+    folder.train['images'][0]['file_name'] = name
+    (line,) = folder.lines()
+    return line
+
+
+@pytest.mark.parametrize('form', ['JPEG', 'PNG', 'BMP', 'TIFF', 'GIF', 'WEBP', 'AVIF', 'PPM'])
+def test_whole_pictures_pass_and_cut_ones_are_told(folder: Folder, form: str) -> None:
+    data = encoded(form)
+    (folder.images / 'whole').write_bytes(data)
+    folder.train['images'][1]['file_name'] = 'whole'
+    line = only_line(folder, data[: len(data) * 9 // 10], 'cut')
+    assert line.startswith('error: ') and 'do not load in training (of 2 opened): 1' in line
+    assert '(first: cut, ' in line
+
+
+def test_a_cut_picture_that_an_older_opencv_fills_with_grey(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_decoding, '_as_in_training', lambda data: noise())
+    assert 'truncated' in only_line(folder, encoded('JPEG')[:-200])
+
+
+@pytest.mark.parametrize('form', ['TGA', 'PCX', 'SGI', 'DDS'])
+def test_pictures_that_pillow_reads_and_training_does_not(folder: Folder, form: str) -> None:
+    line = only_line(folder, encoded(form))
+    assert f'other, {form}, which OpenCV does not read so); replace them, or write' in line
+
+
+@pytest.mark.parametrize('form', ['PNG', 'TIFF'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_twelve_bits_in_sixteen(folder: Folder, form: str, channels: int) -> None:
+    deep = noise().astype(np.uint16) * 16
+    data = cv2.imencode(f'.{form.lower()}', deep[..., :channels])[1].tobytes()
+    for image in folder.train['images']:
+        (folder.images / image['file_name']).write_bytes(data)
+    (line,) = folder.lines()
+    assert line.startswith('error: ') and 'of 16 bits or more that load below 64 of 255' in line
+    assert 'of 255 as loaded' in line and 'stretch them to 8 bits' in line
+
+
+def test_sixteen_full_bits_and_dark_pictures_of_eight_pass(folder: Folder) -> None:
+    deep = noise().astype(np.uint16) * 256
+    (folder.images / '1.png').write_bytes(cv2.imencode('.png', deep)[1].tobytes())
+    (folder.images / '2.png').write_bytes(cv2.imencode('.png', noise() // 8)[1].tobytes())
+    assert folder.lines() == []
+
+
+def test_pictures_of_floats(folder: Folder) -> None:
+    data = cv2.imencode('.tiff', noise().astype(np.float32) / 255)[1].tobytes()
+    line = only_line(folder, data)
+    assert line.startswith('error: ') and 'do not load in training' in line
+
+
+@pytest.mark.parametrize('form', ['JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF'])
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_a_turn_is_told_as_training_sees_it(folder: Folder, form: str, orientation: int) -> None:
+    """Where OpenCV obeys the tag, a quarter turn contradicts the JSON; a half turn never does."""
+    data = encoded(form, orientation=orientation)
+    (folder.images / 'turned').write_bytes(data)
+    folder.train['images'][0]['file_name'] = 'turned'
+    lines = folder.lines()
+    loaded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if orientation == 3:
+        assert len(lines) == 1 and 'mirrors or turns them within their size' in lines[0]
+        assert lines[0].startswith('warning: ')
+    elif loaded.shape[:2] == (40, 30):
+        assert len(lines) == 1 and 'photos that their EXIF tag turns' in lines[0]
+        assert lines[0].startswith('error: ')
+    else:
+        assert lines == []
+
+
+def test_a_pipe_is_not_waited_for(folder: Folder) -> None:
+    os.remove(folder.images / '1.png')
+    os.mkfifo(folder.images / '1.png')
+    (line,) = folder.lines()
+    assert 'images not in' in line and 'no regular file' in line
+
+
+def test_annotations_from_a_pipe(folder: Folder) -> None:
+    folder.check()
+    from ge_det.datasets.coco_check import check_coco
+
+    os.remove(folder.root / 'val.json')
+    os.mkfifo(folder.root / 'val.json')
+    report = check_coco(
+        folder.root / 'train.json', folder.root / 'val.json', folder.images, folder.images
+    )
+    (line,) = map(str, report.problems)
+    assert 'val.json: not a regular file' in line
+
+
+def test_very_large_pictures_load_one_at_a_time_and_are_told(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('_ALONE', 'LARGE'):
+        monkeypatch.setattr(picture_decoding, name, 40 * 30 - 1)
+    monkeypatch.setattr(coco_pictures, 'LARGE', 40 * 30 - 1)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 500)  # Pillow refuses; training does not.
+    lines = folder.lines()
+    assert len(lines) == 2 and all(line.startswith('warning: ') for line in lines)
+    assert 'million pixels (of 2 opened): 2 (first: 1.png, 40x30)' in lines[0]
+
+
+def test_names_that_no_file_can_have(folder: Folder) -> None:
+    for name in ('a\0b', 'x' * 5000, '.', '../images'):
+        folder.train['images'][0]['file_name'] = name
+        (line,) = folder.lines()
+        assert line.isprintable() and 'images not in' in line
