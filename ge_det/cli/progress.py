@@ -17,6 +17,7 @@ _SHOWN = re.compile(
     """,
     re.VERBOSE,
 )
+_USUAL = '(no score reaches score_thr of test_cfg), which is usual in the first epochs'
 _KEPT = ('lr', 'eta', 'memory', 'loss', 'grad_norm')  # Of a line of training.
 
 
@@ -38,6 +39,8 @@ class ProgressLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
         message = record.getMessage()
+        if message.startswith('The testing results of the whole dataset is empty'):
+            return f'nothing is detected in the whole set {_USUAL}'
         if record.levelno >= logging.WARNING:
             return f'{record.levelname.lower()}: {message}'
         if message.startswith('Checkpoints will be saved to'):

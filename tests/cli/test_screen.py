@@ -1,0 +1,197 @@
+"""What train and test show: a plan and progress; the log of the run holds the rest."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from coco_folder import coco
+from command_line import exit_code
+from PIL import Image
+
+pytest.importorskip('mmdet')
+
+from mmengine.logging import MessageHub, MMLogger
+
+from ge_det.cli.progress import ProgressLines, is_progress
+from ge_det.cli.screen import quiet_screen, show
+from ge_det.errors import UserError
+
+CONFIG = """
+_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+model = dict(
+    backbone=dict(
+        type='ge_det.AttentionResNet', depth=18, init_cfg=None, base_channels=16, frozen_stages=-1,
+        attention=dict(type='ge_det.SqueezeExcite'),
+    ),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=16),
+    bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=1, num_classes=2),
+    test_cfg=dict(score_thr=0.0),
+)
+data = dict(
+    data_root='', metainfo=dict(classes=('cat', 'dog')),
+    ann_file='DATA/train.json', data_prefix=dict(img='DATA/images'),
+)
+train_dataloader = dict(
+    num_workers=0, persistent_workers=False, dataset=dict(**data, filter_cfg=dict(min_size=1))
+)
+val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=data)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file='DATA/train.json')
+test_evaluator = val_evaluator
+train_cfg = dict(max_epochs=1)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two pictures and the config of a small detector for them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'argv', sys.argv)
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    (tmp_path / 'images').mkdir()
+    data = coco()
+    for image in data['images']:
+        Image.new('RGB', (40, 30)).save(tmp_path / 'images' / image['file_name'])
+    (tmp_path / 'train.json').write_text(json.dumps(data))
+    (tmp_path / 'my.py').write_text(CONFIG.replace('DATA', str(tmp_path)))
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own: no logger, nothing counted."""
+    for kind in (MMLogger, MessageHub):
+        monkeypatch.setattr(kind, '_instance_dict', type(kind._instance_dict)())
+
+
+def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
+    assert exit_code('train', 'my.py') == 0
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert [line.split(':')[0] for line in lines[:5]] == [
+        *('data', 'network', 'weights', 'device', 'log')
+    ]
+    assert '2 images' in lines[0] and '2 classes (cat, dog)' in lines[0]
+    assert 'RetinaNet, AttentionResNet-18, 8 gates SqueezeExcite' in lines[1]
+    assert 'length:  1 iterations' in lines
+    assert len(lines) < 40 and shown.err == ''
+    assert 'Average Precision' in shown.out and 'coco/bbox_mAP: ' in shown.out
+    assert not any(word in shown.out for word in ('System environment', 'Hooks will', 'creating'))
+    log = Path(lines[4].split()[1]).read_text()
+    for word in ('System environment', 'Hooks will', 'Config:', 'creating index', 'Average Prec'):
+        assert word in log
+    assert sys.stdout is not None and type(sys.stdout).__name__ != '_Lines'
+
+
+@pytest.mark.parametrize(
+    ('option', 'reason'),
+    [
+        ('train_cfg.max_epochs=many', "'many'; the traceback is in "),
+        ('train_dataloader.dataset.type=Nobody', 'Nobody'),
+        ('model.bbox_head.type=Nobody', 'Nobody'),
+        ('model=3', 'my.py: its model is a int'),
+        ('val_evaluator.ann_file=gone.json', 'gone.json'),
+    ],
+)
+def test_a_config_that_cannot_run_is_one_line(
+    folder: Path, option: str, reason: str, capsys
+) -> None:
+    assert exit_code('train', 'my.py', '--cfg-options', option) == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and reason in said
+
+
+@pytest.mark.parametrize(
+    ('name', 'new', 'reason'),
+    [
+        ('train.json', 'old.json', 'train.json: no such annotation file; if the data have moved'),
+        ('images', 'pictures', 'images: no such folder of pictures'),
+        ('images/1.png', None, 'none of the pictures that'),
+    ],
+)
+def test_data_that_moved(folder: Path, name: str, new: str | None, reason: str, capsys) -> None:
+    if new is None:
+        (folder / 'images').rename(folder / 'pictures')
+        (folder / 'images').mkdir()
+    else:
+        (folder / name).rename(folder / new)
+    assert exit_code('train', 'my.py') == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and reason in said
+
+
+def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> None:
+    """As mmdet's bases have it: workers that stay."""
+    text = (folder / 'my.py').read_text()
+    config = text.replace('num_workers=0, persistent_workers=False', 'num_workers=1')
+    (folder / 'my.py').write_text(config)
+    options = ['train_dataloader.num_workers=0', 'val_dataloader.num_workers=0']
+    options.append('model.test_cfg.score_thr=1.0')
+    assert exit_code('train', 'my.py', '--cfg-options', *options) == 0
+    shown = capsys.readouterr().out
+    assert 'train_dataloader.persistent_workers=False' in shown
+    assert '\nnothing is detected in the whole set' in shown
+
+
+def test_what_comes_before_the_log_file_is_in_it(tmp_path: Path, capsys) -> None:
+    with quiet_screen():
+        warnings.warn('of the stack', stacklevel=1)
+        print('chatter', '猫')
+        logger = MMLogger('a', log_file=str(tmp_path / 'a.log'))
+        MMLogger._instance_dict['a'] = logger
+        logger.info('noise')
+        logger.warning('old')
+        logger.error('trouble')
+        show('ours')
+    logger.handlers[1].flush()
+    shown = capsys.readouterr()
+    log = (tmp_path / 'a.log').read_text(encoding='utf-8')
+    assert all(word in log for word in ('of the stack', 'chatter 猫', 'noise', 'old', 'trouble'))
+    assert shown.out == f'log:     {tmp_path}/a.log\nnoise\nwarning: old\nerror: trouble\nours\n'
+    assert shown.err == ''
+    print('loud')
+    assert capsys.readouterr().out == 'loud\n'
+
+
+def record(
+    message: str, path: str = 'site-packages/mmengine/runner/runner.py'
+) -> logging.LogRecord:
+    return logging.LogRecord('mmengine', logging.INFO, path, 1, message, None, None)
+
+
+def test_what_is_shown_of_a_log() -> None:
+    line = (
+        'Epoch(train)  [10][ 50/200]  base_lr: 2.0e-03 lr: 2.0e-03  eta: 1 day, 0:12:00  '
+        'time: 0.5  data_time: 0.1  memory: 900  loss: 1.5  loss_cls: 1.0  acc: 90.0'
+    )
+    short = 'Epoch(train)  [10][ 50/200]  lr 2.0e-03  eta 1 day, 0:12:00  memory 900  loss 1.5'
+    assert is_progress(record(line)) and ProgressLines().format(record(line)) == short
+    ended = 'Epoch(val) [1][2/2]    accuracy/top1: 9.0  data_time: 0.01  time: 0.02'
+    assert ProgressLines().format(record(ended)) == 'Epoch(val) [1][2/2]    accuracy/top1: 9.0'
+    assert not is_progress(record('Hooks will be executed'))
+    assert is_progress(record('mine', '/home/me/my_hooks.py'))
+
+
+def test_a_fault_of_ours_keeps_what_came_before_it(capsys) -> None:
+    with pytest.raises(ZeroDivisionError), quiet_screen():
+        print('the cause')
+        1 / 0  # noqa: B018
+    assert 'the cause' in capsys.readouterr().err
+    with (
+        pytest.raises(UserError, match=r'my.py: ZeroDivisionError: division'),
+        quiet_screen('my.py'),
+    ):
+        1 / 0  # noqa: B018
+
+
+def test_verbose_shows_all(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv('GE_DET_VERBOSE', '1')
+    with quiet_screen():
+        print('chatter')
+    assert capsys.readouterr().out == 'chatter\n'
