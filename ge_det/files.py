@@ -20,6 +20,12 @@ def write_whole(path: Path, content: bytes | Callable[[Path], object]) -> None:
     Raises:
         OSError: If it cannot be written.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # Such as /dev/stdout: no file.
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            content(path)
+        return
     # Short, for a name may be as long as the file system allows.
     part = path.with_name(f'.{path.name[:40]}.{os.getpid()}.part')
     try:

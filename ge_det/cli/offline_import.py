@@ -6,6 +6,7 @@ treats them as fresh: they learn inside frozen stages, and their normalisation u
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -157,14 +158,10 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
     if 'dataset_meta' in original.meta:
         meta['dataset_meta'] = original.meta['dataset_meta']
     path = Path(out).expanduser()
-    content = dict(meta=meta, state_dict=state)
+    content = io.BytesIO()  # Given a path, torch would write its name into the file.
+    torch.save(dict(meta=meta, state_dict=state), content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda part: _save(content, part))
-    except (OSError, RuntimeError) as error:  # torch raises the latter where it cannot write.
+        write_whole(path, content.getvalue())
+    except OSError as error:
         raise CheckpointError(f'{out}: cannot be written ({one_line(error)})') from error
-
-
-def _save(content: dict[str, Any], path: Path) -> None:
-    with path.open('wb') as file:  # Given a path, torch writes its name into the file.
-        torch.save(content, file)
