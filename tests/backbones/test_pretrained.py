@@ -265,7 +265,7 @@ def test_broken_weights_are_refused(key, change, plain, tmp_path):
     state = plain.state_dict()
     state[key] = change(state[key])
     torch.save(state, tmp_path / 'bad.pth')
-    with pytest.raises(CheckpointError, match=f'1 tensors hold NaN.*{key}'):
+    with pytest.raises(CheckpointError, match=f"'{key}' (holds|is) "):
         initialised(pretrained=str(tmp_path / 'bad.pth'))
 
 
@@ -315,7 +315,7 @@ def test_a_failed_import_changes_nothing(plain, tmp_path):
     torch.save(state, tmp_path / 'cut.pth')
     backbone = narrow(attention=SE)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
-    with pytest.raises(ValueError, match='1 tensors are missing'):
+    with pytest.raises(ValueError, match='one tensor is missing'):
         import_pretrained(backbone, str(tmp_path / 'cut.pth'))
     for key, value in backbone.state_dict().items():
         torch.testing.assert_close(value, before[key], rtol=0, atol=0)
