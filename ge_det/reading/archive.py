@@ -31,6 +31,9 @@ class Archive:
         file (BinaryIO): The file, opened for reading.
         size (int): Its size in bytes.
 
+    Attributes:
+        has_checksums (bool): Whether its members are noted with checksums, which then hold.
+
     Raises:
         Refused: If it is damaged, or no archive as torch.save writes it.
     """
@@ -47,6 +50,7 @@ class Archive:
         with ZipFile(file) as archive:
             members = archive.infolist()
             self._locate(members, archive.start_dir)
+        self.has_checksums = any(member.CRC for member in members)
         self._compare(members)
 
     def __contains__(self, name: str) -> bool:
@@ -103,7 +107,7 @@ class Archive:
         return member.header_offset + _LOCAL.size + length + extra
 
     def _compare(self, members: list[ZipInfo]) -> None:
-        if not any(member.CRC for member in members):
+        if not self.has_checksums:
             return  # Written without checksums (torch.serialization.set_crc32_options).
         for member in members:
             inner = member.orig_filename.partition('/')[2]

@@ -69,11 +69,11 @@ def load_file(path: Path) -> Any:
 
     Raises:
         CheckpointError: If the file is missing, damaged, holds anything but plain data, comes to
-            more memory than a detector takes, or does not have the hash in its name.
+            more memory than a detector takes, or has neither checksums inside nor the hash in its
+            name.
     """
     try:
         _check_file(path)
-        check_hash(path)
         with path.open('rb') as file:
             return settle(_read(path, file))
     except (Refused, OSError) as error:
@@ -119,12 +119,15 @@ def _check_file(path: Path) -> None:
 def _read(path: Path, file: BinaryIO) -> Any:
     size = os.fstat(file.fileno()).st_size
     if path.suffix.lower() == '.safetensors' or is_safetensors(file, size):
+        check_hash(path)
         return read_safetensors(path)
     check_torch()
-    if is_archive(path):
-        _look_into(file, size)
-    else:
+    # An archive whose checksums hold is whole: with another hash, it is another file of that name.
+    is_whole = is_archive(path) and _look_into(file, size).has_checksums
+    if not is_archive(path):
         look_through_legacy(file, size)
+    if not is_whole:
+        check_hash(path)
     with only_stand_ins():
         return torch.load(path, map_location='cpu', weights_only=True)
 
@@ -139,7 +142,7 @@ def check_torch() -> None:
         )
 
 
-def _look_into(file: BinaryIO, size: int) -> None:
+def _look_into(file: BinaryIO, size: int) -> Archive:
     archive = Archive(file, size)
     if 'constants.pkl' in archive:
         raise Refused('a TorchScript archive, which is code; save its state_dict() alone')
@@ -155,6 +158,7 @@ def _look_into(file: BinaryIO, size: int) -> None:
     if (archive.size_of('data.pkl') or 0) > _LONGEST_PICKLE:
         raise Refused('it holds more beside its tensors than a detector has')
     look_through(io.BytesIO(archive.read('data.pkl')), Budget(size, storage))
+    return archive
 
 
 def _brief(error: Exception) -> str:

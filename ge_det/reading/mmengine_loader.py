@@ -9,6 +9,7 @@ MMEngine's, so the way is closed there, for mmdet's own tools as well.
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from ge_det.errors import CheckpointError
 
 from .load import load
 from .soundness import check_sound
+from .weight_sets import find_sets
 
 # Where MMEngine keeps the text of a config; what it needs of a checkpoint stands in no other key.
 _CONFIGS = ('cfg', 'config')
@@ -88,7 +90,7 @@ def _for_runner(name: str, path: Path, content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     check_sound(content, name)
-    content = dict(content)
+    content = _with_weights(content)
     if content.get('meta') is not None:
         content['meta'] = _without(_CONFIGS, _mapping(name, content, 'meta'))
         _check_numbers(name, content['meta'])
@@ -103,6 +105,18 @@ def _for_runner(name: str, path: Path, content: Any) -> Any:
         if part in content:
             _mapping(name, content, part)
     return content
+
+
+def _with_weights(content: dict[Any, Any]) -> dict[Any, Any]:
+    """Its weights where MMEngine looks for them, under names without what wrappers put in."""
+    place = 'state_dict' if 'state_dict' in content else ''
+    sets = [one for one in find_sets(content) if not place or one.key.split('.')[0] == place]
+    if not sets or (sets[0].key == place and sets[0].is_plain):
+        return dict(content)
+    plain = sets[0].plain()
+    state = OrderedDict(plain.state)
+    state._metadata = OrderedDict(plain.versions)  # type: ignore[attr-defined]
+    return {**content, 'state_dict': state}
 
 
 def _mapping(name: str, content: Mapping[Any, Any], part: str) -> Mapping[Any, Any]:

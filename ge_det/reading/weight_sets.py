@@ -49,6 +49,18 @@ class WeightSet:
         """Whether a ResNet is in it."""
         return any(without_wrappers(name).endswith(LANDMARK) for name in self.state)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its names are those of the model itself; see :func:`plain_names`."""
+        return plain_names(self.state).keys() == self.state.keys()
+
+    def plain(self) -> WeightSet:
+        """The same under the names of the model itself."""
+        if self.is_plain:
+            return self
+        versions = {without_wrappers(f'{k}.').rstrip('.'): v for k, v in self.versions.items()}
+        return WeightSet(self.key, plain_names(self.state), versions)
+
 
 def find_sets(content: Any) -> list[WeightSet]:
     """The sets of weights in a checkpoint, the one to take first.
