@@ -51,20 +51,26 @@ def _of_plain(kind: str, most: int) -> Callable[[Sequence[Any], Budget], Made]:
 
 
 def _ordered_dict(arguments: Sequence[Any], budget: Budget) -> Made:
+    count = 0
     for pairs in arguments:  # Python 2 wrote them so.
+        count += len(_items_of(pairs))
+        budget.count_steps(count)
         for pair in _items_of(pairs):
             check_key(next(iter(_items_of(pair)), None))
-    return Made('OrderedDict')
+    return Made('OrderedDict', numel=count)
 
 
 def _counter(arguments: Sequence[Any], budget: Budget) -> Made:
     if any(not isinstance(a, Made) or a.kind != 'dict' for a in arguments) or len(arguments) > 1:
         raise Refused('it makes a Counter of something else than a dict')
-    return Made('Counter')
+    count = sum(counts.numel for counts in arguments)
+    budget.count_steps(count)
+    return Made('Counter', numel=count)
 
 
 def _set(arguments: Sequence[Any], budget: Budget) -> Made:
     for items in arguments:
+        budget.count_steps(len(_items_of(items)))
         for item in _items_of(items):
             check_key(item)
     return Made('set')
@@ -82,7 +88,8 @@ def _bytes(arguments: Sequence[Any], budget: Budget) -> Made:
     # Other codecs take a time that grows with the square of the length.
     if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != 'latin1':
         raise Refused.code('_codecs.encode')
-    return Made('bytes')
+    budget.count_bytes(len(arguments[0]))
+    return Made('bytes', numel=len(arguments[0]))
 
 
 def _tensor(arguments: Sequence[Any], budget: Budget) -> Made:

@@ -20,6 +20,8 @@ from .values import Refused
 _MEMBER = re.compile(r'[^/\0]+(/(?!\.\.?(/|$))[\w.-]+)+', re.ASCII)
 _LOCAL = struct.Struct('<4s5H3L2H')  # The header before a member.
 _END = struct.Struct('<4s4H2LH')
+_END64 = struct.Struct('<4sQ2H2L4Q4s16x')  # And what points to it.
+_LONGEST_LIST = 16 << 20  # Bytes.
 _BLOCK = 1 << 22
 _BROKEN = 'not a readable checkpoint, damaged or cut off: {}; fetch or copy it again'
 
@@ -47,6 +49,10 @@ class Archive:
         end = _END.unpack(file.read(_END.size))
         if end[0] != b'PK\5\6' or end[-1]:
             raise Refused(_BROKEN.format('its end is missing'))
+        file.seek(max(0, size - _END.size - _END64.size))
+        end64 = _END64.unpack(file.read(_END64.size).ljust(_END64.size))
+        if max(end[5], end64[8] if end64[10] == b'PK\6\7' else 0) > _LONGEST_LIST:
+            raise Refused('its list of members is longer than that of a detector')
         with ZipFile(file) as archive:
             members = archive.infolist()
             self._locate(members, archive.start_dir)

@@ -25,8 +25,9 @@ from .values import Budget, Made, Refused
 
 # Weights, momentum and averages of a ResNet-152 detector take a third. All of a file is in memory.
 _LARGEST = 3 << 30
-_LONGEST_PICKLE = 256 << 20
+_LONGEST_PICKLE = 128 << 20
 _OLDEST_TORCH = (2, 10)
+_LONGEST_CAUSE = 400
 
 
 def load(checkpoint: str) -> tuple[Path, Any]:
@@ -78,12 +79,13 @@ def load_file(path: Path) -> Any:
             return settle(_read(path, file))
     except (Refused, OSError) as error:
         cause = error.strerror if isinstance(error, OSError) else None
-        raise CheckpointError(f'{path}: {cause or one_line(error)}') from error
+        raise CheckpointError(f'{path}: {_brief(cause or one_line(error))}') from error
     except CheckpointError:
         raise
     except Exception as error:  # A damaged file can make the readers raise anything.
         raise CheckpointError(
-            f'{path}: not a readable checkpoint, cut off or of another format ({_brief(error)})'
+            f'{path}: not a readable checkpoint, cut off or of another format '
+            f'({_brief(str(error)) or type(error).__name__})'
         ) from error
 
 
@@ -161,6 +163,9 @@ def _look_into(file: BinaryIO, size: int) -> Archive:
     return archive
 
 
-def _brief(error: Exception) -> str:
-    first = str(error).strip().partition('\n')[0]
-    return 'not plain data' if 'Weights only' in first else first or type(error).__name__
+def _brief(message: str) -> str:
+    """The beginning of a message, which may quote what a file holds."""
+    first = message.strip().partition('\n')[0]
+    if 'Weights only' in first:
+        return 'not plain data'
+    return ''.join(c if c.isprintable() else '?' for c in first[:_LONGEST_CAUSE])

@@ -17,8 +17,6 @@ from .allowed import NAMES, call
 from .stand_ins import BUFFER
 from .values import Budget, Made, Name, Refused, Tuple, check_key
 
-_MOST_STEPS = 1_000_000  # A ResNet-152 detector with optimizer and log takes 50,000.
-
 # Of younger pickles. torch refuses them, but whoever reads why wants to know what it would call.
 _SKIPPED = ('PROTO', 'FRAME', 'MEMOIZE')
 _CONSTANTS = dict(NONE=None, NEWTRUE=True, NEWFALSE=False)
@@ -68,9 +66,7 @@ class _Machine:
         argument: Any
         steps = pickletools.genops(file)
         for operation, argument, _ in steps:
-            self.budget.steps += 1
-            if self.budget.steps > _MOST_STEPS:
-                raise Refused(f'its pickle has more than {_MOST_STEPS} steps')
+            self.budget.count_steps()
             name = operation.name
             if name in _LITERALS:
                 self._literal(argument)
@@ -97,9 +93,7 @@ class _Machine:
             self.budget.count_integer(value)
         elif isinstance(value, str):
             self.last_texts = [*self.last_texts[-1:], value]
-        # The content of long texts is never asked for.
-        is_long = isinstance(value, (str, bytes)) and len(value) > 1000
-        self.stack.append(type(value)() if is_long else value)
+        self.stack.append(value)
 
     def _no_torch_file(self, name: str, rest: Iterator[Any]) -> None:
         """Refuse a pickle of another writer, by what it would call, which says more."""
@@ -154,8 +148,13 @@ class _Machine:
         self.stack.append(Made('buffer'))
 
     def _build(self, _: Any) -> None:
-        self._pop(1)
-        self._target(*_BUILT)
+        (state,) = self._pop(1)
+        if self._target(*_BUILT).kind == 'OrderedDict':
+            if not isinstance(state, Made) or state.kind not in _DICTS:
+                raise Refused('its pickle gives an OrderedDict what are no attributes')
+            self.budget.count_steps(state.numel)
+        for part in state.items if isinstance(state, Tuple) else ():
+            self.budget.count_bytes(part.numel if isinstance(part, Made) else 0)
 
     def _append(self, _: Any) -> None:
         (item,) = self._pop(1)
@@ -167,12 +166,12 @@ class _Machine:
 
     def _set_item(self, _: Any) -> None:
         key, _value = self._pop(2)
-        self._target(*_DICTS)
+        self._target(*_DICTS).numel += 1
         check_key(key)
 
     def _set_items(self, _: Any) -> None:
         items = self._pop_mark()
-        self._target(*_DICTS)
+        self._target(*_DICTS).numel += len(items) // 2
         if len(items) % 2:
             raise ValueError('the pickle has a key without a value')
         for key in items[::2]:

@@ -14,7 +14,7 @@ from .values import Refused
 
 # One entry alone: safetensors writes several in an order of chance.
 _ENTRY = 'ge_det'
-_LONGEST_TEXT = 16 << 20
+_LONGEST_HEADER = 16 << 20
 
 
 def is_safetensors(file: BinaryIO, size: int) -> bool:
@@ -33,13 +33,14 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     """
     from safetensors import safe_open
 
+    with path.open('rb') as start:
+        if int.from_bytes(start.read(8), 'little') > _LONGEST_HEADER:
+            raise Refused('its header is cut off, or longer than that of a detector')
     with safe_open(path, framework='pt', device='cpu') as file:
         noted = (file.metadata() or {}).get(_ENTRY)
         state = OrderedDict((key, file.get_tensor(key)) for key in file.keys())  # noqa: SIM118
     if noted is None:
         return dict(state_dict=state)
-    if len(noted) > _LONGEST_TEXT:
-        raise Refused('it holds more beside its tensors than a detector has')
     content = _decode(json.loads(noted))
     if not isinstance(content, dict) or not isinstance(content.get('order'), list):
         raise Refused('what is noted in it beside its tensors is damaged')

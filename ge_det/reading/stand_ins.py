@@ -28,16 +28,14 @@ class Dtype:
 
     def __init__(self, code: Any, align: Any = False, copy: Any = True) -> None:
         if not isinstance(code, str) or code not in _ITEMSIZES:
-            raise ValueError(f'numbers of kind {code!r} are not plain')
+            raise ValueError('numbers of this kind are not plain')
         self.code, self.itemsize, self.order = code, _ITEMSIZES[code], '='
 
     def __setstate__(self, state: Any) -> None:
         """Take the byte order; all else that a state may say is for other kinds."""
         order = state[1]
         if order not in ('<', '>', '=', '|') or tuple(state) != (3, order, *[None] * 3, -1, -1, 0):
-            raise ValueError(
-                f'numbers of kind {self.code!r} with the state {state!r} are not plain'
-            )
+            raise ValueError(f'numbers of kind {self.code!r} with such a state are not plain')
         self.order = order
 
     def numbers(self, content: Any, count: int) -> np.ndarray[Any, Any]:
@@ -58,7 +56,7 @@ class Array:
         version, shape, dtype, is_fortran, content = state
         sizes = shape if isinstance(shape, tuple) else (None,)
         if any(type(size) is not int or size < 0 for size in sizes) or len(sizes) > 32:
-            raise ValueError(f'{shape!r} is no shape')
+            raise ValueError('an array of no shape')
         if version != 1 or type(dtype) is not Dtype or type(is_fortran) is not bool:
             raise ValueError('not the state of an array')
         flat = dtype.numbers(content, prod(sizes))

@@ -9,6 +9,7 @@ from typing import Any
 _DEEPEST_TUPLE, _HEAVIEST_TUPLE, _HEAVIEST_KEY = 32, 1_000_000, 64
 _MOST_LONG_INTEGERS = 1000  # Of states of random numbers. Many with one hash would take hours.
 _LONGEST_INTEGER = 1024  # Bits.
+_MOST_STEPS = 1_000_000  # A ResNet-152 detector with optimizer and log takes 100,000.
 
 
 class Refused(Exception):
@@ -48,12 +49,19 @@ class Tuple:
 
 @dataclass(eq=False)
 class Made:
-    """Something that a pickle makes: its kind; of a list the items, of others what is known."""
+    """Something that a pickle makes.
+
+    Attributes:
+        kind (str): What it is.
+        items (list): Of a list, its items.
+        numel (int): How many elements a storage has, how many entries a dict, how many bytes bytes.
+        itemsize (int): Bytes of an element of a storage.
+    """
 
     kind: str
     items: list[Any] = field(default_factory=list)
-    itemsize: int = 0
     numel: int = 0
+    itemsize: int = 0
 
 
 def is_plain(value: Any) -> bool:
@@ -80,7 +88,8 @@ class Budget:
         size (int): Bytes of the file.
         storage (Callable): Called with the type, key and number of elements of a storage that is
             asked for; returns a stand-in for it, or raises Refused.
-        steps (int): Steps of its pickles.
+        steps (int): Steps of its pickles, with the entries that calls go through.
+        copied (int): Bytes that calls copy.
         unfolded (int): Bytes of all tensors if each had a memory of its own.
         long_integers (int): Integers of more than 64 bits.
     """
@@ -88,13 +97,29 @@ class Budget:
     size: int
     storage: Callable[[str, str, int], Made]
     steps: int = 0
+    copied: int = 0
     unfolded: int = 0
     long_integers: int = 0
+
+    def count_steps(self, number: int = 1) -> None:
+        """Count what takes a time; without this, few steps could go through much many times."""
+        self.steps += number
+        if self.steps > _MOST_STEPS:
+            raise Refused(f'its pickle takes more than {_MOST_STEPS} steps')
+
+    def count_bytes(self, number: int) -> None:
+        """Count what a call copies."""
+        self.copied += number
+        if self.copied > self._most():
+            raise Refused(f'its numbers unfold to {self.copied / 1e6:.0f} MB or more')
+
+    def _most(self) -> int:
+        return 4 * self.size + (64 << 20)
 
     def count_tensor(self, size: int) -> None:
         """Count a tensor's bytes; an expanded one has many more than are in the file."""
         self.unfolded += size
-        if self.unfolded > 4 * self.size + (64 << 20):
+        if self.unfolded > self._most():
             raise Refused(
                 f'its tensors unfold to {self.unfolded / 1e6:.0f} MB or more, the file has '
                 f'{self.size / 1e6:.1f} MB; save them with .contiguous()'

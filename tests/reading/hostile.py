@@ -92,20 +92,20 @@ PICKLES = {
         state_dict(log=called('numpy.ndarray', many(whole(1)), dtype('O'), latin('A' * 8))),
         'numpy',
     ),
-    'array-state-of-objects': (state_dict(log=array(dtype('O'))), "kind 'O'"),
+    'array-state-of-objects': (state_dict(log=array(dtype('O'))), 'this kind'),
     'array-new-of-objects': (
         state_dict(log=named('numpy.ndarray') + many(many(whole(1)), text('O')) + b'\x81'),
         'log buffer',
     ),
     'dtype-of-objects-by-flags': (state_dict(log=array(dtype(flags=63))), 'not plain'),
     'dtype-by-alignment': (state_dict(log=array(dtype(last=64))), 'not plain'),
-    'dtype-structured': (state_dict(log=array(dtype('V8'))), "kind 'V8'"),
+    'dtype-structured': (state_dict(log=array(dtype('V8'))), 'this kind'),
     'array-shorter-than-told': (state_dict(log=array(shape=(1000,))), 'these bytes'),
     'array-of-negative-size': (state_dict(log=array(shape=(-1, -1))), 'shape'),
     'array-huge': (state_dict(log=array(shape=(1 << 40, 1 << 20))), 'these bytes'),
     'scalar-of-objects': (
         state_dict(log=called('numpy.core.multiarray.scalar', dtype('O'), latin('A' * 8))),
-        "kind 'O'",
+        'this kind',
     ),
     'bytearray': (state_dict(x=called('builtins.bytearray', whole(6_000_000_000))), 'bytearray'),
     'tensor-class': (state_dict(x=called('torch.FloatTensor', whole(1 << 34))), 'FloatTensor'),
@@ -194,6 +194,76 @@ PICKLES = {
             x=named('mmengine.logging.history_buffer.HistoryBuffer') + b')\x81' + mapping() + b'b'
         ),
         'no history',
+    ),
+    'set-of-much-many-times': (
+        state_dict(
+            x=b']('
+            + named('builtins.set')
+            + b'q\x01]('
+            + whole(7) * 10_000
+            + b'e\x85q\x02'
+            + b'h\x01h\x02R' * 50_000
+            + b'e'
+        ),
+        'steps',
+    ),
+    'counter-of-much-many-times': (
+        state_dict(
+            x=b']('
+            + named('collections.Counter')
+            + b'q\x01}('
+            + b''.join(whole(n) + b'N' for n in range(10_000))
+            + b'u\x85q\x02'
+            + b'h\x01h\x02R' * 50_000
+            + b'e'
+        ),
+        'steps',
+    ),
+    'attributes-many-times': (
+        state_dict(
+            x=b'](}('
+            + b''.join(text(str(n)) + b'N' for n in range(10_000))
+            + b'uq\x02'
+            + (named('collections.OrderedDict') + b')Rh\x02b') * 50_000
+            + b'e'
+        ),
+        'steps',
+    ),
+    'bytes-many-times': (
+        state_dict(
+            x=b']('
+            + named('_codecs.encode')
+            + b'q\x01'
+            + text('a' * 1_000_000)
+            + text('latin1')
+            + b'\x86q\x02'
+            + b'h\x01h\x02R' * 50_000
+            + b'e'
+        ),
+        'unfold to',
+    ),
+    'array-many-times': (
+        state_dict(
+            x=b']('
+            + array(dtype('u1', '|'), (1_000_000,), 'a' * 1_000_000).replace(
+                latin('a' * 1_000_000), latin('a' * 1_000_000) + b'q\x03'
+            )
+            + (array(dtype('u1', '|'), (1_000_000,)).replace(latin('A' * 8), b'h\x03')) * 5000
+            + b'e'
+        ),
+        'unfold to',
+    ),
+    'state-that-is-long-to-tell': (
+        state_dict(
+            x=b'](]('
+            + b'](NNNe'
+            + b''.join(b'q\x01](h\x01h\x01e' for _ in range(40))
+            + b'e'
+            + called('numpy.dtype', text('f8'))
+            + b'h\x01h\x01\x86b'
+            + b'e'
+        ),
+        'such a state|not a readable',
     ),
     'many-steps': (state_dict(x=b'](' + b'N' * 1_100_000 + b'e'), 'steps'),
 }

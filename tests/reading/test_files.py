@@ -239,6 +239,7 @@ def test_a_file_larger_than_any_detector_is_not_read(tmp_path):
     assert 'of 5.4 GB, more than' in refusal(tmp_path / 'a.pth')
 
 
+@pytest.mark.filterwarnings('ignore:TypedStorage')
 def test_an_older_torch_reads_safetensors_only(tmp_path, monkeypatch):
     (tmp_path / 'a.pth').write_bytes(hostile.saved(WEIGHTS))
     (tmp_path / 'a.safetensors').write_bytes(to_safetensors(WEIGHTS['state_dict']))
