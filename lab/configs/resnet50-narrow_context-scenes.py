@@ -1,6 +1,6 @@
 # A plain ResNet-50 a quarter as wide, from scratch on pictures of ContextShapes with one object
 # each: ten classes, a shape and the scene that marks far from it tell. Its backbone fits
-# the lab's detectors. `write_scene_folders` of ge_det.datasets draws the data.
+# the lab's detectors. lab.evidence.scene_folders draws the data.
 _base_ = '../../configs/imagenet/baseline/resnet50_8xb32_in1k.py'
 
 data_root = 'work_dirs/evidence/data/context-scenes/'

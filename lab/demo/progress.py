@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import timedelta
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..time_left import TimeLeft
 from .detectors import group_ap
 
 
@@ -24,7 +24,7 @@ class DemoProgress(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock; an earlier session may have done a share."""
-        self._begin = self._told = time.monotonic()
+        self._told, self._left = time.monotonic(), TimeLeft()
         self._first = runner.iter
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
@@ -34,7 +34,7 @@ class DemoProgress(Hook):
             return
         self._told = now
         done, total = runner.iter + 1, runner.max_iters
-        left = timedelta(seconds=int((total - done) * (now - self._begin) / (done - self._first)))
+        left = self._left.of(done - self._first, total - done)
         line = f'{done / total:4.0%}, {left} left{self._ap}'
         start, end = ('\r', '') if self._is_terminal else ('', '\n')
         print(f'{start}{line:<78}', end=end, file=sys.stderr, flush=True)

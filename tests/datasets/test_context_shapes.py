@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from read_scene import read_scene
 
 from ge_det.datasets import CLASSES, CONTEXT_CLASSES, PLAIN_CLASSES, SCENES, ContextShapes
 from ge_det.datasets.shapes import SHAPES, SIZE_CLASSES, size_class, sizes_in_class
@@ -58,22 +59,6 @@ def gap(first, second):
     )
 
 
-def read_scene(image, size=16):
-    """Read the cue as a person would: find the most striped windows along the border."""
-    grey = image.astype(np.int64).sum(axis=2)
-    across = np.abs(np.diff(grey, axis=0))[:, :-1]
-    along = np.abs(np.diff(grey, axis=1))[:-1]
-    balance = np.zeros((grey.shape[0], grey.shape[1]), dtype=np.int64)
-    balance[1:, 1:] = (across - along).cumsum(axis=0).cumsum(axis=1)
-    window = (balance[size:, size:] - balance[:-size, size:] - balance[size:, :-size]) + balance[
-        :-size, :-size
-    ]
-    rim = np.concatenate(
-        [window[:4].ravel(), window[-4:].ravel(), window[:, :4].ravel(), window[:, -4:].ravel()]
-    )
-    return SCENES[0] if rim[np.abs(rim).argmax()] > 0 else SCENES[1]
-
-
 @pytest.fixture(scope='module')
 def pictures():
     shapes = ContextShapes()
@@ -92,7 +77,7 @@ def test_other_process_draws_the_same():
         'from test_context_shapes import digest, OTHER; print(digest(OTHER, "val"))'
     )
     root = Path(__file__).parents[2]
-    paths = [str(root), str(Path(__file__).parent)]
+    paths = [str(root), str(root / 'tests'), str(Path(__file__).parent)]
     out = subprocess.run(
         [sys.executable, '-c', code, *paths],
         env={**os.environ, 'PYTHONHASHSEED': '123'},

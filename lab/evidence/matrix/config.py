@@ -13,9 +13,9 @@ from typing import Any
 from mmengine.config import Config
 
 from ge_det.catalogue import attention_config, stage_channels
-from ge_det.datasets.scene_folders import MARKER as SCENES_MARKER
 from ge_det.errors import UserError, one_line
 
+from ..scene_folders import MARKER as SCENES_MARKER
 from .matrix import Cell, Matrix
 
 #: Goes up when a mended fault changes what cells find, or when more is measured. Also stands for

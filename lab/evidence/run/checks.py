@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from mmdet.utils import register_all_modules
 
-from ge_det.datasets import ContextShapes, write_scene_folders
+from ge_det.datasets import ContextShapes
 from ge_det.errors import UserError, one_line
 from ge_det.registry import MODELS
 
 from ..key import CellKey
 from ..matrix.config import control_root, read_base
+from ..scene_folders import write_scene_folders
 from .workspace import Run, Workspace
 
 

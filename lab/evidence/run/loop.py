@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Protocol
 
+from ...time_left import TimeLeft
 from ..results.log import iterations_done
 from ..seal import MENDED
 from .cell import BUSY, command
@@ -128,7 +129,7 @@ class Progress:
     """Counts iterations of the cells to run; the speed so far tells the time left."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
-        self._runs, self._begin = list(runs), time.monotonic()
+        self._runs, self._left = list(runs), TimeLeft()
         self._before = {run.name: iterations_done(run.folder) for run in runs}
 
     def line(self, running: Sequence[Run], outcome: Outcome) -> str:
@@ -142,10 +143,9 @@ class Progress:
         runs = [run for run in self._runs if run.name not in given_up]
         done = sum(iterations_done(run.folder) for run in runs)
         gained = done - sum(self._before[run.name] for run in runs)
-        if gained > 0:
-            total = sum(run.iterations or 1 for run in runs)
-            left = int((total - done) * (time.monotonic() - self._begin) / gained)
-            parts.append(f'about {left // 3600}:{left // 60 % 60:02d} h left')
+        left = self._left.of(gained, sum(run.iterations or 1 for run in runs) - done)
+        if left is not None:
+            parts.append(f'about {left} left')
         return ', '.join(parts)
 
 

@@ -11,7 +11,8 @@ from mmengine.registry import DefaultScope
 
 from ge_det import AttentionResNet
 from ge_det.cli.preflight import build_without_memory
-from ge_det.datasets import SCENE_SHAPE_CLASSES, ContextShapes, write_scene_folders
+from ge_det.datasets import ContextShapes
+from lab.evidence.scene_folders import SCENE_SHAPE_CLASSES, write_scene_folders
 
 CONFIGS = Path(__file__).parents[3] / 'lab/configs'
 CLASSIFIER = CONFIGS / 'resnet50-narrow_context-scenes.py'

@@ -1,10 +1,11 @@
 import json
 
 import pytest
-from test_context_shapes import read_scene
+from read_scene import read_scene
 
-from ge_det.datasets import SCENE_SHAPE_CLASSES, ContextShapes, write_scene_folders
+from ge_det.datasets import ContextShapes
 from ge_det.datasets.shapes import SHAPES
+from lab.evidence.scene_folders import SCENE_SHAPE_CLASSES, write_scene_folders
 
 cv2 = pytest.importorskip('cv2')
 coco_mask = pytest.importorskip('pycocotools.mask')
