@@ -1,0 +1,81 @@
+"""The folder a training works in: refused, taken, resumed from; one line where it cannot be."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from filelock import FileLock
+
+from ge_det.cli import work_dir
+from ge_det.cli.work_dir import own_work_dir
+from ge_det.errors import UserError
+
+
+def take(folder: Path, resume: str | None = None, **config: Any) -> str | None:
+    args = argparse.Namespace(work_dir=str(folder), config='my.py', resume=resume)
+    with own_work_dir(args, config) as resumed:
+        return resumed
+
+
+def save(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    names = ('optimizer', 'message_hub', 'state_dict')
+    torch.save(dict(meta=dict(epoch=1, iter=1), **{name: {} for name in names}), path)
+    return path
+
+
+def test_a_used_folder_is_refused_and_resumed(tmp_path: Path) -> None:
+    run = tmp_path / 'run'
+    assert take(run) is None  # A new one.
+    assert take(run) is None  # Nothing came of the first.
+    checkpoint = save(run / 'epoch_1.pth')
+    with pytest.raises(UserError, match=r'there is a training already \(epoch_1.pth\); --resume'):
+        take(run)
+    for resume in ('auto', str(checkpoint)):
+        assert take(run, resume) == str(checkpoint)
+
+
+def test_another_runs_checkpoint_does_not_go_into_a_used_folder(tmp_path: Path) -> None:
+    other = save(tmp_path / 'other/epoch_5.pth')
+    assert take(tmp_path / 'run', str(other)) == str(other)
+    save(tmp_path / 'run/epoch_1.pth')
+    with pytest.raises(UserError, match='there is a training already'):
+        take(tmp_path / 'run', str(other))
+
+
+@pytest.mark.parametrize('words', [['--resume'], ['--resume', 'auto'], ['--resume=auto']])
+def test_nothing_to_resume(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    words: list[str],
+) -> None:
+    monkeypatch.setattr(sys, 'argv', ['train', 'my.py', *words, '--amp'])
+    assert take(tmp_path / 'run', 'auto') is None
+    assert sys.argv == ['train', 'my.py', '--amp']  # mmdet would forget the config's load_from
+    assert 'begins anew' in capsys.readouterr().out
+
+
+def test_two_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(work_dir, '_PATIENCE', 0.1)
+    with FileLock(tmp_path / '.training.lock'), pytest.raises(UserError, match='another training'):
+        take(tmp_path)
+    take(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / 'file').touch()
+    for folder in (tmp_path / 'file', tmp_path / 'file/run', Path('/proc/run')):
+        with pytest.raises(UserError, match='cannot be written.*give another --work-dir'):
+            take(folder)
+
+
+def test_of_several_processes_one_speaks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    save(tmp_path / 'epoch_1.pth')
+    monkeypatch.setenv('RANK', '1')
+    assert take(tmp_path) is None
