@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,14 +19,17 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import Runner, save_checkpoint
 from tiny_detector import tiny_detector
 from torch.utils.data import DataLoader
 
+from ge_det.hooks import ResumableCheckpoints
 from ge_det.hooks.seeded_samples import seed_samples
+from ge_det.weights.training_checkpoint import checkpoints
 
 EPOCHS = 2  # Of 3 iterations.
+KILLS = 5
 
 
 class Interrupted(Exception):
@@ -128,7 +138,6 @@ def seed_of(work_dir: Path) -> int:
 @pytest.mark.parametrize(
     ('where', 'iteration', 'workers', 'persistent'),
     [
-        ('training', 4, 0, False),
         ('training', 5, 2, True),
         ('validation', 3, 1, False),
     ],
@@ -152,17 +161,73 @@ def test_epochs(
     assert best[0] == best[1] != []
 
 
+def count_files(folder: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='forks')
+def test_kills_at_random_moments(config: Config, undisturbed: Path, tmp_path: Path) -> None:
+    seed = dict(seed=seed_of(undisturbed))
+    context = multiprocessing.get_context('fork')
+    moment = random.Random(0)
+    kills = 0
+    while True:
+        options = dict(resume=True) if checkpoints(tmp_path) else dict(randomness=seed)
+        process = context.Process(target=train, args=(config, tmp_path), kwargs=options)
+        enough = count_files(tmp_path) + moment.randint(1, 9)
+        process.start()
+        while process.is_alive() and (kills == KILLS or count_files(tmp_path) < enough):
+            time.sleep(0.001)
+        process.join(0 if kills == KILLS else moment.uniform(0, 0.1))
+        if process.exitcode is not None:
+            break
+        process.kill()
+        process.join()
+        kills += 1
+    assert process.exitcode == 0 and kills > 0
+    check_same(undisturbed / f'epoch_{EPOCHS}.pth', tmp_path / f'epoch_{EPOCHS}.pth')
+    best = [sorted(path.name for path in run.glob('best_*')) for run in (undisturbed, tmp_path)]
+    assert best[0] == best[1] != []
+
+
 def test_iterations(config: Config, tmp_path: Path) -> None:
     config = copy.deepcopy(config)
-    config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=3)
+    config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=4)
     config.train_dataloader.update(num_workers=1, sampler=dict(type='InfiniteSampler'))
     config.default_hooks.checkpoint.update(by_epoch=False, interval=2)
     train(config, tmp_path / 'undisturbed')
-    seed = dict(seed=int(read(tmp_path / 'undisturbed/iter_6.pth')['meta']['seed']))
-    interrupt = Interrupt('training', 5)
+    seed = dict(seed=int(read(tmp_path / 'undisturbed/iter_4.pth')['meta']['seed']))
+    interrupt = Interrupt('training', 3)
     train(config, tmp_path / 'cut', end=interrupt, randomness=seed)
     train(config, tmp_path / 'cut', resume=True)
-    check_same(tmp_path / 'undisturbed/iter_6.pth', tmp_path / 'cut/iter_6.pth')
+    check_same(tmp_path / 'undisturbed/iter_4.pth', tmp_path / 'cut/iter_4.pth')
+
+
+def test_a_copied_folder_leaves_the_old_one_alone() -> None:
+    runner = SimpleNamespace(hooks=[CheckpointHook()], work_dir='/new')
+    info = dict(best_ckpt='/old/best_epoch_1.pth', last_ckpt='/old/epoch_2.pth', epoch=2)
+    checkpoint = dict(message_hub=dict(runtime_info=info))
+    ResumableCheckpoints().after_load_checkpoint(runner, checkpoint)
+    assert info == dict(best_ckpt='/new/best_epoch_1.pth', last_ckpt='/new/epoch_2.pth', epoch=2)
+    # As a published or a foreign file is loaded, without resuming.
+    ResumableCheckpoints().after_load_checkpoint(runner, dict(state_dict={}))
+
+
+def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> None:
+    ResumableCheckpoints()
+    checkpoint = tmp_path / 'epoch_1.pth'
+    save_checkpoint(dict(epoch=1), str(checkpoint))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match='File too large'):
+            save_checkpoint(dict(epoch=2, much=torch.zeros(10_000)), str(checkpoint))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert read(checkpoint) == dict(epoch=1)
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 def test_samples_differ_in_an_epoch_and_between_epochs() -> None:
