@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +21,9 @@ def write_whole(path: Path, content: bytes | Callable[[Path], object]) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):  # Such as /dev/stdout: no file.
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():  # Such as /dev/stdout: no file.
         if isinstance(content, bytes):
             path.write_bytes(content)
         else:

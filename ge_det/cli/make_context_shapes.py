@@ -22,6 +22,7 @@ from ge_det.datasets import CLASSES, ContextShapes
 from ge_det.datasets.coco_writer import count_objects
 from ge_det.datasets.contact_sheet import write_contact_sheet
 from ge_det.datasets.shapes import SIZE_CLASSES
+from ge_det.errors import UserError
 
 INTERRUPTED = 'run it again and it goes on'
 
@@ -91,6 +92,8 @@ def summary(split: str, file: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the set, and tell what is in it."""
     args = build_parser(argv).parse_args(argv)
+    if args.preview is not None and args.preview.is_dir():
+        raise UserError(f'--preview {args.preview}: is a folder; give the name of a file')
     names = [field.name for field in dataclasses.fields(ContextShapes)]
     shapes = ContextShapes(**{name: getattr(args, name) for name in names})
     files = shapes.write(args.out, args.train, args.val, args.overwrite, not args.quiet)

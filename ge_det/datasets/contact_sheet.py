@@ -8,6 +8,7 @@ import numpy as np
 
 from ge_det.datasets.context_shapes import ContextShapes
 from ge_det.datasets.scene_classes import CLASSES, CONTEXT_CLASSES
+from ge_det.files import write_whole
 
 #: Small pictures are enlarged to about this many pixels, so that the letters fit.
 EXTENT = 384
@@ -52,7 +53,7 @@ def write_contact_sheet(
             _label(sheet, name, corner[0] + 3, corner[1] + 13, colour)
     encoded = cv2.imencode('.png', np.ascontiguousarray(sheet[:, :, ::-1]))[1]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded.tobytes())
+    write_whole(path, encoded.tobytes())
 
 
 def _label(sheet: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:

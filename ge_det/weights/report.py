@@ -11,6 +11,8 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
 
+from ge_det.files import write_whole
+
 
 @dataclass
 class Preservation:
@@ -99,7 +101,7 @@ class LoadReport:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         # NaN, of a broken network's deviation, is not JSON.
         content = json.loads(json.dumps(self.to_dict()), parse_constant=lambda name: None)
-        Path(path).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        write_whole(Path(path), (json.dumps(content, indent=2) + '\n').encode('utf-8'))
 
     def table(self) -> str:
         """The report as a short text table."""
