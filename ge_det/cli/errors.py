@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import os
 import sys
@@ -27,6 +28,7 @@ def run_command(
     """
     ignore_known_warnings()
     _print_any_letter()
+    _tell_of_crashes()
     try:
         return action() or 0
     except BrokenPipeError:  # `| head` has seen enough.
@@ -53,3 +55,9 @@ def _print_any_letter() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
+
+
+def _tell_of_crashes() -> None:
+    """Say where, should compiled code end the process by a signal, which is silent."""
+    if not faulthandler.is_enabled() and isinstance(sys.stderr, io.TextIOWrapper):
+        faulthandler.enable()

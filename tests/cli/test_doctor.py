@@ -6,6 +6,7 @@ A broken piece is a package of the same name, put first on the path of the proce
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import venv
@@ -106,6 +107,22 @@ def test_broken_torch_does_not_stop_it(fake, command, body, said):
     assert said in done.stdout
     assert re.search(r'numpy .* ok\n', done.stdout)
     assert 'pip install' in done.stdout and 'uninstall' not in done.stdout
+
+
+@pytest.mark.parametrize('arguments', [['blocks'], ['train', 'my.py']], ids=' '.join)
+def test_crash_of_torch_is_told_by_the_other_commands(fake, tmp_path, arguments):
+    path = fake('torch', CRASH)
+    (tmp_path / 'my.py').touch()
+    done = subprocess.run(
+        [sys.executable, '-m', 'ge_det', *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(path), str(ROOT)])),
+    )
+    assert done.returncode == -signal.SIGSEGV
+    assert 'Segmentation fault' in done.stderr
+    assert str(path / 'torch' / '__init__.py') in done.stderr
 
 
 @pytest.mark.parametrize(
