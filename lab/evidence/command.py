@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from ge_det.cli.errors import run_command
+from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
 
 from .matrix.matrix import Matrix
@@ -25,6 +27,9 @@ from .run.loop import Executor, Outcome, last_line, run_cells
 from .run.price import price_report
 from .run.workspace import STATES, Run, Workspace
 from .training.launch import Launch
+
+# What MMEngine's `--cfg-options` drops from a value, or takes for a list.
+_ALTERED = re.compile(r"""[\s,()\[\]'"]""")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -47,6 +52,10 @@ def _workspace(args: argparse.Namespace) -> Workspace:
     if args.out is None and not Path('docs').is_dir():
         told = 'note: no docs/evidence here, so no results of the project; run it in its root'
         print(told, file=sys.stderr)
+    check_name('--work-dir', str(work_dir))
+    if altered := _ALTERED.search(str(work_dir)):
+        told = f'mmdet takes no {altered[0]!r} in values of its options; give another'
+        raise UserError(f'--work-dir {str(work_dir)!r}: {told}')
     launch = _launch(args, matrix.processes)
     workspace = Workspace(matrix, work_dir, out / 'cells', launch, args.cells)
     if not workspace.runs:

@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ge_det.catalogue import attention_config, stage_channels
+from ge_det.config_writer.literals import TEMPLATE
 from ge_det.errors import UserError, one_line
 
 from ..scene_folders import MARKER as SCENES_MARKER
@@ -79,7 +80,11 @@ def config_text(config: Config) -> str:
     imports['imports'] = [*imports.get('imports', []), 'lab.evidence.training.pairing']
     content['custom_hooks'] = [*(content.get('custom_hooks') or []), dict(type='PairedStart')]
     entries = (f'{name} = {pformat(value, sort_dicts=False)}\n' for name, value in content.items())
-    return '# A cell of a matrix; written by tools/reproduce.py.\n' + ''.join(entries)
+    text = '# A cell of a matrix; written by tools/reproduce.py.\n' + ''.join(entries)
+    for line in text.splitlines():
+        if TEMPLATE in line:  # Which only a string can hold here.
+            raise UserError(f'{line.strip()}: MMEngine would fill in what {TEMPLATE} begins')
+    return text
 
 
 def control_config(config: Config, control: str) -> Config:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from matrix_case import CONFIGS, write_matrix
 from mmengine.config import Config
 
+from ge_det.errors import UserError
 from lab.evidence.matrix.config import cell_fingerprint, config_text, resolve_config
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.results.result import CellResult
@@ -183,3 +185,10 @@ def test_a_matrix_builds_on_another(tmp_path):
     plain, sge = Matrix.read(tmp_path / 'more.yaml').cells()
     assert sge.arguments == dict(groups=16)
     assert plain.key.name == 'faster-rcnn_r50_context-shapes_short_seed4'
+
+
+def test_no_string_of_a_cell_is_a_template_of_mmengine():
+    for text in ('{{ fileDirname }}', "'{{$HOME:x}}"):
+        with pytest.raises(UserError, match='MMEngine would fill in what {{ begins'):
+            config_text(Config(dict(model=dict(type='A', name=[text]))))
+    assert 'braces' in config_text(Config(dict(model=dict(braces=dict(a={'b c': {'d': 1}})))))

@@ -110,6 +110,8 @@ def test_a_training_whose_parents_were_killed_is_not_joined(tmp_path, monkeypatc
     [
         (['run', 'none.yaml'], 'none.yaml: no such matrix file; check the path'),
         (['run', 'small.yaml', '--cells', '*sge*'], "--cells '*sge*' matches no cell"),
+        (['run', 'small.yaml', '--work-dir', 'a b'], "'a b': mmdet takes no ' ' in values of"),
+        (['plan', 'small.yaml', '--work-dir', '{{x}}'], "--work-dir '{{x}}' holds '{{'"),
         (['run', 'small.yaml', '--executor', 'slurm'], '--executor slurm needs --partition'),
         (['run', 'small.yaml', '--executor', 'slurm', '--partition', 'a'], 'srun is not on PATH'),
     ],
