@@ -76,7 +76,8 @@ def align_categories(train: CocoFile, val: CocoFile) -> None:
     moved = {c['id']: ids[c['name']] for c in val.categories if c['id'] != ids[c['name']]}
     if moved:
         first = next(c for c in val.categories if c['id'] in moved)
-        text = f'category ids other than in the train file: {len(moved)} (first: {first["name"]!r} '
+        name = shortened(first['name'])
+        text = f'category ids other than in the train file: {len(moved)} (first: {name} '
         text += f'is {first["id"]}, there {moved[first["id"]]}): given those'
         for records, field in ((val.categories, 'id'), (val.annotations, 'category_id')):
             for record in records:

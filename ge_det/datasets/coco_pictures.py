@@ -9,7 +9,7 @@ from pathlib import Path
 from ge_det.datasets.coco_file import CocoFile, Record
 from ge_det.datasets.coco_ids import normal_form
 from ge_det.datasets.picture_decoding import DARK, LARGE, Decoded, decode_all
-from ge_det.datasets.problem import Problem, cases, shortened
+from ge_det.datasets.problem import Problem, cases, clipped, shortened
 
 
 def find_pictures(coco: CocoFile, folder: Path) -> list[Problem]:
@@ -85,7 +85,7 @@ def _missing_files(coco: CocoFile, folder: Path, missing: list[Record]) -> Probl
         fix = 'the names carry a folder that the path to the images already ends in'
     else:
         fix = 'give the folder that the file names are relative to'
-    names = ', '.join(image['file_name'] for image in missing[:3])
+    names = ', '.join(clipped(image['file_name'], 100) for image in missing[:3])
     count = f'{len(missing)} of {len(coco.images)}'
     return Problem('error', f'{coco.path}: images not in {folder}: {count} (first: {names}); {fix}')
 

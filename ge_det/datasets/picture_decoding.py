@@ -6,10 +6,11 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def decode_all(paths: Sequence[Path], title: str, progress: bool = False) -> lis
     Returns:
         list[Decoded]: One a path.
     """
+    _reader()  # Threads that import the same at once may see a half of it.
     threads = min(8, os.cpu_count() or 1)
     with _quiet(), ThreadPoolExecutor(threads) as pool:
         looks = pool.map(decode, paths)
@@ -95,7 +97,7 @@ def decode(path: Path) -> Decoded:
     pixels, orientation, form, cut = _header(data)
     with _one_at_a_time if pixels > _ALONE else nullcontext():
         try:
-            image = _as_in_training(data)
+            image = _reader()(data)
         except (cv2.error, MemoryError, ValueError) as error:
             return Decoded(' '.join(str(error).split())[:200])
         if image is None:
@@ -110,12 +112,13 @@ def decode(path: Path) -> Decoded:
     return Decoded('', width, height, orientation, brightest, dark)
 
 
-def _as_in_training(data: bytes) -> NDArray[Any] | None:
+@cache
+def _reader() -> Callable[[bytes], NDArray[Any] | None]:
     try:
         from mmcv import imfrombytes
     except ImportError:  # There is no stack yet; this is what mmcv does.
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    return imfrombytes(data, flag='color', backend='cv2')
+        return lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return partial(imfrombytes, flag='color', backend='cv2')
 
 
 def _header(data: bytes) -> tuple[int, int, str, str]:

@@ -40,8 +40,13 @@ def cases(
 ) -> Iterator[Problem]:
     """Yield one problem for all the cases of a kind, or nothing if there are none."""
     if found:
-        first = describe(found[0])
+        first = clipped(describe(found[0]))
         yield Problem(level, f'{path}: {what}: {len(found)} (first: {first}); {fix}')
+
+
+def clipped(text: str, most: int = 300) -> str:
+    """A text of at most so many letters."""
+    return text if len(text) <= most else f'{text[: most - 3]}...'
 
 
 class _Short(reprlib.Repr):

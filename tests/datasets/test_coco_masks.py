@@ -68,7 +68,7 @@ def test_masks_that_cannot_be_measured(folder: Folder, segmentation: Any, expect
     assert line.startswith('error: ') and expected in line
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=100, database=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.booleans())
 def test_every_code_of_pycocotools_is_sound(
     height: int, width: int, seed: int, compressed: bool
@@ -86,7 +86,7 @@ def test_every_code_of_pycocotools_is_sound(
     assert mask_area(code, height + 1, width) is None
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, database=None)
 @given(st.text(st.characters(min_codepoint=40, max_codepoint=120), max_size=8))
 def test_a_text_that_is_no_code_is_none(text: str) -> None:
     """What passes decodes to as many pixels as it covers; the rest never gets that far."""
