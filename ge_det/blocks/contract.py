@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABCMeta
 from typing import Any
 
+from .plain import note_methods
+
 # What a unit runs in place of the block itself, and what it takes from the block instead.
 _RUNS = ('__call__', '_call_impl', 'forward', 'check_input', 'gate', 'coarse_gate')
 _TELLS = ('gate_from_wide', 'gate_from_narrow')
@@ -22,6 +24,7 @@ class BlockType(ABCMeta):
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
         cls.contract_gap = gap_in_contract(cls)
+        note_methods(cls)
 
     def __setattr__(cls, name: str, value: Any) -> None:
         super().__setattr__(name, value)

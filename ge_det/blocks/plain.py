@@ -15,17 +15,38 @@ from torch import Tensor, nn
 
 _Pair = tuple[int, int]
 
+# Names of what a call of each class may run. Kept, since `torch.compile` can list the attributes of
+# neither a module nor a class.
+_METHODS: dict[type, tuple[str, ...]] = {}
+
+
+def note_methods(kind: type) -> None:
+    """Keep what a call of a class may run, for :func:`is_plain` under ``torch.compile``."""
+    own = kind.__mro__[: kind.__mro__.index(nn.Module)] if issubclass(kind, nn.Module) else ()
+    found = {name for parent in own for name, value in vars(parent).items() if callable(value)}
+    _METHODS[kind] = (*sorted(found), 'forward', '_call_impl', '_wrapped_call_impl')
+
+
+for _kind in (nn.Conv2d, nn.BatchNorm2d, nn.SyncBatchNorm, nn.ReLU, nn.Identity):
+    note_methods(_kind)
+
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether calling a module does what its class does: no subclass, no hooks, no patch."""
+    if type(module) is not kind:
+        return False
+    if kind not in _METHODS:
+        if torch.compiler.is_compiling():
+            return False
+        note_methods(kind)
     hooks = (
         module._forward_hooks,
         module._forward_pre_hooks,
         module._backward_hooks,
         module._backward_pre_hooks,
     )
-    patched = any(callable(getattr(kind, name, None)) for name in vars(module))
-    return type(module) is kind and not any(hooks) and not patched and _has_plain_tensors(module)
+    patched = any(name in module.__dict__ for name in _METHODS[kind])
+    return not any(hooks) and not patched and _has_plain_tensors(module)
 
 
 def _has_plain_tensors(module: nn.Module) -> bool:

@@ -9,7 +9,6 @@ from attention_cases import ATTENTION
 from mmdet.models import ResNet
 from random_networks import randomise
 from torch import nn
-from torch._dynamo.backends.debugging import aot_eager
 
 from ge_det import AttentionResNet, SpatialGroupEnhance
 from ge_det.registry import MODELS
@@ -267,28 +266,6 @@ def test_tracing_writes_down_torchs_own_operators_only():
         assert 'ge_det::' not in str(traced.inlined_graph)
         for actual, expected in zip(traced(x), modules(x), strict=True):
             torch.testing.assert_close(actual, expected, atol=1e-10, rtol=1e-10)
-
-
-@pytest.mark.parametrize('name', ['se', 'ge-theta-e8', 'sge'])
-def test_compiles_without_a_graph_break(name):
-    network, _ = pair(GATED[name], num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))
-    network.train()
-    x = images(size=(48, 48))
-    expected, expected_grads = run(network, x)
-    expected_grads = [None if grad is None else grad.clone() for grad in expected_grads]
-    graphs = []
-
-    def backend(graph, inputs):
-        graphs.append(graph)
-        return aot_eager(graph, inputs)
-
-    compiled = torch.compile(network, backend=backend, fullgraph=True)
-    outputs, grads = run(compiled, x)
-    torch.testing.assert_close(outputs[0], expected[0], atol=1e-10, rtol=1e-10)
-    for grad, expected_grad in zip(grads, expected_grads, strict=True):
-        if expected_grad is not None:
-            torch.testing.assert_close(grad, expected_grad, atol=1e-8, rtol=1e-8)
-    assert any('ge_det' in str(node.target) for graph in graphs for node in graph.graph.nodes)
 
 
 def test_an_empty_batch_runs_as_modules():
