@@ -13,11 +13,14 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import Self
 
+from ge_det.blocks import AttentionBlock
 from ge_det.blocks.checks import check_choice
 from ge_det.registry import MODELS
 
 from .attention_config import attention_class, attention_plugins
+from .frozen_plugins import frozen_plugins, warn_of_frozen_plugins
 from .gated_resnet import GatedResNet
+from .resnet_arguments import resnet_arguments
 
 if TYPE_CHECKING:
     from ge_det.weights.report import LoadReport
@@ -60,13 +63,13 @@ class AttentionResNet(GatedResNet):
         stem_pool (str): ``'padded'``, the max pool of torch's ResNets, or ``'ceil'``, Caffe's,
             without padding and rounding sizes up. Defaults to ``'padded'``.
         plugins (list[dict], optional): Further plugins, see mmdet's ResNet. Defaults to None.
-        **resnet_kwargs: See mmdet's ResNet.
+        **resnet_kwargs: See mmdet's ResNet. Those by stage default to its first ``num_stages``.
 
     Attributes:
         load_report (LoadReport | None): What ``pretrained`` loaded, after ``init_weights``.
 
     Raises:
-        ValueError: If the depth, the attention or the options of ``pretrained`` are not allowed.
+        ValueError: If an argument is unknown or not allowed; it names what is.
         CheckpointError: From ``init_weights``, if the weights cannot be read or do not fit.
 
     Examples:
@@ -106,12 +109,13 @@ class AttentionResNet(GatedResNet):
         from ge_det.weights.importing import PretrainedOptions
 
         check_choice('depth', depth, tuple(self.arch_settings))
+        resnet_kwargs = resnet_arguments(depth, num_stages, plugins, resnet_kwargs)
+        plugins = list(plugins or [])
         check_choice('frozen_stages', frozen_stages, tuple(range(-1, num_stages + 1)))
         check_choice('fused', fused, (True, False))
         check_choice('freeze_gates', freeze_gates, (None, True, False))
         check_choice('gate_norm_eval', gate_norm_eval, (None, True, False))
         check_choice('stem_pool', stem_pool, ('padded', 'ceil'))
-        plugins = list(plugins or [])
         if attention is not None:
             self._gate_class = attention_class(attention)
             position = 'after_conv2' if depth < 50 else 'after_conv3'
@@ -134,8 +138,10 @@ class AttentionResNet(GatedResNet):
         self.gate_norm_eval = gate_norm_eval
         # Whether the checkpoint loaded last holds each gate, whoever loads it.
         self._covered: dict[str, bool] = {}
-        for name, gate in self.gates().items():
+        for name, gate in {**self.gates(), **frozen_plugins(self)}.items():
             gate.register_load_state_dict_pre_hook(partial(note_coverage, self._covered, name))
+            if isinstance(gate, AttentionBlock):
+                gate.may_be_frozen = True
         if get_world_size() > 1 and frozen_stages > 0 and freeze_gates is None:
             self._loaded_gates = gates_in_checkpoint(self.gates(), options, self.init_cfg)
         self._freeze_stages()
@@ -163,6 +169,7 @@ class AttentionResNet(GatedResNet):
                 'several GPUs; set freeze_gates=True or False in the backbone'
             )
         self._log_gates(gates)
+        warn_of_frozen_plugins(self, self._covered)
 
     def settle_gates(self, loaded: Collection[str]) -> None:
         """Treat some gates as loaded and the others as fresh from now on.

@@ -33,6 +33,10 @@ class FusedUnit(ABC):
         """Names of the plugins after the last convolution."""
 
     @abstractmethod
+    def all_plugins(self) -> list[str]:
+        """Names of the plugins anywhere."""
+
+    @abstractmethod
     def last_norm(self) -> nn.Module:
         """The normalisation of the last convolution."""
 
@@ -58,6 +62,13 @@ class FusedBottleneck(FusedUnit, Bottleneck):
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
         return self.after_conv3_plugin_names if self.with_plugins else []
+
+    def all_plugins(self) -> list[str]:
+        """Names of the plugins anywhere."""
+        if not self.with_plugins:
+            return []
+        first: list[str] = [*self.after_conv1_plugin_names, *self.after_conv2_plugin_names]
+        return first + self.last_plugins()
 
     def last_norm(self) -> nn.Module:
         """The normalisation of the last convolution."""
@@ -129,6 +140,10 @@ class GatedBasicBlock(FusedUnit, BasicBlock):
     def last_plugins(self) -> list[str]:
         """Names of the plugins after the last convolution."""
         return self.plugin_names['after_conv2']
+
+    def all_plugins(self) -> list[str]:
+        """Names of the plugins anywhere."""
+        return self.plugin_names['after_conv1'] + self.last_plugins()
 
     def last_norm(self) -> nn.Module:
         """The normalisation of the last convolution."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ge_det.ops.expansion import affine
 from ge_det.ops.gated_residual import apply_gate, full_gate
@@ -13,10 +13,11 @@ from ge_det.ops.tracing import is_traced
 
 from .checks import check_positive_int
 from .contract import BlockType
+from .frozen import NoticesFreezing
 from .variant import Variant
 
 
-class AttentionBlock(nn.Module, metaclass=BlockType):
+class AttentionBlock(NoticesFreezing, metaclass=BlockType):
     """A gate on a feature map: ``forward(x) = x * gate(x)``.
 
     The blocks follow mmcv's plugin layer protocol (``in_channels`` by keyword, ``_abbr_`` as the
