@@ -93,7 +93,8 @@ def run_tool(
     if (quick := read_arguments(script)) is not None:
         check_arguments(quick)
     logging.raiseExceptions = False  # Else a full disk is a traceback for every line of a log.
-    with quiet_screen(getattr(quick, 'config', name)), run_errors():
+    then = 'go on with --resume' if name == 'train' else 'run it again'
+    with quiet_screen(getattr(quick, 'config', name)), run_errors(then):
         for key, value in (getattr(quick, 'cfg_options', None) or {}).items():
             parse_change(f'{key}={value}')
         load_safely()

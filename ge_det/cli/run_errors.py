@@ -12,8 +12,11 @@ _WORKER_DIED = re.compile(r'DataLoader worker .*(exited unexpectedly|killed by s
 
 
 @contextmanager
-def run_errors() -> Iterator[None]:
+def run_errors(then: str) -> Iterator[None]:
     """Turn errors of memory, disks and data workers into a UserError; others pass.
+
+    Args:
+        then (str): What to do once the user has mended it.
 
     Raises:
         UserError: With the remedy.
@@ -21,12 +24,12 @@ def run_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if (line := _line(error)) is not None:
+        if (line := _line(error, then)) is not None:
             raise UserError(line) from error
         raise
 
 
-def _line(error: Exception) -> str | None:
+def _line(error: Exception, then: str) -> str | None:
     import torch
 
     smaller = 'take smaller batches (--cfg-options train_dataloader.batch_size=N)'
@@ -38,10 +41,10 @@ def _line(error: Exception) -> str | None:
     if _WORKER_DIED.search(text):
         return (
             'a process that loads data was killed, as the system does when memory runs out: take '
-            'fewer (--cfg-options train_dataloader.num_workers=N), then go on with --resume'
+            f'fewer (--cfg-options train_dataloader.num_workers=N), then {then}'
         )
     if isinstance(error, OSError) and 'Original Traceback' in text:  # Of a process that loads data.
         return text.strip().splitlines()[-1]
     if isinstance(error, OSError) and error.filename is None and error.strerror:
-        return f'{one_line(error)} while the training writes; make room, then go on with --resume'
+        return f'{one_line(error)}: a file cannot be written; make room, then {then}'
     return None

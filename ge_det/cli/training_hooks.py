@@ -19,10 +19,19 @@ def missing_hooks(cfg: Config) -> list[str]:
     """Arguments of mmdet's tool that add to a config those of :data:`HOOKS` that it lacks."""
     named = cfg.get('default_hooks') or {}
     hooks = [*named.values(), *(cfg.get('custom_hooks') or [])]
-    there = {hook.get('type') for hook in hooks if isinstance(hook, dict)}
+    there = {str(hook.get('type')) for hook in hooks if isinstance(hook, dict)}
+    if any(_seeds(kind) for kind in there):
+        there.add(HOOKS['randomness'])
     options = [
         f'default_hooks.{key}.type={kind}'
         for key, kind in HOOKS.items()
         if key not in named and kind not in there
     ]
     return ['--cfg-options', *options] if options else []
+
+
+def _seeds(kind: str) -> bool:
+    """Whether a hook of the user's says that it seeds the generators itself."""
+    from mmengine.registry import HOOKS as REGISTRY
+
+    return bool(getattr(REGISTRY.get(kind), 'seeds_generators', False))

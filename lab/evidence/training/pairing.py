@@ -41,6 +41,7 @@ class PairedStart(Hook):
     """
 
     priority = 'VERY_HIGH'
+    seeds_generators = True  # So `ge-det train-classifier` adds no hook that does.
 
     def before_train(self, runner: Runner) -> None:
         """Copy the plain network's weights, unless this training goes on or has its weights."""

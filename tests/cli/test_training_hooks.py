@@ -1,0 +1,48 @@
+"""Every training has the hooks of a sound one, once each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS as REGISTRY
+
+from ge_det.cli.training_hooks import HOOKS, missing_hooks
+
+ROOT = Path(__file__).parents[2]
+
+
+class OwnSeeds(Hook):
+    seeds_generators = True
+
+
+@pytest.mark.parametrize(
+    ('config', 'missing'),
+    [
+        ({}, list(HOOKS)),
+        (dict(default_hooks=dict(timer=dict(type='IterTimerHook'))), list(HOOKS)),
+        (
+            dict(default_hooks=dict(invalid_loss=dict(type='CheckInvalidLossHook'))),
+            ['randomness', 'resumable'],
+        ),
+        (dict(custom_hooks=[dict(type=HOOKS['resumable'])]), ['invalid_loss', 'randomness']),
+        (dict(custom_hooks=[dict(type='OwnSeeds')]), ['invalid_loss', 'resumable']),
+    ],
+)
+def test_what_a_config_lacks(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], missing: list[str]
+) -> None:
+    monkeypatch.setitem(REGISTRY.module_dict, 'OwnSeeds', OwnSeeds)
+    options = [f'default_hooks.{key}.type={HOOKS[key]}' for key in missing]
+    assert missing_hooks(Config(config)) == ['--cfg-options', *options]
+
+
+@pytest.mark.parametrize('folder', ['coco', 'imagenet'])
+def test_configs_of_ours_lack_none(folder: str) -> None:
+    if folder == 'imagenet':
+        pytest.importorskip('mmpretrain')
+    for path in sorted((ROOT / 'configs' / folder / 'sge').glob('*50*.py')):
+        assert missing_hooks(Config.fromfile(str(path))) == []
