@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from ge_det.cli.screen import show
 from ge_det.cli.signals import is_first_process
+from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError, one_line
 
 _LOCK = '.training.lock'
@@ -45,13 +46,14 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
         those that train together.
 
     Raises:
-        UserError: If it cannot be written, another training is at work in it, there are
+        UserError: If its name or itself cannot be written, another training is at work in it, there are
             checkpoints of one that is not to be resumed, or none that can be.
     """
     if not is_first_process():
         yield None
         return
     work_dir = find_work_dir(args, cfg)
+    check_name('the work dir', str(work_dir))  # MMEngine writes it into its copy of the config.
     lock = FileLock(work_dir / _LOCK, timeout=_PATIENCE)
     try:
         work_dir.mkdir(parents=True, exist_ok=True)

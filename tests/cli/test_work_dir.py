@@ -40,6 +40,12 @@ def test_a_used_folder_is_refused_and_resumed(tmp_path: Path) -> None:
         assert take(run, resume) == str(checkpoint)
 
 
+def test_a_name_that_mmengine_would_fill_in_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the work dir .* holds '\{\{'"):
+        take(tmp_path / '{{ fileDirname }}')
+    assert not any(tmp_path.iterdir())
+
+
 def test_another_runs_checkpoint_does_not_go_into_a_used_folder(tmp_path: Path) -> None:
     other = save(tmp_path / 'other/epoch_5.pth')
     assert take(tmp_path / 'run', str(other)) == str(other)

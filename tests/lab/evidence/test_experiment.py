@@ -103,3 +103,19 @@ def test_a_work_dir_belongs_to_one_config_and_its_inputs(tmp_path):
     with pytest.raises(UserError, match='holds a run of another'):
         replace(own, text='x = 2\n').claim()
     assert own.config.read_text() == 'x = 1\n'
+
+
+def test_a_control_of_other_weights_is_tested_again(tmp_path, capsys):
+    weights = tmp_path / 'epoch_1.pth'
+    weights.write_text('1')
+    control = experiment(tmp_path / 'control', inputs=(weights,), is_control=True)
+    control.claim()
+    control.detections().write_text('[]')
+    control.claim()
+    assert control.detections().is_file()
+    weights.write_text('2')
+    control.claim()
+    assert not control.detections().exists()
+    assert (control.work_dir / 'run-1.damaged' / control.detections().name).is_file()
+    assert 'which run it holds is not known' in capsys.readouterr().err
+    assert control.test_command()[-1].endswith('control/test-unfinished')
