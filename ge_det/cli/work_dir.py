@@ -46,7 +46,7 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
         those that train together.
 
     Raises:
-        UserError: If its name or itself cannot be written, another training is at work in it, there are
+        UserError: If it cannot be written, another training is at work in it, there are
             checkpoints of one that is not to be resumed, or none that can be.
     """
     if not is_first_process():
