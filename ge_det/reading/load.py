@@ -120,7 +120,8 @@ def _check_file(path: Path) -> None:
 
 def _read(path: Path, file: BinaryIO) -> Any:
     size = os.fstat(file.fileno()).st_size
-    if path.suffix.lower() == '.safetensors' or is_safetensors(file, size):
+    is_named_so = path.suffix.lower() == '.safetensors' and not is_archive(path)
+    if is_named_so or is_safetensors(file, size):
         check_hash(path)
         return read_safetensors(path)
     check_torch()
@@ -130,8 +131,9 @@ def _read(path: Path, file: BinaryIO) -> Any:
         look_through_legacy(file, size)
     if not is_whole:
         check_hash(path)
-    with only_stand_ins():
-        return torch.load(path, map_location='cpu', weights_only=True)
+    file.seek(0)
+    with only_stand_ins():  # Given a path, torch goes by its suffix.
+        return torch.load(file, map_location='cpu', weights_only=True)
 
 
 def check_torch() -> None:

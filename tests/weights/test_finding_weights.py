@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from ge_det import AttentionResNet
 from ge_det.errors import CheckpointError
@@ -109,6 +110,14 @@ def test_any_entries_around_any_prefixes(entries, prefixes, has_head, folder):
 )
 def test_wrappers_inside_and_around(wrap, tmp_path):
     imported(save(wrap(weights()), tmp_path))
+
+
+@pytest.mark.parametrize('name', ['model.bin', 'model.pth', 'model.safetensors', 'model'])
+def test_the_content_tells_a_format_and_not_the_name(name, tmp_path):
+    save_file(weights(), tmp_path / name)
+    imported(str(tmp_path / name))
+    save(weights(), tmp_path, name)
+    imported(str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
