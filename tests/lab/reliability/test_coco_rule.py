@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import json
 import random
 import tempfile
 from pathlib import Path
@@ -55,3 +57,27 @@ def test_what_passes_trains_and_scores(
     folder: Folder, side: str, names: list[str], seed: int, masks: bool
 ) -> None:
     assert verdict(folder, side, names, seed, masks) is None
+
+
+@settings(deadline=None, max_examples=150, database=None)
+@given(names=st.lists(st.text(max_size=8), min_size=4, max_size=4), in_ascii=st.booleans())
+def test_names_of_any_letters_train_and_score_or_are_told(
+    folder: Folder, names: list[str], in_ascii: bool
+) -> None:
+    """Class names of both sides and ids of pictures."""
+    train, val = copy.deepcopy(folder.train), copy.deepcopy(folder.val)
+    for data in (train, val):
+        for category, name in zip(data['categories'], names, strict=False):
+            category['name'] = name
+    images = dict(zip((11, 12), names[2:], strict=True))
+    for record, key in [(i, 'id') for i in val['images']] + [
+        (a, 'image_id') for a in val['annotations']
+    ]:
+        record[key] = images[record[key]]
+    with tempfile.TemporaryDirectory(dir=folder.root) as scratch:
+        paths = [Path(scratch, 'train.json'), Path(scratch, 'val.json')]
+        for path, data in zip(paths, (train, val), strict=True):
+            text = json.dumps(data, ensure_ascii=in_ascii)
+            path.write_bytes(text.encode('utf-8', 'surrogatepass'))
+        report = check_coco(*paths, folder.images, folder.images)
+        assert broken_rule(report, Path(scratch), folder.images) is None
