@@ -1,6 +1,7 @@
 """tools/import_weights.py: reports, files, and one line for each thing that is wrong."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,29 @@ def test_the_backbone_of_a_config(folder):
     )
 
 
+def test_the_set_that_is_asked_for(tmp_path, capsys):
+    sets = {}
+    for seed, name in enumerate(('model', 'ema')):
+        torch.manual_seed(seed)
+        network = AttentionResNet(18, base_channels=4)
+        network.init_weights()
+        heads = {'module.bbox_head._orig_mod.bias': torch.full((1,), float(seed))}
+        state = {f'module.backbone.{key}': value for key, value in network.state_dict().items()}
+        sets[name] = state | heads
+    torch.save(sets, tmp_path / 'x.pth')
+    given = ['--checkpoint', str(tmp_path / 'x.pth'), '--attention', 'none']
+    assert exit_code('import-weights', *given, '--out', str(tmp_path / 'model.pth')) == 0
+    assert "'model' was taken; key='ema' takes another" in capsys.readouterr().out
+    assert (
+        exit_code('import-weights', *given, '--key', 'ema', '--out', str(tmp_path / 'e.pth')) == 0
+    )
+    for name, file in (('model', 'model.pth'), ('ema', 'e.pth')):
+        written = torch.load(tmp_path / file, weights_only=True)['state_dict']
+        plain = {re.sub('module.|_orig_mod.', '', key): v for key, v in sets[name].items()}
+        assert written.keys() == plain.keys()
+        assert all(torch.equal(written[key], value) for key, value in plain.items())
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -131,6 +155,7 @@ def test_the_backbone_of_a_config(folder):
         ('--checkpoint plain.pth --attention se --dry-run --calibrate texts', 'not an image'),
         ('--checkpoint plain.pth --config empty.py --depth 50 --dry-run', '--depth goes with'),
         ('--checkpoint head.pth --attention se --dry-run', 'no ResNet-18, 34, 50'),
+        ('--checkpoint plain.pth --key ema --attention se --dry-run', "no weights under key='ema'"),
     ],
 )
 def test_wrong_arguments_give_one_line(arguments, message, folder, monkeypatch, capsys):
