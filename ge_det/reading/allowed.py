@@ -115,7 +115,7 @@ def _view(arguments: Sequence[Any], itemsize: int, budget: Budget) -> Made:
         last = offset + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
         if (last + 1) * itemsize > storage.numel * storage.itemsize:
             raise Refused('a tensor in it reaches beyond its storage')
-        budget.count_tensor(prod(sizes) * itemsize)
+    budget.count_tensor(prod(sizes) * itemsize)
     return Made('tensor')
 
 

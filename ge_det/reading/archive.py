@@ -21,7 +21,7 @@ _MEMBER = re.compile(r'[^/\0]+(/(?!\.\.?(/|$))[\w.-]+)+', re.ASCII)
 _LOCAL = struct.Struct('<4s5H3L2H')  # The header before a member.
 _END = struct.Struct('<4s4H2LH')
 _END64 = struct.Struct('<4sQ2H2L4Q4s16x')  # And what points to it.
-_LONGEST_LIST = 16 << 20  # Bytes.
+_LONGEST_LIST = 4 << 20  # Bytes.
 _BLOCK = 1 << 22
 _BROKEN = 'not a readable checkpoint, damaged or cut off: {}; fetch or copy it again'
 

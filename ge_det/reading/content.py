@@ -12,7 +12,7 @@ from torch import Tensor
 from .stand_ins import Array, Buffer
 from .values import Refused
 
-_DEEPEST, _MOST_VALUES = 64, 1_000_000
+_DEEPEST, _MOST_VALUES = 64, 500_000
 _LEAVES = (
     str, int, float, bool, complex, bytes, type(None), set, Counter,
     torch.dtype, torch.Size, torch.device,

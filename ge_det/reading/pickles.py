@@ -32,6 +32,7 @@ _LITERALS = (
 )
 _EMPTY = dict(EMPTY_LIST='list', EMPTY_DICT='dict', EMPTY_SET='set')
 _TUPLES = dict(EMPTY_TUPLE=0, TUPLE1=1, TUPLE2=2, TUPLE3=3)
+_CALL = 10  # A call takes torch as long as so many other steps.
 _DICTS = ('dict', 'OrderedDict', 'Counter')
 # What a state may be given to. Only an OrderedDict is real, and gets attributes.
 _BUILT = ('OrderedDict', 'dtype', 'array', 'buffer')
@@ -136,18 +137,21 @@ class _Machine:
         self.stack.append(Name(path))
 
     def _reduce(self, _: Any) -> None:
+        self.budget.count_steps(_CALL)
         function, arguments = self._pop(2)
         if not isinstance(function, Name) or not isinstance(arguments, Tuple):
             raise Refused('its pickle calls what is no function')
         self.stack.append(call(function, arguments.items, self.budget))
 
     def _new(self, _: Any) -> None:
+        self.budget.count_steps(_CALL)
         kind, arguments = self._pop(2)
         if kind != Name(BUFFER) or not isinstance(arguments, Tuple) or arguments.items:
             raise Refused('its pickle makes an object of another kind than a log buffer')
         self.stack.append(Made('buffer'))
 
     def _build(self, _: Any) -> None:
+        self.budget.count_steps(_CALL)
         (state,) = self._pop(1)
         if self._target(*_BUILT).kind == 'OrderedDict':
             if not isinstance(state, Made) or state.kind not in _DICTS:

@@ -14,7 +14,7 @@ from .values import Refused
 
 # One entry alone: safetensors writes several in an order of chance.
 _ENTRY = 'ge_det'
-_LONGEST_HEADER = 16 << 20
+_LONGEST_HEADER = 4 << 20
 
 
 def is_safetensors(file: BinaryIO, size: int) -> bool:

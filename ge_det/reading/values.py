@@ -9,7 +9,7 @@ from typing import Any
 _DEEPEST_TUPLE, _HEAVIEST_TUPLE, _HEAVIEST_KEY = 32, 1_000_000, 64
 _MOST_LONG_INTEGERS = 1000  # Of states of random numbers. Many with one hash would take hours.
 _LONGEST_INTEGER = 1024  # Bits.
-_MOST_STEPS = 1_000_000  # A ResNet-152 detector with optimizer and log takes 100,000.
+_MOST_STEPS = 500_000  # A ResNet-152 detector with Adam, averages and log takes 150,000.
 
 
 class Refused(Exception):
