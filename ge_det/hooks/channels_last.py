@@ -32,10 +32,16 @@ class ChannelsLast(Hook):
         """Convert the model in place, before weights are loaded into it."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.to(memory_format=torch.channels_last)
-        if hasattr(model, 'rpn_head') or hasattr(model, 'bbox_head'):
-            last = model.neck if getattr(model, 'with_neck', False) else model.backbone
-            last.register_forward_hook(_contiguous)
+        for part in model.modules():  # Semi-supervised detectors hold others.
+            has_heads = hasattr(part, 'rpn_head') or hasattr(part, 'bbox_head')
+            if has_heads and hasattr(part, 'backbone'):
+                last = part.neck if getattr(part, 'with_neck', False) else part.backbone
+                last.register_forward_hook(_contiguous)
 
 
-def _contiguous(_module: nn.Module, _inputs: Any, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _contiguous(
+    _module: nn.Module, _inputs: Any, maps: Tensor | Sequence[Tensor]
+) -> Tensor | tuple[Tensor, ...]:
+    if isinstance(maps, Tensor):
+        return maps.contiguous()
     return tuple(level.contiguous() for level in maps)

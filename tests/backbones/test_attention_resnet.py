@@ -1,5 +1,6 @@
 """AttentionResNet: parameters, names, the plugin route, stages, wrong arguments."""
 
+import argparse
 import copy
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import torch
 from attention_cases import ATTENTION, THETA
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS as MMDET_MODELS
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 from ge_det import AttentionResNet, GatherExcite
 
@@ -126,6 +127,16 @@ def test_attention_switches_by_one_option_on_the_command_line():
     config.merge_from_dict({'backbone.attention.type': 'ge_det.SqueezeExcite'})
     backbone = MMDET_MODELS.build(config.backbone)
     assert list(backbone.gates())[0] == 'layer1.0.se_layer'
+
+
+def test_attention_none_by_an_option_on_the_command_line():
+    backbone = dict(type='ge_det.AttentionResNet', depth=18, base_channels=16)
+    config = Config(dict(backbone=dict(backbone, attention=ATTENTION['se'])))
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    options = parser.parse_args(['--cfg-options', 'backbone.attention=None'])
+    config.merge_from_dict(options.cfg_options)
+    assert not MMDET_MODELS.build(config.backbone).gates()
 
 
 def test_attention_stages_choose_stages():

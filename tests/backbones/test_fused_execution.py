@@ -103,6 +103,9 @@ def test_equals_the_modules_in_inference(name):
         dict(attention_stages=(False, True, False, True)),
         dict(dilations=(1, 1, 1, 2), strides=(1, 2, 2, 1)),
         dict(stem_pool='ceil'),
+        dict(norm_cfg=dict(type='GN', num_groups=4), conv_cfg=dict(type='ConvWS')),
+        dict(norm_cfg=dict(type='BN', requires_grad=False), num_stages=3),
+        dict(norm_cfg=dict(type='SyncBN'), num_stages=2),
     ],
     ids=lambda setting: '-'.join(setting),
 )

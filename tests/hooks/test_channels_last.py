@@ -32,9 +32,11 @@ def is_channels_last(tensor):
 
 
 @torch.no_grad()
-def test_a_detector_pools_the_same_from_its_rois():
+@pytest.mark.parametrize('inside', [False, True], ids=['alone', 'inside-another'])
+def test_a_detector_pools_the_same_from_its_rois(inside):
     name = 'faster-rcnn_r50-narrow_context-shapes.py'
-    plain, converted = build(name), convert(build(name))
+    plain, converted = build(name), build(name)
+    convert(torch.nn.ModuleDict(dict(student=converted)) if inside else converted)
     assert is_channels_last(converted.backbone.layer1[0].conv2.weight)
     pictures = torch.randn(2, 3, 128, 128)
     assert is_channels_last(converted.backbone(pictures)[0])
