@@ -63,7 +63,9 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
             f'{work_dir}: another training is at work in this folder; wait for its end, or give '
             'another --work-dir'
         ) from error
-    except (OSError, NotImplementedError) as error:  # The latter where nothing can be locked.
+    except NotImplementedError:  # A file system without locks.
+        pass
+    except OSError as error:
         raise UserError(
             f'{work_dir}: cannot be written ({one_line(error)}); give another --work-dir'
         ) from error

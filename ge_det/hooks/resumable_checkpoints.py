@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from ge_det.compat.whole_files import write_whole_files
 from ge_det.files import write_whole
@@ -74,9 +74,9 @@ class ResumableCheckpoints(Hook):
 
 def _validation_is_due(runner: Runner) -> bool:
     loop = runner.train_loop
-    if runner.val_loop is None:
-        return False
     by_iteration = isinstance(loop, IterBasedTrainLoop)
+    if runner.val_loop is None or not (by_iteration or isinstance(loop, EpochBasedTrainLoop)):
+        return False
     now, end = (loop.iter, loop.max_iters) if by_iteration else (loop.epoch, loop.max_epochs)
     return now >= loop.val_begin and (now % loop.val_interval == 0 or now == end)
 

@@ -90,8 +90,8 @@ def mend_note(work_dir: Path) -> list[str]:
         CheckpointError: If there are checkpoints, and a training cannot go on from any.
     """
     noted = read_note(work_dir)
-    if noted is not None and (noted.is_dir() or ':/' in str(noted)):
-        return []  # DeepSpeed's folder or a remote file: as MMEngine has it.
+    if noted is not None and (':/' in str(noted) or (noted.is_dir() and any(noted.iterdir()))):
+        return []  # A remote file or DeepSpeed's folder: as MMEngine has it.
     found = find_checkpoint(work_dir)
     if found.checkpoint is None:
         if found.passed_over:

@@ -64,6 +64,7 @@ EPOCHS = (1, 2, 10)
 @example(('missing',) * 3, 'moved')
 @example(('whole', 'whole', 'cut'), 'newest')
 @example(('whole', 'whole', 'whole'), 'missing')
+@example(('cut', 'folder', 'whole'), 'behind')
 def test_the_newest_whole_one_is_found(faults: tuple[str, ...], note: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
