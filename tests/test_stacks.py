@@ -74,3 +74,22 @@ def test_exec_as_before(tmp_path):
     assert "KeyError: '__version__'" in run().stderr
     done = run(PYTHONPATH=str(ROOT / 'tools/setup/exec_as_before'))
     assert done.stdout.split() == ['2.1.0', '1', '2', 'False'], done.stderr
+
+
+def test_a_new_run_takes_the_place_of_the_old(tmp_path, monkeypatch):
+    page, rows = tmp_path / 'machines.md', tmp_path / 'stacks.json'
+    head = f'Above.\n\n{check_stack.HEAD}\n|---|---|---|---|---|---|\n'
+    page.write_text(f'{head}\nBelow.\n')
+    monkeypatch.setattr(check_stack, 'PAGE', page)
+    monkeypatch.setattr(check_stack, 'ROWS', rows)
+    stack = dict(python='3.13.0', torch='2.13.0', family='OpenMMLab', numpy='2.5.0')
+    good = dict(passed=3, skipped=0, failed=[], seconds=1)
+    bad = dict(passed=1, skipped=1, failed=['test_b'], seconds=1)
+    check_stack.add(dict(stack, training=bad))
+    check_stack.add(dict(stack, family='onedl', training=good, tests=good))
+    check_stack.add(dict(stack, training=good, tests=bad))
+    assert page.read_text() == (
+        f'{head}'
+        '| 3.13.0 | 2.13.0 | OpenMMLab | 2.5.0 | 1 passed, 1 skipped, **1 failed** | 3 passed |\n'
+        '| 3.13.0 | 2.13.0 | onedl | 2.5.0 | 3 passed | 3 passed |\n\nBelow.\n'
+    )

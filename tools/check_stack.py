@@ -45,8 +45,15 @@ TRAINING = ('tests/end_to_end/test_train_kill_resume.py::test_train_kill_resume_
 
 def main() -> int:
     """Check this stack and write its row."""
-    row: dict[str, Any] = describe()
+    row = describe()
     row.update(training=run_tests(TRAINING), tests=run_tests(FAST))
+    add(row)
+    print(json.dumps(row, indent=1))
+    return 1 if row['tests']['failed'] or row['training']['failed'] else 0
+
+
+def add(row: dict[str, Any]) -> None:
+    """Put a row into the list, in the place of an older one of its stack, and into the page."""
     rows = json.loads(ROWS.read_text(encoding='utf-8')) if ROWS.exists() else []
     rows = [other for other in rows if [other[k] for k in KEY] != [row[k] for k in KEY]] + [row]
     rows.sort(key=lambda row: [row[k] for k in KEY])
@@ -56,8 +63,6 @@ def main() -> int:
     end = page.find('\n\n', start)
     rest = page[end:] if end >= 0 else '\n'
     PAGE.write_text(page[:start] + table(rows) + rest, encoding='utf-8')
-    print(json.dumps(row, indent=1))
-    return 1 if row['tests']['failed'] or row['training']['failed'] else 0
 
 
 def describe() -> dict[str, Any]:
@@ -100,12 +105,14 @@ def table(rows: list[dict]) -> str:
     """The rows as the table of the page."""
     lines = [HEAD, '|---|---|---|---|---|---|']
     for row in rows:
-        cells = [row[k] for k in KEY] + [_result(row['tests']), _result(row['training'])]
+        cells = [row[k] for k in KEY] + [_result(row.get('tests')), _result(row.get('training'))]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
 
 
-def _result(counts: dict) -> str:
+def _result(counts: dict[str, Any] | None) -> str:
+    if counts is None:
+        return 'not run'
     parts = [f'{counts["passed"]} passed']
     if counts['skipped']:
         parts.append(f'{counts["skipped"]} skipped')
