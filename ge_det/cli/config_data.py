@@ -86,6 +86,8 @@ def check_data_files(cfg: Any, command: str) -> None:
 
 def _check_files(one: DataSet) -> None:
     file, folders = one.annotations, one.folders()
+    if one.settings.get('ann_file') == '' and 'Coco' in str(one.settings.get('type')):
+        raise UserError(f'{one.key}.ann_file is empty; name the annotation file')
     if file is not None and not file.exists():
         raise UserError(
             f'{file}: no such annotation file; if the data have moved, change the config or add '

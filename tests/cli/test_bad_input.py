@@ -1,11 +1,15 @@
 """What a newcomer gets wrong ends in one line that names it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ge_det.cli.main import main
+
+ROOT = Path(__file__).parents[2]
 
 
 def one_line(capsys, *argv):
@@ -72,3 +76,23 @@ def test_what_a_config_imports_may_lie_in_the_folder_of_the_command(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     assert main(['--version']) == 0
     assert str(tmp_path) == sys.path[-1]
+
+
+@pytest.mark.parametrize(
+    'environment',
+    [
+        {'PYTHONIOENCODING': 'cp1252'},
+        {'PYTHONIOENCODING': 'ascii'},
+        {'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'},
+    ],
+)
+def test_a_console_of_another_code_page_shows_any_name(environment):
+    code = (
+        'import sys; from ge_det.cli.errors import run_command\n'
+        "say = lambda: print('\\u732b a\\udcffb') or print('\\u732b', file=sys.stderr)\n"
+        "sys.exit(run_command('x', say))"
+    )
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), **environment}
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, env=environment)
+    assert (done.returncode, done.stderr.strip()) == (0, rb'\u732b')
+    assert done.stdout.startswith(rb'\u732b a') and b'b' in done.stdout[8:]

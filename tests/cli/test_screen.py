@@ -95,6 +95,7 @@ def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
         ('train_cfg.max_epochs=many', "'many'; the traceback is in "),
         ('train_dataloader.dataset.type=Nobody', 'Nobody'),
         ('model.bbox_head.type=Nobody', 'Nobody'),
+        ('train_dataloader.dataset.ann_file=', 'dataset.ann_file is empty'),
         ('model=3', 'my.py: its model is a int'),
         ('val_evaluator.ann_file=gone.json', 'gone.json'),
     ],
