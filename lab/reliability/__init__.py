@@ -1,1 +1,1 @@
-"""How often it holds: hostile files, mutated data, kills, and bad luck."""
+"""What ge_det does with bad input and bad luck, tried and counted: docs/reliability.md."""

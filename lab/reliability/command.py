@@ -1,0 +1,117 @@
+"""Try ge_det with bad input and bad luck, and write docs/reliability.md.
+
+    python tools/reliability.py                     # all tables, about 20 minutes on two cores
+    python tools/reliability.py kills signals       # some; the others stay as they are in the JSON
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ge_det.cli.errors import run_command
+from ge_det.files import read_json, write_whole
+
+TABLES = ('files', 'coco', 'options', 'kills', 'states', 'signals', 'growth', 'threads')
+ROOT = Path(__file__).resolve().parents[2]
+
+HEAD = """# Reliability
+
+What happens with bad input and bad luck, counted. `python tools/reliability.py` tries all of it
+again and writes this page; the raw figures are in [reliability.json](reliability.json). Every try is
+a process of its own that goes through the command a user would type.
+
+{machine}
+"""
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; torch is not imported for that."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('tables', nargs='*', metavar='TABLE', help=f'of {", ".join(TABLES)}; default: all')
+    add('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='at a time; %(default)s')
+    what = 'where the tries are made; %(default)s'
+    add('--work-dir', type=Path, default=ROOT / 'work_dirs/reliability', help=what)
+    add('--out', type=Path, default=ROOT / 'docs', help='folder of the page; %(default)s')
+    args = parser.parse_args(argv)
+    if unknown := sorted(set(args.tables) - set(TABLES)):
+        parser.error(f'there is no table {unknown[0]!r}; there are {", ".join(TABLES)}')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 1 if anything was not as it should be."""
+    args = parse_args(argv)
+    return run_command('reliability', lambda: _run(args), 'tables that were done are kept')
+
+
+def _run(args: argparse.Namespace) -> int:
+    from .place import Place
+    from .table import Table
+
+    os.environ['OMP_NUM_THREADS'] = '1'
+    place = Place(args.work_dir)
+    begun = time.monotonic()
+    place.prepare()
+    _import_stack()
+    print(f'prepared in {time.monotonic() - begun:.0f} s')
+    raw = args.out / 'reliability.json'
+    content: dict[str, Any] = read_json(raw) or {}
+    tables: dict[str, Any] = content.get('tables', {})
+    faults = 0
+    for name in args.tables or TABLES:
+        begun = time.monotonic()
+        table = importlib.import_module(f'{__package__}.tables.{name}').run(place, args.jobs)
+        table.seconds = time.monotonic() - begun
+        print(table.markdown())
+        faults += len(table.faults)
+        tables[name] = table.as_dict() | {'machine': _machine()}
+        ordered = {key: tables[key] for key in TABLES if key in tables}
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_whole(raw, json.dumps({'tables': ordered}, indent=1).encode('utf-8'))
+        _write_page(args.out / 'reliability.md', ordered, Table)
+    return int(faults > 0)
+
+
+def _write_page(file: Path, tables: dict[str, Any], kind: type) -> None:
+    machines = sorted({values['machine'] for values in tables.values()})
+    sections = [
+        kind(**{k: v for k, v in values.items() if k != 'machine'}).markdown()
+        for values in tables.values()
+    ]
+    page = '\n'.join([HEAD.format(machine='\n\n'.join(machines)), *sections])
+    write_whole(file, page.encode('utf-8'))
+
+
+def _machine() -> str:
+    import mmcv
+    import mmdet
+    import mmengine
+    import torch
+
+    from ge_det import __version__
+
+    return (
+        f'ge_det {__version__}, Python {platform.python_version()}, torch {torch.__version__}, '
+        f'mmdet {mmdet.__version__}, mmengine {mmengine.__version__}, mmcv {mmcv.__version__}, '
+        f'{len(os.sched_getaffinity(0))} cores, no GPU.'
+    )
+
+
+def _import_stack() -> None:
+    """Import here what the forks would each import again."""
+    from ge_det.compat.peers import use_peers
+
+    use_peers()
+    for module in ('mmdet.apis', 'mmdet.engine', 'mmdet.evaluation', 'mmpretrain.models'):
+        importlib.import_module(module)

@@ -1,0 +1,107 @@
+"""What all tables need: drawn pictures, configs that the commands wrote, and trained weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from ge_det.cli.main import run
+from ge_det.datasets import ContextShapes
+from ge_det.datasets.scene_folders import write_scene_folders
+
+from .trial import Trial, attempt
+
+ROOT = Path(__file__).resolve().parents[2]
+EPOCHS = 3
+
+_SHAPES = ContextShapes(
+    image_size=(128, 128), objects=(1, 2), size_shares=(1.0, 0.0, 0.0), cue_clearance=6
+)
+_SCENES = ContextShapes(
+    seed=1, image_size=(128, 128), objects=(1, 1), size_shares=(1.0, 0.0, 0.0), cue_clearance=6
+)
+_CLASSIFIER = """
+_base_ = {base!r}
+data_root = {data!r}
+train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root))
+val_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(logger=dict(interval=1))
+"""
+
+
+class Place:
+    """A user's folder with everything in it.
+
+    Args:
+        folder (Path): Where; what is there is used again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.config = self.folder / 'my.py'
+        self.detector = self.folder / f'run/epoch_{EPOCHS}.pth'
+        self.classifier_config = self.folder / 'classifier.py'
+        self.classifier = self.folder / 'classifier/epoch_2.pth'
+        self.tries = self.folder / 'tries'
+
+    def prepare(self) -> None:
+        """Draw, write the configs, train; a folder that has all of it is left alone."""
+        torch.set_num_threads(1)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.config.is_file():
+            _SHAPES.write(self.folder / 'data', train=8, val=4, progress=False)
+            self._must(lambda: run('make-config', self.make_config_arguments()))
+        if not self.detector.is_file():
+            self._must(lambda: run('train', self.train_arguments('run')))
+        if not self.classifier.is_file():
+            data = self.folder / 'scenes'
+            if not data.is_dir():
+                write_scene_folders(_SCENES, data, train=40, val=4, progress=False)
+            base = ROOT / 'lab/configs/resnet50-narrow_context-scenes.py'
+            text = _CLASSIFIER.format(base=str(base), data=f'{data}/')
+            self.classifier_config.write_text(text, encoding='utf-8')
+            arguments = [str(self.classifier_config), '--work-dir', 'classifier']
+            self._must(lambda: run('train-classifier', arguments))
+
+    def make_config_arguments(self, data: Path | None = None, out: str = 'my.py') -> list[str]:
+        """Arguments of make-config for the data here, or for a changed copy of them."""
+        data = data or self.folder / 'data'
+        return [
+            *('--train-json', f'{data}/annotations/train.json'),
+            *('--val-json', f'{data}/annotations/val.json'),
+            *('--train-images', f'{self.folder}/data/train'),
+            *('--val-images', f'{self.folder}/data/val'),
+            *('--depth', '18', '--base-channels', '16', '--scale', '128', '128'),
+            *('--epochs', str(EPOCHS), '--batch-size', '2', '--workers', '0'),
+            *('--pretrained', 'none', '--out', out, '--force'),
+        ]
+
+    def train_arguments(self, work_dir: str, *options: str) -> list[str]:
+        """Arguments of train for a small, random and reproducible training."""
+        options = (
+            'model.train_cfg.rpn_proposal.max_per_img=50',
+            'model.test_cfg.rpn.max_per_img=50',
+            'default_hooks.logger.interval=1',
+            'randomness.seed=0',
+            *options,
+        )
+        return [str(self.config), '--work-dir', work_dir, '--cfg-options', *options]
+
+    def try_(self, name: str, action: Callable[[], object], **options: object) -> Trial:
+        """Try something in a folder of its own that is removed afterwards."""
+        folder = self.tries / name
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            return attempt(action, folder, **options)  # type: ignore[arg-type]
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _must(self, action: Callable[[], object]) -> None:
+        trial = attempt(action, self.folder, seconds=600)
+        if trial.code:
+            raise RuntimeError(f'{trial.out[-2000:]}\n{trial.err[-3000:]}')

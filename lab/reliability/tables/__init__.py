@@ -1,0 +1,1 @@
+"""One table of docs/reliability.md a module: ``run(place) -> Table``."""

@@ -1,0 +1,178 @@
+"""One try of something that may hang, crash or fill the memory, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS = 60
+MEMORY = 4 << 30
+"""What no input may exceed, in seconds and bytes."""
+
+ONE_LINE = 'one line'
+ACCEPTED = 'accepted'
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a try ended.
+
+    Args:
+        code (int): Exit code; minus the signal that ended it.
+        out (str): What it wrote to stdout.
+        err (str): What it wrote to stderr.
+        seconds (float): How long it took.
+        peak (int): Bytes of memory it took at most, those of the parent included.
+    """
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    peak: int
+
+    @property
+    def outcome(self) -> str:
+        """``'accepted'``, ``'one line'``, or what went wrong.
+
+        One line is exit code 1 or 2 with an error on one line; warnings before it are others'.
+        """
+        if self.seconds >= SECONDS:
+            return f'over {SECONDS} s'
+        if self.peak >= MEMORY:
+            return f'over {MEMORY >> 30} GB'
+        if self.code < 0:
+            return f'crash ({signal.Signals(-self.code).name})'
+        if 'Traceback (most recent call last)' in self.err:
+            return 'traceback: ' + self.last_line[:100]
+        if self.code == 0:
+            return ACCEPTED
+        return ONE_LINE if self.last_line else f'exit code {self.code}, nothing said'
+
+    @property
+    def last_line(self) -> str:
+        """The last line of stderr."""
+        return (self.err.strip().splitlines() or [''])[-1]
+
+
+def attempt(
+    action: Callable[[], object],
+    folder: Path,
+    seconds: float = SECONDS,
+    before: Callable[[], object] | None = None,
+    interrupt: Callable[[int], object] | None = None,
+) -> Trial:
+    """Run something in a fork of this process, with its output in files and its memory bounded.
+
+    A fork has all of this process's imports, so that a try takes no longer than what it does. The
+    parent must not have used threads of torch (``torch.set_num_threads(1)``).
+
+    Args:
+        action (callable): What to do in ``folder``; an int it returns is the exit code.
+        folder (Path): The working directory, made if need be; also for the two files of output.
+        seconds (float): It is killed after that. Defaults to 60.
+        before (callable, optional): Done in the child first, such as setting a limit.
+        interrupt (callable, optional): Called in the parent with the child's process ID, to send
+            it signals.
+
+    Returns:
+        Trial: How it ended. Its process group is killed in any case.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / '.stdout', folder / '.stderr']
+    begun = time.monotonic()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        _child(action, folder, files, before)
+    try:
+        if interrupt is not None:
+            interrupt(child)
+        status, usage = _wait(child, begun + seconds)
+    finally:
+        _kill_group(child)
+    code = os.waitstatus_to_exitcode(status)
+    out, err = (file.read_text(encoding='utf-8', errors='replace') for file in files)
+    return Trial(code, out, err, time.monotonic() - begun, usage.ru_maxrss * 1024)
+
+
+def children_of(group: int) -> list[int]:
+    """Process IDs of a process group that are alive, zombies left out."""
+    found = []
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = stat.read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != 'Z':
+            found.append(int(stat.parent.name))
+    return found
+
+
+def _child(
+    action: Callable[[], object],
+    folder: Path,
+    files: list[Path],
+    before: Callable[[], object] | None,
+) -> None:
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, file in enumerate(files, start=1):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.stdout = open(1, 'w', encoding='utf-8', closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, 'w', encoding='utf-8', closefd=False)  # noqa: SIM115
+        os.chdir(folder)
+        # Somewhat more than what counts as too much, so that the excess can be seen.
+        used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY + (2 << 30),) * 2)
+        if before is not None:
+            before()
+        result = action()
+        code = result if isinstance(result, int) else 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+
+
+def _wait(child: int, until: float) -> tuple[int, resource.struct_rusage]:
+    while True:
+        done, status, usage = os.wait4(child, os.WNOHANG)
+        if done:
+            return status, usage
+        if time.monotonic() > until:
+            _kill_group(child)
+            _, status, usage = os.wait4(child, 0)
+            return status, usage
+        time.sleep(0.01)
+
+
+def _kill_group(child: int) -> None:
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def fresh(folder: Path) -> Path:
+    """An empty folder of this name."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
