@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,17 +106,26 @@ def attempt(
     return Trial(code, out, err, time.monotonic() - begun, usage.ru_maxrss * 1024)
 
 
-def children_of(group: int) -> list[int]:
-    """Process IDs of a process group that are alive, zombies left out."""
+def processes_in(folder: Path) -> list[int]:
+    """IDs of the living processes that work in a folder, whoever started them."""
     found = []
-    for stat in Path('/proc').glob('[0-9]*/stat'):
+    for entry in Path('/proc').glob('[0-9]*'):
         try:
-            fields = stat.read_text().rpartition(')')[2].split()
+            stat = (entry / 'stat').read_text().rpartition(')')[2].split()
+            if stat[0] != 'Z' and (entry / 'cwd').resolve().is_relative_to(folder.resolve()):
+                found.append(int(entry.name))
         except OSError:
             continue
-        if int(fields[2]) == group and fields[0] != 'Z':
-            found.append(int(stat.parent.name))
     return found
+
+
+def kill_all_in(folder: Path) -> None:
+    """SIGKILL to all processes that work in a folder."""
+    while processes := processes_in(folder):
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def _child(
@@ -165,10 +175,8 @@ def _wait(child: int, until: float) -> tuple[int, resource.struct_rusage]:
 
 
 def _kill_group(child: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def fresh(folder: Path) -> Path:
