@@ -14,7 +14,7 @@ from lab.evidence.command import main
 
 from .place import ROOT
 
-CELL = 'faster-rcnn_r50-se_context-shapes_short_seed0'
+CELL = 'faster-rcnn_r50_context-shapes_short_seed0'
 RESULT = f'out/cells/{CELL}.json'
 
 _MATRIX = dict(
@@ -36,7 +36,7 @@ _MATRIX = dict(
             'default_hooks.logger.interval': 1,
         }
     },
-    attention=['se'],
+    attention=['none'],
     seeds=[0],
     resamples=5,
 )

@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -32,6 +33,7 @@ class Trial:
         err (str): What it wrote to stderr.
         seconds (float): How long it took.
         peak (int): Bytes of memory it took at most, those of the parent included.
+        limit (float): Seconds it was allowed.
     """
 
     code: int
@@ -39,6 +41,7 @@ class Trial:
     err: str
     seconds: float
     peak: int
+    limit: float = SECONDS
 
     @property
     def outcome(self) -> str:
@@ -46,8 +49,8 @@ class Trial:
 
         One line is exit code 1 or 2 with an error on one line; warnings before it are others'.
         """
-        if self.seconds >= SECONDS:
-            return f'over {SECONDS} s'
+        if self.seconds >= self.limit:
+            return f'over {self.limit:.0f} s'
         if self.peak >= MEMORY:
             return f'over {MEMORY >> 30} GB'
         if self.code < 0:
@@ -71,14 +74,14 @@ def attempt(
     before: Callable[[], object] | None = None,
     interrupt: Callable[[int], object] | None = None,
 ) -> Trial:
-    """Run something in a fork of this process, with its output in files and its memory bounded.
+    """Run something in a fork of this process, its output kept and its memory bounded.
 
     A fork has all of this process's imports, so that a try takes no longer than what it does. The
     parent must not have used threads of torch (``torch.set_num_threads(1)``).
 
     Args:
         action (callable): What to do in ``folder``; an int it returns is the exit code.
-        folder (Path): The working directory, made if need be; also for the two files of output.
+        folder (Path): The working directory, made if need be.
         seconds (float): It is killed after that. Defaults to 60.
         before (callable, optional): Done in the child first, such as setting a limit.
         interrupt (callable, optional): Called in the parent with the child's process ID, to send
@@ -88,22 +91,22 @@ def attempt(
         Trial: How it ended. Its process group is killed in any case.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / '.stdout', folder / '.stderr']
     begun = time.monotonic()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        _child(action, folder, files, before)
-    try:
-        if interrupt is not None:
-            interrupt(child)
-        status, usage = _wait(child, begun + seconds)
-    finally:
-        _kill_group(child)
-    code = os.waitstatus_to_exitcode(status)
-    out, err = (file.read_text(encoding='utf-8', errors='replace') for file in files)
-    return Trial(code, out, err, time.monotonic() - begun, usage.ru_maxrss * 1024)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            _child(action, folder, (out.fileno(), err.fileno()), before)
+        try:
+            if interrupt is not None:
+                interrupt(child)
+            status, usage = _wait(child, begun + seconds)
+        finally:
+            _kill_group(child)
+        took = time.monotonic() - begun
+        texts = [os.pread(file.fileno(), 1 << 24, 0).decode(errors='replace') for file in (out, err)]
+    return Trial(os.waitstatus_to_exitcode(status), *texts, took, usage.ru_maxrss * 1024, seconds)
 
 
 def processes_in(folder: Path) -> list[int]:
@@ -131,7 +134,7 @@ def kill_all_in(folder: Path) -> None:
 def _child(
     action: Callable[[], object],
     folder: Path,
-    files: list[Path],
+    files: tuple[int, int],
     before: Callable[[], object] | None,
 ) -> None:
     code = 1
@@ -139,7 +142,7 @@ def _child(
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, file in enumerate(files, start=1):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            os.dup2(file, number)
         sys.stdout = open(1, 'w', encoding='utf-8', closefd=False)  # noqa: SIM115
         sys.stderr = open(2, 'w', encoding='utf-8', closefd=False)  # noqa: SIM115
         os.chdir(folder)
