@@ -1,7 +1,7 @@
 """Try ge_det with bad input and bad luck, and write docs/reliability.md.
 
-    python tools/reliability.py                     # all tables, about 20 minutes on two cores
-    python tools/reliability.py kills signals       # some; the others stay as they are in the JSON
+python tools/reliability.py                     # all tables, about 20 minutes on two cores
+python tools/reliability.py kills signals       # some; the others stay as they are in the JSON
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = """# Reliability
 
 What happens with bad input and bad luck, counted. `python tools/reliability.py` tries all of it
-again and writes this page; the raw figures are in [reliability.json](reliability.json). Every try is
-a process of its own that goes through the command a user would type.
+again and writes this page; the raw figures are in [reliability.json](reliability.json). Every try
+is a process of its own that goes through the command a user would type.
 
 {machine}
 """

@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lab.evidence.arguments import parser
 from lab.evidence.command import main
 
@@ -44,8 +42,8 @@ _MATRIX = dict(
 
 def write_matrix(folder: Path) -> None:
     """Write it into a folder, as small.yaml."""
-    text = yaml.safe_dump(_MATRIX, sort_keys=False)
-    (folder / 'small.yaml').write_text(text, encoding='utf-8')
+    # JSON is YAML, too.
+    (folder / 'small.yaml').write_text(json.dumps(_MATRIX), encoding='utf-8')
 
 
 def reproduce(command: str = 'run') -> int:

@@ -105,8 +105,11 @@ def attempt(
         finally:
             _kill_group(child)
         took = time.monotonic() - begun
-        texts = [os.pread(file.fileno(), 1 << 24, 0).decode(errors='replace') for file in (out, err)]
-    return Trial(os.waitstatus_to_exitcode(status), *texts, took, usage.ru_maxrss * 1024, seconds)
+        text, error = (
+            os.pread(f.fileno(), 1 << 24, 0).decode(errors='replace') for f in (out, err)
+        )
+    code = os.waitstatus_to_exitcode(status)
+    return Trial(code, text, error, took, usage.ru_maxrss * 1024, seconds)
 
 
 def processes_in(folder: Path) -> list[int]:

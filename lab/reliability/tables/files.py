@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from ..entries import ENTRIES
-from ..hostile_files import KINDS, OTHER_MODEL, SOUND, TEXT
+from ..hostile import KINDS, OTHER_MODEL, SOUND, TEXT
 from ..parallel import in_parallel
 from ..place import Place
 from ..table import Table
@@ -42,7 +43,7 @@ def _at_all_entries(task: tuple[Place, Path, str, str]) -> dict[str, str | None]
     place, root, kind, name = task
     number = list(KINDS).index(kind) * 100 + list(KINDS[kind]).index(name)
     folder = fresh(root / str(number))
-    return {entry: fault for entry, fault in _faults(place, folder, kind, name)}
+    return dict(_faults(place, folder, kind, name))
 
 
 def _faults(place: Place, folder: Path, kind: str, name: str) -> Iterator[tuple[str, str | None]]:
@@ -51,17 +52,15 @@ def _faults(place: Place, folder: Path, kind: str, name: str) -> Iterator[tuple[
         good = place.classifier if entry == 'classifier' else place.detector
         file = folder / f'{number}.pth'
         KINDS[kind][name](file, good, canary)
-        attempt_ = attempt(lambda e=entry, f=file: ENTRIES[e](place, f), folder / f'at{number}')
-        yield entry, _fault(kind, entry, attempt_.outcome, attempt_.last_line, canary, file)
+        trial = attempt(partial(ENTRIES[entry], place, file), folder / f'at{number}')
+        yield entry, _fault(kind, entry, trial.outcome, trial.last_line, canary, file)
         if file.is_dir():
             file.rmdir()
         else:
             file.unlink(missing_ok=True)
 
 
-def _fault(
-    kind: str, entry: str, outcome: str, line: str, canary: Path, file: Path
-) -> str | None:
+def _fault(kind: str, entry: str, outcome: str, line: str, canary: Path, file: Path) -> str | None:
     """What is wrong with how a try ended; None if nothing."""
     if canary.exists():
         canary.unlink() if canary.is_file() else canary.rmdir()

@@ -18,10 +18,10 @@ from ..trial import attempt, fresh, kill_all_in
 KILLS = 20
 WORKERS = (0, 2)
 ABOUT = (
-    f'{KILLS} trainings and {KILLS} matrices of one cell, killed with all their processes at random '
-    'moments, then run again (`--resume`; a matrix resumes by itself). Right is the end of a run '
-    'that nobody killed: weights, optimizer and schedule bit for bit; the findings of the cell. The '
-    'training flips pictures at random, with no worker process and with two.'
+    f'{KILLS} trainings and {KILLS} matrices of one cell, killed with all their processes at '
+    'random moments, then run again (`--resume`; a matrix resumes by itself). Right is the end of '
+    'a run that nobody killed: weights, optimizer and schedule bit for bit; the findings of the '
+    'cell. The training flips pictures at random, with no worker process and with two.'
 )
 
 

@@ -7,8 +7,9 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ge_det.cli.main import run as run_ge_det
@@ -44,26 +45,25 @@ def _checks(place: Place, folder: Path) -> dict[str, Callable[[], Fault]]:
     train = place.train_arguments(
         'run', 'train_cfg.max_epochs=30', 'train_dataloader.num_workers=2'
     )
+    training = partial(run_ge_det, 'train', train)
     checks: dict[str, Callable[[], Fault]] = {}
     for name, signals, code in (
         ('Ctrl-C', [signal.SIGINT], 130),
         ('three Ctrl-C', [signal.SIGINT] * 3, 130),
         ('SIGTERM', [signal.SIGTERM], 143),
     ):
-        checks[f'train, {name}'] = lambda n=name, s=signals, c=code: _signalled(
-            lambda: run_ge_det('train', train), fresh(folder / f'train {n}'), 'run/epoch_1.pth', s, c
+        inside = fresh(folder / f'train {name}')
+        checks[f'train, {name}'] = partial(
+            _signalled, training, inside, 'run/epoch_1.pth', signals, code
         )
-        checks[f'reproduce, {name}'] = lambda n=name, s=signals: _signalled_matrix(
-            fresh(folder / f'matrix {n}'), s
-        )
+        inside = fresh(folder / f'matrix {name}')
+        checks[f'reproduce, {name}'] = partial(_signalled_matrix, inside, signals)
     for name, arguments in _writing(place).items():
-        checks[f'{name}, disk full'] = lambda n=name, a=arguments: _full_disk(
-            n, a, fresh(folder / f'full {n}')
-        )
-        checks[f'{name}, folder read-only'] = lambda n=name, a=arguments: _read_only(
-            n, a, fresh(folder / f'read-only {n}')
-        )
-    checks['two trainings in one folder'] = lambda: _two_at_once(place, fresh(folder / 'two'))
+        inside = fresh(folder / f'full {name}')
+        checks[f'{name}, disk full'] = partial(_full_disk, name, arguments, inside)
+        inside = fresh(folder / f'read-only {name}')
+        checks[f'{name}, folder read-only'] = partial(_read_only, name, arguments, inside)
+    checks['two trainings in one folder'] = partial(_two_at_once, place, fresh(folder / 'two'))
     return checks
 
 
@@ -81,7 +81,7 @@ def _writing(place: Place) -> dict[str, list[str]]:
 
 
 def _signalled(
-    action: Callable[[], object], folder: Path, begun: str, signals: list[int], code: int
+    action: Callable[[], object], folder: Path, begun: str, signals: Sequence[int], code: int
 ) -> Fault:
     def send(child: int) -> None:
         until = time.monotonic() + 120
@@ -102,10 +102,12 @@ def _signalled(
         return f'exit code {trial.code} instead of {code}: {trial.outcome}'
     if trial.outcome != ONE_LINE:
         return trial.outcome
-    return None if 'interrupted' in trial.last_line or 'ended' in trial.last_line else trial.last_line
+    return (
+        None if 'interrupted' in trial.last_line or 'ended' in trial.last_line else trial.last_line
+    )
 
 
-def _signalled_matrix(folder: Path, signals: list[int]) -> Fault:
+def _signalled_matrix(folder: Path, signals: Sequence[int]) -> Fault:
     write_matrix(folder)
     return _signalled(reproduce, folder, 'cells/*/epoch_1.pth', signals, 130)
 

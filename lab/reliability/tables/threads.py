@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 
 import torch
 
@@ -17,8 +18,8 @@ from ..trial import attempt, fresh
 THREADS, TIMES = 4, 25
 ABOUT = (
     f'A ResNet-18 with each block: {THREADS} threads call the same network {TIMES} times each on '
-    'pictures of their own, in inference; then a fork does. Right are the results of one thread, bit '
-    'for bit.'
+    'pictures of their own, in inference; then a fork does. Right are the results of one thread, '
+    'bit for bit.'
 )
 
 
@@ -26,7 +27,7 @@ def run(place: Place, jobs: int) -> Table:
     """Call every network at once from everywhere."""
     table = Table('Threads and forks', ABOUT, ['block', 'threads', 'fork'])
     for name in BLOCKS:
-        found = attempt(lambda n=name: _differing(n), fresh(place.tries / 'threads'), 300)
+        found = attempt(partial(_differing, name), fresh(place.tries / 'threads'), 300)
         parts = (found.out.split() or ['?', '?'])[:2]
         table.count(name, *((int(part == '0'), 1) for part in parts))
         if parts != ['0', '0']:
