@@ -29,7 +29,7 @@ def one_line():
         (lambda: sys.exit('no'), 'one line'),
         (lambda: 2, 'exit code 2, nothing said'),
         (lambda: 1 / 0, 'traceback: ZeroDivisionError: division by zero'),
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), 'crash (SIGSEGV)'),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), 'crash (SIGKILL)'),
         (lambda: time.sleep(60), 'over 1 s'),
     ],
 )
