@@ -93,6 +93,7 @@ def _check(images: Path, folder: Path, name: str, side: str) -> None:
         data = MUTATIONS[name](good, random.Random(name)) if role == side else good
         paths.append(folder / f'{role}.json')
         paths[-1].write_bytes(to_bytes(data))
-    report = check_coco(*paths, images, images, with_masks=True)
+    train, val = paths
+    report = check_coco(train, val, images, images, with_masks=True)
     broken = broken_rule(report, folder, images, with_masks=True)
     print(broken or ('passed' if report.ok else 'refused'))
