@@ -106,10 +106,11 @@ def check_model(
         UserError: If the model has a wrong argument, or the weights are of another model.
     """
     from ge_det.cli.fit import check_fits, check_start
-    from ge_det.cli.preflight import build_without_memory
+    from ge_det.cli.preflight import build_without_memory, check_takes_pictures
 
     try:
         model = build_without_memory(config, cfg_options)
+        check_takes_pictures(model, config, cfg_options)
         if checkpoint is not None:
             check_fits(model, checkpoint)
         elif is_start:

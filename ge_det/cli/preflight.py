@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from torch import nn
 
 from ge_det.config_reader import read_model
+from ge_det.errors import UserError, one_line
 
 
 def build_without_memory(config: str, cfg_options: dict[str, Any] | None = None) -> nn.Module:
@@ -25,9 +27,51 @@ def build_without_memory(config: str, cfg_options: dict[str, Any] | None = None)
         UserError: If the config cannot be read, or has no model.
         ValueError: If an argument of the model is not allowed.
     """
+    return _build(config, cfg_options, torch.device('meta'))
+
+
+def check_takes_pictures(
+    model: nn.Module, config: str, cfg_options: dict[str, Any] | None = None
+) -> None:
+    """See that a picture passes backbone and neck: that what the one gives is what the other wants.
+
+    Args:
+        model (nn.Module): The model of :func:`build_without_memory`.
+        config (str): Path of its config.
+        cfg_options (dict, optional): Changes to it. Defaults to None.
+
+    Raises:
+        UserError: If it does not.
+    """
+    if _failure(model) is None:
+        return
+    # An operator of others may be strange to the meta device only.
+    device = torch.device(get_device())
+    error = _failure(_build(config, cfg_options, device).to(device))
+    if error is not None and not isinstance(error, NotImplementedError):
+        raise UserError(
+            f'{config}: a picture does not pass the backbone and neck ({one_line(error)}); '
+            'channels, strides and stages of the two must go together'
+        ) from error
+
+
+def _failure(model: nn.Module) -> Exception | None:
+    extract = getattr(model, 'extract_feat', None)
+    if extract is None:
+        return None
+    model.eval()
+    try:
+        with torch.no_grad():
+            extract(torch.zeros(1, 3, 128, 128, device=next(model.parameters()).device))
+    except Exception as error:  # Of networks of others, too.
+        return error
+    return None
+
+
+def _build(config: str, cfg_options: dict[str, Any] | None, device: torch.device) -> nn.Module:
     from mmdet.registry import MODELS
 
     cfg = read_model(config, cfg_options)
     scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet'))
-    with scope, torch.device('meta'):
+    with scope, device:
         return MODELS.build(cfg.model)

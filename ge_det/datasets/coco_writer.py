@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ge_det.datasets.argument_checks import check_whole
 from ge_det.datasets.picture import PictureSet
 from ge_det.datasets.scene_classes import CLASSES, categories
 from ge_det.datasets.set_files import (
@@ -20,7 +21,6 @@ from ge_det.datasets.set_files import (
     write_image,
 )
 from ge_det.datasets.shapes import size_class
-from ge_det.errors import UserError
 from ge_det.files import is_part, read_json, to_json, write_whole
 
 #: Written first; tells which set a folder holds or is to hold.
@@ -40,8 +40,7 @@ def write_folder(
 ) -> dict[str, Path]:
     """See :meth:`ContextShapes.write`."""
     for split, count in counts.items():
-        if type(count) is not int or count < 1:
-            raise UserError(f'{split}={count!r} must be a whole number from 1')
+        check_whole(split, count, 1, 999_999)  # Their names have six digits.
     manifest = make_manifest(shapes, counts)
     _claim(folder, manifest, overwrite)
     files = {split: folder / 'annotations' / f'{split}.json' for split in counts}

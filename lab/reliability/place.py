@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from ge_det.datasets.scene_folders import write_scene_folders
 
 from ge_det.cli.main import run
 from ge_det.datasets import ContextShapes
-from ge_det.datasets.scene_folders import write_scene_folders
 
 from .trial import Trial, attempt
 

@@ -41,6 +41,7 @@ def test_every_argument_has_an_option_with_help():
     [
         (['--cue-sides', '9'], 'cue_sides=9 must be a whole number from 1 to 4'),
         (['--train', '0'], 'train=0'),
+        (['--train', '1000000'], 'train=1000000 must be a whole number from 1 to 999999'),
         (['--seed', '1'], 'seed 0, not 1'),
     ],
 )

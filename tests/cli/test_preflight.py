@@ -115,3 +115,18 @@ def test_weights_a_training_cannot_start_from_are_refused(config, resnet18, opti
 def test_a_training_may_start_from_another_head(config, checkpoint):
     options = {'load_from': checkpoint, 'model.bbox_head.num_classes': 3}
     check_model(config, options, is_start=True)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'model.backbone.depth': 18, 'model.backbone.attention': None},
+        {'model.backbone.in_channels': 4},
+        {'model.backbone.base_channels': 32},
+        {'model.neck.in_channels': [64, 128, 256, 256]},
+    ],
+)
+def test_a_backbone_and_a_neck_that_do_not_go_together_are_one_line(config, options):
+    with pytest.raises(UserError, match='a picture does not pass the backbone and neck') as caught:
+        check_model(config, options)
+    assert '\n' not in str(caught.value)
