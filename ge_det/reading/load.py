@@ -46,7 +46,7 @@ def load(checkpoint: str) -> tuple[Path, Any]:
     """
     path = fetch(checkpoint)
     try:
-        return path, load_file(path)
+        return path, load_file(path, is_download=is_url(checkpoint))
     except CheckpointError as error:
         cause = str(error).removeprefix(f'{path}: ')
         if is_url(checkpoint) and not cause.startswith('refused'):
@@ -55,7 +55,7 @@ def load(checkpoint: str) -> tuple[Path, Any]:
         raise CheckpointError(f'{checkpoint}: {cause}') from error
 
 
-def load_file(path: Path) -> Any:
+def load_file(path: Path, is_download: bool = False) -> Any:
     """Read a local file, without running any code it may hold.
 
     What is read is bounded in memory and time, whatever the file says of itself. Nothing is changed
@@ -63,6 +63,8 @@ def load_file(path: Path) -> Any:
 
     Args:
         path (Path): A file that torch or safetensors wrote; which of them is told by its content.
+        is_download (bool): Whether it has to have the hash in its name in any case. Defaults to
+            False.
 
     Returns:
         Any: Its content, tensors on the CPU. Of a safetensors file, a dict of ``state_dict`` and
@@ -76,7 +78,7 @@ def load_file(path: Path) -> Any:
     try:
         _check_file(path)
         with path.open('rb') as file:
-            return settle(_read(path, file))
+            return settle(_read(path, file, is_download))
     except (Refused, OSError) as error:
         cause = error.strerror if isinstance(error, OSError) else None
         raise CheckpointError(f'{path}: {_brief(cause or one_line(error))}') from error
@@ -118,7 +120,7 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _read(path: Path, file: BinaryIO) -> Any:
+def _read(path: Path, file: BinaryIO, is_download: bool) -> Any:
     size = os.fstat(file.fileno()).st_size
     is_named_so = path.suffix.lower() == '.safetensors' and not is_archive(path)
     if is_named_so or is_safetensors(file, size):
@@ -129,7 +131,7 @@ def _read(path: Path, file: BinaryIO) -> Any:
     is_whole = is_archive(path) and _look_into(file, size).has_checksums
     if not is_archive(path):
         look_through_legacy(file, size)
-    if not is_whole:
+    if is_download or not is_whole:
         check_hash(path)
     file.seek(0)
     with only_stand_ins():  # Given a path, torch goes by its suffix.
