@@ -11,7 +11,7 @@ from ge_det.blocks import AttentionBlock
 from ge_det.blocks.plain import is_plain
 from ge_det.ops.tracing import is_traced
 
-from .fused import ConvNormGate, is_absent
+from .fused import ConvNormGate, has_affine, is_absent, is_pointwise
 
 
 class UnitPlan(NamedTuple):
@@ -61,9 +61,9 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
 def describe(tail: ConvNormGate) -> str:
     """What fused execution does with a unit, in words."""
     together = 'gate, addition and ReLU together'
-    if not tail.has_affine:
+    if not has_affine(tail.norm):
         return f'{_called(tail.norm)}; gate from its output; then {together}'
-    view = tail.gate.narrow_view if tail.is_pointwise else None
+    view = tail.gate.narrow_view if is_pointwise(tail.conv) else None
     seen = f'gate from {view or "its output"}'
     if is_absent(tail.norm):
         return f'no normalisation; {seen}; then {together}'

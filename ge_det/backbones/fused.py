@@ -40,15 +40,16 @@ class ConvNormGate(NamedTuple):
     norm: nn.Module
     gate: Any  # An AttentionBlock, once the execution plan has found no obstacle.
 
-    @property
-    def is_pointwise(self) -> bool:
-        """Whether W is a matrix, so that averages and projections commute with it."""
-        return is_convolution(self.conv, kernel=(1, 1), stride=(1, 1))
 
-    @property
-    def has_affine(self) -> bool:
-        """Whether the normalisation is known as (scale, shift), and so need not be called."""
-        return is_absent(self.norm) or is_affine(self.norm)
+# Functions, since `torch.compile` of torch 2.10 does not read properties of a tuple.
+def is_pointwise(conv: nn.Module) -> bool:
+    """Whether W is a matrix, so that averages and projections commute with it."""
+    return is_convolution(conv, kernel=(1, 1), stride=(1, 1))
+
+
+def has_affine(norm: nn.Module) -> bool:
+    """Whether a normalisation is known as (scale, shift), and so need not be called."""
+    return is_absent(norm) or is_affine(norm)
 
 
 def is_absent(norm: nn.Module) -> bool:
@@ -85,10 +86,10 @@ def finish_unit(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
         ValueError: As the normalisation does, if it is to take statistics of a single value.
     """
     conv, norm, gate = tail
-    if not tail.has_affine:
+    if not has_affine(norm):
         z = norm(conv(u))
         return gated_residual(z, identity, _gate_after_expansion(gate, z))
-    if not tail.is_pointwise:
+    if not is_pointwise(conv):
         y = conv(u)
         scale, shift = _affine(norm, y)
         s = _gate_after_expansion(gate, y, scale, shift)
