@@ -33,15 +33,15 @@ def register_loader() -> None:
     loader = module.CheckpointLoader
     for prefix, original in list(loader._schemes.items()):
         if prefix in _BESIDE:
-            loader.register_scheme(prefix, load_for_mmengine, force=True)
+            loader.register_scheme(prefix, load_from_ge_det, force=True)
         elif not hasattr(original, 'reads_safely'):
             loader.register_scheme(prefix, _guarded(original), force=True)
     # What the schemes of model zoos call.
-    module.load_from_http = load_for_mmengine
+    module.load_from_http = load_from_ge_det
 
 
-def load_for_mmengine(filename: str, map_location: Any = None, **_: Any) -> Any:
-    """Read a checkpoint for MMEngine.
+def load_from_ge_det(filename: str, map_location: Any = None, **_: Any) -> Any:
+    """Read a checkpoint for MMEngine, whose log takes the end of this name.
 
     Args:
         filename (str): Path or http(s) URL.
