@@ -112,6 +112,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     """Check what a config names, take the work dir of a training, and tell the plan."""
     options = getattr(args, 'cfg_options', None)
     cfg = read_model(args.config, options)
+    if getattr(args, 'no_validate', False):  # A flag of mmpretrain's: these data may be missing.
+        cfg.val_dataloader = None
     check_data_files(cfg, name)
     if changes := worker_options(cfg):
         sys.argv += ['--cfg-options', *changes]
