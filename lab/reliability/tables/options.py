@@ -14,7 +14,7 @@ ABOUT = (
     'through `--cfg-options`. Right: it works, or one line with exit code 2.'
 )
 
-_FILES = ('/nowhere/x', '', '.', '/dev/null', 'ü\u2028{{ x }}.py')
+_FILES = ('/proc/none/x', '', '.', 'ü\u2028{{ x }}.py')
 _NUMBERS = ('0', '-1', '1e99', 'nan', 'x', '99999999999999999999', '')
 _BACKBONE = {
     'depth': ('0', '49', 'None', "'50'", '[50]'),
@@ -35,7 +35,7 @@ _BACKBONE = {
     'attention_stages': ('(True,)', 'x', '(1,2,3,4)', '(False,False,False,False)'),
     'fused': ('x', 'None'),
     'plugins': ("[dict(type='x')]", "[dict(cfg=dict(type='ge_det.SqueezeExcite'))]", 'x'),
-    'pretrained': ('x', '3', 'dict()', "dict(checkpoint='/nowhere/x')"),
+    'pretrained': ('x', '3', 'dict()', "dict(checkpoint='/proc/none/x')"),
     'postfix': ('x',),
     'deep_stem': ('x',),
     'nonsense': ('1',),
@@ -43,14 +43,14 @@ _BACKBONE = {
 _REST = {
     'train_dataloader.num_workers': ('0', '-1', 'x'),
     'train_dataloader.batch_size': ('0', '-1', 'x'),
-    'train_dataloader.dataset.ann_file': ('/nowhere/x.json', ''),
-    'train_dataloader.dataset.data_prefix.img': ('/nowhere/x',),
-    'val_evaluator.ann_file': ('/nowhere/x.json',),
+    'train_dataloader.dataset.ann_file': ('/proc/none/x.json', ''),
+    'train_dataloader.dataset.data_prefix.img': ('/proc/none/x',),
+    'val_evaluator.ann_file': ('/proc/none/x.json',),
     'train_cfg.max_epochs': ('0', '-1', 'x'),
     'optim_wrapper.optimizer.lr': ('x', '-1', 'nan'),
     'optim_wrapper.type': ('AmpOptimWrapper', 'x'),
     'model.type': ('x', 'ge_det.SqueezeExcite'),
-    'load_from': ('/nowhere/x', ''),
+    'load_from': ('/proc/none/x', ''),
     'resume': ('True', 'x'),
     'default_scope': ('x', 'None'),
 }
@@ -99,14 +99,14 @@ def _tasks(place: Place) -> list[tuple[str, list[str], tuple[str, ...]]]:
     })  # fmt: skip
     add('infer', [picture, *model, '--out', 'drawn'], {
         '--config': files, '--checkpoint': files, '--out': files, '--score-thr': numbers,
-        '--device': ('cuda:9', 'x', '', 'meta', 'mps'), '': files[:4],
+        '--device': ('cuda:9', 'x', '', 'meta', 'mps'), '': files,
     })  # fmt: skip
     add('publish', [str(place.detector), '--out', 'p/'], {'--out': files, '--config': files})
     add('make-context-shapes', ['--out', 'o', '--train', '2', '--val', '2', '--quiet'], {
         '--out': files, '--train': numbers, '--val': numbers, '--seed': numbers,
         '--context-share': numbers, '--cue-size': numbers, '--preview': files,
     })  # fmt: skip
-    add('flops', [str(place.config)], {'': files[1:4]})
+    add('flops', [str(place.config)], {'': files[1:]})
     for file in files:
         found.append(('test', [str(place.config), file, '--work-dir', 't'], (file,)))
         found.append(('train', [file, '--work-dir', 't'], (file,)))
