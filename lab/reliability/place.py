@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from ge_det.datasets.scene_folders import write_scene_folders
+from lab.evidence.scene_folders import write_scene_folders
 
 from ge_det.cli.main import run
 from ge_det.datasets import ContextShapes
