@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from lab.evidence.scene_folders import write_scene_folders
 
 from ge_det.cli.main import run
 from ge_det.datasets import ContextShapes
+from lab.evidence.scene_folders import write_scene_folders
 
 from .trial import Trial, attempt
 
