@@ -100,7 +100,8 @@ def _check_files(one: DataSet) -> None:
                 f'or add --cfg-options {one.key}.{key}=FOLDER'
             )
     folder = folders.get('data_prefix.img', one.path(''))
-    names = _picture_names(file)[:: max(1, len(_picture_names(file)) // _SAMPLE)] if file else []
+    names = _picture_names(file)
+    names = names[:: max(1, len(names) // _SAMPLE)]
     if names and not any((folder / name).exists() for name in names):
         raise UserError(
             f'{folder}: none of the pictures that {file} names is in it, such as {names[0]}; add '

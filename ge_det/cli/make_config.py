@@ -137,16 +137,17 @@ def _write_mended(report: CocoReport, out: Path, force: bool) -> dict[str, str]:
     from ge_det.datasets.coco_file import write_copy
 
     sources = [coco.path.resolve() for coco in (report.train, report.val) if coco is not None]
-    written = {}
-    for role, coco in (('train', report.train), ('val', report.val)):
-        if coco is None or not coco.mends:
-            continue
-        copy = out.with_suffix(f'.{role}.json')
+    copies = {
+        out.with_suffix(f'.{role}.json'): (role, coco)
+        for role, coco in (('train', report.train), ('val', report.val))
+        if coco is not None and coco.mends
+    }
+    for copy in copies:  # All of them, before any is written.
         if copy.resolve() in sources:
             raise UserError(f'{copy}: holds the annotations themselves; give another --out')
         if copy.exists() and not force:
             raise UserError(f'{copy}: exists already; --force overwrites it')
+    for copy, (_, coco) in copies.items():
         write_copy(coco, copy)
         print(f'{copy} is the mended copy of {coco.path}; the config takes it', file=sys.stderr)
-        written[f'{role}_json'] = str(copy)
-    return written
+    return {f'{role}_json': str(copy) for copy, (role, _) in copies.items()}

@@ -25,6 +25,7 @@ from ge_det.cli.config_data import check_data_files
 from ge_det.cli.parsing import Parser
 from ge_det.cli.run_errors import run_errors
 from ge_det.cli.screen import quiet_screen, show
+from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
 from ge_det.cli.work_dir import own_work_dir
 from ge_det.config_reader import check_change, parse_change, read_model
@@ -123,7 +124,7 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     is_start = name == 'train'
     with own_work_dir(args, cfg) if is_start else nullcontext(args.checkpoint) as checkpoint:
         model = check_model(args.config, options, checkpoint, is_start=is_start)
-        if os.environ.get('RANK', '0') == '0':  # Of several processes, one tells.
+        if is_first_process():  # Of several processes, one tells.
             show(*plan_of(cfg, model, name, checkpoint))
         if is_start:
             sys.argv += missing_hooks(cfg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,17 @@ from contextlib import contextmanager
 from ge_det.errors import UserError, one_line
 
 _WORKER_DIED = re.compile(r'DataLoader worker .*(exited unexpectedly|killed by signal)', re.S)
+
+# What to do where the system refuses without the name of a file.
+_FULL = 'a file cannot be written; make room'
+_SYSTEM = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO), _FULL),
+    errno.EROFS: 'a file cannot be written; make the disk writable',
+    errno.ENOMEM: 'too little memory for another process; take fewer num_workers',
+    errno.EAGAIN: 'no further process is allowed; take fewer num_workers',
+    errno.EMFILE: 'too many files are open; allow more (ulimit -n) or take fewer num_workers',
+    errno.EPIPE: 'whoever read the output is gone; send it into a file',
+}
 
 
 @contextmanager
@@ -46,5 +58,5 @@ def _line(error: Exception, then: str) -> str | None:
     if isinstance(error, OSError) and 'Original Traceback' in text:  # Of a process that loads data.
         return text.strip().splitlines()[-1]
     if isinstance(error, OSError) and error.filename is None and error.strerror:
-        return f'{one_line(error)}: a file cannot be written; make room, then {then}'
+        return f'{one_line(error)}: {_SYSTEM.get(error.errno or 0, "mend that")}, then {then}'
     return None

@@ -14,10 +14,15 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from ge_det.cli.progress import ProgressLines, is_progress
 from ge_det.errors import UserError, one_line
+
+_OURS = Path(__file__).parents[
+    1
+]  # Not any folder of this name: a clone with its .venv has it, too.
 
 
 def is_verbose() -> bool:
@@ -186,7 +191,7 @@ def _use_utf8(handler: logging.FileHandler) -> None:
 def _is_ours(error: BaseException) -> bool:
     """Whether the last step before an error was in a file of ge_det."""
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and f'{os.sep}ge_det{os.sep}' in frames[-1].filename
+    return bool(frames) and _OURS in Path(frames[-1].filename).parents
 
 
 def _told(error: Exception) -> str:

@@ -49,10 +49,12 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
         UserError: If it cannot be written, another training is at work in it, there are
             checkpoints of one that is not to be resumed, or none that can be.
     """
+    work_dir = find_work_dir(args, cfg)
     if not is_first_process():
+        if _wanted(args, cfg) == 'auto' and not _is_begun(work_dir):
+            _begin_anew(args)  # As the first one does: all start from the same weights.
         yield None
         return
-    work_dir = find_work_dir(args, cfg)
     check_name('the work dir', str(work_dir))  # MMEngine writes it into its copy of the config.
     lock = FileLock(work_dir / _LOCK, timeout=_PATIENCE)
     try:
@@ -83,7 +85,7 @@ def _resumed(work_dir: Path, args: argparse.Namespace, cfg: Any) -> str | None:
         read_note,
     )
 
-    resume = args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'auto')) or None
+    resume = _wanted(args, cfg)
     if resume == 'auto':
         show(*mend_note(work_dir))
         if (noted := read_note(work_dir)) is not None:
@@ -99,6 +101,18 @@ def _resumed(work_dir: Path, args: argparse.Namespace, cfg: Any) -> str | None:
             'another --work-dir begins one beside it'
         )
     return resume
+
+
+def _wanted(args: argparse.Namespace, cfg: Any) -> str | None:
+    """What is to be resumed: a checkpoint, ``'auto'`` for that of the work dir, or nothing."""
+    return args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'auto')) or None
+
+
+def _is_begun(work_dir: Path) -> bool:
+    """Whether there is something that the first process resumes or refuses."""
+    from ge_det.weights.training_checkpoint import checkpoints, read_note
+
+    return read_note(work_dir) is not None or bool(checkpoints(work_dir))
 
 
 def _begin_anew(args: argparse.Namespace) -> None:

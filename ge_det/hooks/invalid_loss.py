@@ -64,7 +64,8 @@ class StopAtInvalidLoss(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep weights that are no numbers out of the checkpoints, to which one may return."""
         for name, value in checkpoint['state_dict'].items():
-            if value.is_floating_point() and torch.isnan(value).any():
+            is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
+            if is_number and torch.isnan(value).any():
                 raise UserError(
                     f'{name} is NaN after iteration {runner.iter + 1}, learning rate '
                     f'{_learning_rate(runner):.3g}, and no checkpoint is written: {REMEDIES}'

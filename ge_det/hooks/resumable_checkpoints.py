@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
@@ -41,9 +41,11 @@ class ResumableCheckpoints(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Find what to resume; MMEngine reads its note after this."""
-        if runner._resume and runner._load_from is None and is_main_process():
-            for line in mend_note(Path(runner.work_dir)):
-                runner.logger.warning(line)
+        if runner._resume and runner._load_from is None:
+            if is_main_process():
+                for line in mend_note(Path(runner.work_dir)):
+                    runner.logger.warning(line)
+            barrier()  # Each process reads the note.
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Mapping[str, Any]) -> None:
         """Turn paths of an old place of the work dir into those of this one."""

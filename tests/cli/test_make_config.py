@@ -147,3 +147,12 @@ def test_a_mended_copy_replaces_nothing(
     last = capsys.readouterr().err.splitlines()[-1]
     assert ('give another --out' if is_source else 'exists already') in last
     assert copy.read_bytes() == before and not out.exists()
+
+
+def test_of_two_mended_copies_none_is_written_if_one_cannot_be(tmp_path: Path) -> None:
+    data = _data(tmp_path)
+    for role in ('--train-json', '--val-json'):
+        _spoil(data[role], id=0)
+    (tmp_path / 'my.val.json').touch()
+    assert exit_code('make-config', *_arguments({**data, '--out': tmp_path / 'my.py'})) == 2
+    assert not (tmp_path / 'my.train.json').exists()

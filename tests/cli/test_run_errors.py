@@ -50,6 +50,10 @@ def test_a_file_that_a_data_worker_does_not_find() -> None:
         (torch.OutOfMemoryError('CUDA out of memory. Tried'), 'the GPU has too little memory'),
         (MemoryError(), 'this machine has too little memory'),
         (OSError(errno.ENOSPC, 'No space left on device'), 'device: a file cannot be written'),
+        (OSError(errno.ENOMEM, 'Cannot allocate memory'), 'memory for another process; .*workers'),
+        (OSError(errno.EMFILE, 'Too many open files'), 'allow more'),
+        (OSError(errno.EHOSTUNREACH, 'No route to host'), 'No route to host: mend that, then run'),
+        (BrokenPipeError(errno.EPIPE, 'Broken pipe'), 'whoever read the output is gone'),
     ],
 )
 def test_memory_and_disks(error: Exception, said: str) -> None:

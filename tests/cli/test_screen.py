@@ -191,6 +191,12 @@ def test_a_fault_of_ours_keeps_what_came_before_it(capsys) -> None:
         1 / 0  # noqa: B018
 
 
+def test_a_fault_of_others_below_a_folder_of_our_name_is_theirs() -> None:
+    code = compile('1 / 0', '/home/me/ge_det/.venv/lib/mmdet/a.py', 'exec')
+    with pytest.raises(UserError, match=r'my.py: ZeroDivisionError'), quiet_screen('my.py'):
+        exec(code)
+
+
 def test_verbose_shows_all(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv('GE_DET_VERBOSE', '1')
     with quiet_screen():

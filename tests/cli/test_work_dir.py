@@ -85,3 +85,17 @@ def test_of_several_processes_one_speaks(monkeypatch: pytest.MonkeyPatch, tmp_pa
     save(tmp_path / 'epoch_1.pth')
     monkeypatch.setenv('RANK', '1')
     assert take(tmp_path) is None
+
+
+@pytest.mark.parametrize('is_begun', [False, True])
+def test_all_processes_begin_anew_or_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_begun: bool
+) -> None:
+    """With --resume, mmdet's tool forgets load_from: the first alone would have the weights."""
+    if is_begun:
+        save(tmp_path / 'epoch_1.pth')
+    for rank in '01':
+        monkeypatch.setenv('RANK', rank)
+        monkeypatch.setattr(sys, 'argv', ['train', 'my.py', '--resume'])
+        take(tmp_path, 'auto')
+        assert sys.argv == ['train', 'my.py', *['--resume'] * is_begun]
