@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ge_det.cli.main import run
 from ge_det.datasets import ContextShapes
 from lab.evidence.scene_folders import write_scene_folders
 
-from .trial import Trial, attempt
+from .trial import attempt, fresh
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 3
@@ -57,11 +56,12 @@ class Place:
             _SHAPES.write(self.folder / 'data', train=8, val=4, progress=False)
             self._must(lambda: run('make-config', self.make_config_arguments()))
         if not self.detector.is_file():
+            fresh(self.detector.parent)  # An interrupted training would be refused.
             self._must(lambda: run('train', self.train_arguments('run')))
         if not self.classifier.is_file():
             data = self.folder / 'scenes'
-            if not data.is_dir():
-                write_scene_folders(_SCENES, data, train=40, val=4, progress=False)
+            write_scene_folders(_SCENES, data, train=40, val=4, progress=False)
+            fresh(self.classifier.parent)
             base = ROOT / 'lab/configs/resnet50-narrow_context-scenes.py'
             text = _CLASSIFIER.format(base=str(base), data=f'{data}/')
             self.classifier_config.write_text(text, encoding='utf-8')
@@ -91,15 +91,6 @@ class Place:
             *options,
         )
         return [str(self.config), '--work-dir', work_dir, '--cfg-options', *options]
-
-    def try_(self, name: str, action: Callable[[], object], **options: object) -> Trial:
-        """Try something in a folder of its own that is removed afterwards."""
-        folder = self.tries / name
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            return attempt(action, folder, **options)  # type: ignore[arg-type]
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _must(self, action: Callable[[], object]) -> None:
         trial = attempt(action, self.folder, seconds=600)

@@ -21,6 +21,7 @@ MEMORY = 4 << 30
 
 ONE_LINE = 'one line'
 ACCEPTED = 'accepted'
+_TOLD = (1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)  # Exit codes that a command chooses.
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Trial:
     def outcome(self) -> str:
         """``'accepted'``, ``'one line'``, or what went wrong.
 
-        One line is exit code 1 or 2 with an error on one line; warnings before it are others'.
+        One line is exit code 1 or 2, or that of a signal which was caught, and an error on the last
+        line; warnings before it are others'.
         """
         if self.seconds >= self.limit:
             return f'over {self.limit:.0f} s'
@@ -59,7 +61,9 @@ class Trial:
             return 'traceback: ' + self.last_line[:100]
         if self.code == 0:
             return ACCEPTED
-        return ONE_LINE if self.last_line else f'exit code {self.code}, nothing said'
+        if self.code in _TOLD and self.last_line:
+            return ONE_LINE
+        return f'exit code {self.code}, {self.last_line[:100] or "nothing said"}'
 
     @property
     def last_line(self) -> str:

@@ -171,7 +171,8 @@ def _two_at_once(place: Place, folder: Path) -> Fault:
     second: list[Trial] = []
 
     def start_second(child: int) -> None:
-        while not list(folder.glob('run/*/vis_data')):
+        until = time.monotonic() + 120
+        while not list(folder.glob('run/*/vis_data')) and time.monotonic() < until:
             time.sleep(0.02)
         other = folder / 'other'
         other.mkdir()

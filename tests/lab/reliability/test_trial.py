@@ -28,6 +28,7 @@ def one_line():
         (one_line, 'one line'),
         (lambda: sys.exit('no'), 'one line'),
         (lambda: 2, 'exit code 2, nothing said'),
+        (lambda: one_line() + 1, 'exit code 3, nothing of the kind; give another'),
         (lambda: 1 / 0, 'traceback: ZeroDivisionError: division by zero'),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), 'crash (SIGKILL)'),
         (lambda: time.sleep(60), 'over 1 s'),
