@@ -36,7 +36,7 @@ class ResumableRandomness(Hook):
         """Seed the samples, now that the seed of a resumed run is known."""
         loader = runner.train_dataloader
         _reseed_sampler(runner)
-        if not seed_samples(loader, (runner.seed, _SAMPLE, get_rank())):
+        if not seed_samples(loader, (runner.seed, _SAMPLE, get_rank()), runner.epoch):
             runner.logger.warning(
                 'random augmentation will not be the same after --resume: '
                 f'{type(loader.dataset).__name__} makes its batches by itself'

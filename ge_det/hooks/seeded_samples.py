@@ -38,7 +38,7 @@ def seeded(indices: Iterable[int], seed: Sequence[int]) -> Iterator[int]:
     or whether that process outlives an epoch.
     """
     for place, index in enumerate(indices):
-        if isinstance(index, int):  # Those of videos are pairs.
+        if isinstance(index, (int, np.integer)):  # Those of videos are pairs.
             index = Draw(index)
             index.seed = (*seed, place)
         yield index
@@ -50,14 +50,18 @@ class SeededSampler:
     Args:
         sampler (Sampler): Where the indices come from; all its attributes can be had from here.
         seed (Sequence[int]): What all seeds begin with; the epoch and the place in it follow.
+        epoch (int): The epoch that begins next, for a sampler that does not know it. Defaults to 0.
     """
 
-    def __init__(self, sampler: Sampler, seed: Sequence[int]) -> None:
+    def __init__(self, sampler: Sampler, seed: Sequence[int], epoch: int = 0) -> None:
         self.sampler = sampler
         self.start = tuple(seed)
+        self.next_epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        return seeded(self.sampler, (*self.start, getattr(self.sampler, 'epoch', 0)))
+        epoch = getattr(self.sampler, 'epoch', self.next_epoch)
+        self.next_epoch += 1
+        return seeded(self.sampler, (*self.start, epoch))
 
     def __len__(self) -> int:
         return len(self.sampler)  # type: ignore[arg-type]
@@ -85,7 +89,7 @@ class SeededSamples:
         return samples
 
 
-def seed_samples(loader: DataLoader, seed: Sequence[int]) -> bool:
+def seed_samples(loader: DataLoader, seed: Sequence[int], epoch: int = 0) -> bool:
     """Have every sample of a loader made with random numbers of its own, in place.
 
     Before the first iteration: workers that run already know nothing of it.
@@ -93,6 +97,7 @@ def seed_samples(loader: DataLoader, seed: Sequence[int]) -> bool:
     Args:
         loader (DataLoader): Of a dataset with indices, in batches.
         seed (Sequence[int]): What the seeds follow from, beside the epoch and the place in it.
+        epoch (int): The epoch that begins next. Defaults to 0.
 
     Returns:
         bool: Whether that could be done; not for a dataset that makes batches by itself.
@@ -106,6 +111,6 @@ def seed_samples(loader: DataLoader, seed: Sequence[int]) -> bool:
         sampler._indices_of_rank = lambda: seeded(draw(), (*seed, 0))
         sampler.indices = sampler._indices_of_rank()
     else:
-        batches.sampler = SeededSampler(sampler, seed)  # type: ignore[union-attr]
+        batches.sampler = SeededSampler(sampler, seed, epoch)  # type: ignore[union-attr]
     dataset.__getitems__ = SeededSamples(dataset)  # type: ignore[attr-defined]
     return True

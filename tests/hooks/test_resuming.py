@@ -230,14 +230,15 @@ def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [checkpoint]
 
 
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[int, float]:
+        return index, float(torch.rand(())) + float(np.random.rand())
+
+
 def test_samples_differ_in_an_epoch_and_between_epochs() -> None:
-    class Numbers(torch.utils.data.Dataset):
-        def __len__(self) -> int:
-            return 4
-
-        def __getitem__(self, index: int) -> tuple[int, float]:
-            return index, float(torch.rand(())) + float(np.random.rand())
-
     sampler = DefaultSampler(Numbers(), seed=0)
     loader = DataLoader(Numbers(), sampler=sampler, batch_size=3, num_workers=0)
     assert seed_samples(loader, (1, 2))
@@ -247,3 +248,24 @@ def test_samples_differ_in_an_epoch_and_between_epochs() -> None:
         drawn.append([tuple(x) for batch in loader for x in zip(*map(list, batch), strict=True)])
     assert [sorted(int(index) for index, _ in epoch) for epoch in drawn] == [[0, 1, 2, 3]] * 3
     assert len({float(number) for epoch in drawn for _, number in epoch}) == 12
+
+
+class OfNoEpoch(torch.utils.data.Sampler):
+    """A user's own sampler: it does not know the epoch, and its indices are numpy's."""
+
+    def __iter__(self) -> Iterator[np.int64]:
+        return iter(np.arange(4))
+
+    def __len__(self) -> int:
+        return 4
+
+
+def test_samples_differ_between_epochs_whatever_the_sampler_knows() -> None:
+    def draw(epoch: int) -> list[float]:
+        loader = DataLoader(Numbers(), sampler=OfNoEpoch(), batch_size=2)
+        assert seed_samples(loader, (1, 2), epoch)
+        return [float(x) for _ in range(3) for _, numbers in loader for x in numbers]
+
+    drawn = draw(0)
+    assert len(set(drawn)) == 12
+    assert draw(1)[:8] == drawn[4:]  # As after --resume.
