@@ -22,6 +22,7 @@ from ge_det.errors import UserError
 
 if TYPE_CHECKING:
     from ge_det.datasets.coco_check import CocoReport
+    from ge_det.datasets.coco_file import CocoFile
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -90,8 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     check_known(args.attention)
     from ge_det.config_writer.options import UserConfig
-    from ge_det.config_writer.text import check_output, write_config
+    from ge_det.config_writer.text import check_output, check_start, write_config
     from ge_det.datasets.coco_check import MOST_OPENED, check_coco
+    from ge_det.datasets.coco_file import write_copy
 
     check_output(args.out, args.force)
     most = MOST_OPENED if args.check_images is None else args.check_images
@@ -107,7 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(problem, file=sys.stderr)
     if report.train is None or not report.ok:
         raise UserError(f'{args.out} is not written, {report.summary()}')
-    data |= _write_mended(report, Path(args.out), args.force)
+    copies = _copies(report, Path(args.out), args.force)
+    data |= {f'{role}_json': str(copy) for role, (copy, _) in copies.items()}
 
     options = UserConfig(
         **data,
@@ -124,6 +127,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         pretrained=args.pretrained,
         workers=args.workers,
     )
+    check_start(options)
+    for copy, coco in copies.values():
+        write_copy(coco, copy)
+        print(f'{copy} is the mended copy of {coco.path}; the config takes it', file=sys.stderr)
     out = write_config(options, args.out, command_line('make-config', argv), args.force)
     print(report.summary())
     train = 'python tools/train.py' if argv is None else 'ge-det train'
@@ -132,22 +139,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write_mended(report: CocoReport, out: Path, force: bool) -> dict[str, str]:
-    """Write the annotations that were mended beside the config, and say which files those are."""
-    from ge_det.datasets.coco_file import write_copy
-
+def _copies(report: CocoReport, out: Path, force: bool) -> dict[str, tuple[Path, CocoFile]]:
+    """Where the annotations that were mended go, beside the config; a UserError if not there."""
     sources = [coco.path.resolve() for coco in (report.train, report.val) if coco is not None]
     copies = {
-        out.with_suffix(f'.{role}.json'): (role, coco)
+        role: (out.with_suffix(f'.{role}.json'), coco)
         for role, coco in (('train', report.train), ('val', report.val))
         if coco is not None and coco.mends
     }
-    for copy in copies:  # All of them, before any is written.
+    for copy, _ in copies.values():
         if copy.resolve() in sources:
             raise UserError(f'{copy}: holds the annotations themselves; give another --out')
         if copy.exists() and not force:
             raise UserError(f'{copy}: exists already; --force overwrites it')
-    for copy, (_, coco) in copies.items():
-        write_copy(coco, copy)
-        print(f'{copy} is the mended copy of {coco.path}; the config takes it', file=sys.stderr)
-    return {f'{role}_json': str(copy) for copy, (role, _) in copies.items()}
+    return copies

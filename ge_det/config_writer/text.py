@@ -50,9 +50,7 @@ def write_config(
             there; the message is one line.
     """
     check_output(out, force)
-    checkpoint = options.checkpoint
-    if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise UserError(f'{checkpoint}: no such file of weights; check --pretrained')
+    check_start(options)
     out = Path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +68,13 @@ def check_output(out: PathType, force: bool) -> None:
         raise UserError(f'{out}: the name of a config must end in .py')
     if out.exists() and not force:
         raise UserError(f'{out}: exists already; --force overwrites it')
+
+
+def check_start(options: UserConfig) -> None:
+    """Raise a UserError of one line if weights to start from are not there."""
+    checkpoint = options.checkpoint
+    if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise UserError(f'{checkpoint}: no such file of weights; check --pretrained')
 
 
 def _head(options: UserConfig, command: str) -> str:

@@ -149,10 +149,15 @@ def test_a_mended_copy_replaces_nothing(
     assert copy.read_bytes() == before and not out.exists()
 
 
-def test_of_two_mended_copies_none_is_written_if_one_cannot_be(tmp_path: Path) -> None:
+@pytest.mark.parametrize('changes', [{}, {'--epochs': 0}, {'--pretrained': 'gone.pth'}])
+def test_no_mended_copy_is_written_without_the_config(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
     data = _data(tmp_path)
     for role in ('--train-json', '--val-json'):
         _spoil(data[role], id=0)
-    (tmp_path / 'my.val.json').touch()
-    assert exit_code('make-config', *_arguments({**data, '--out': tmp_path / 'my.py'})) == 2
+    if not changes:
+        (tmp_path / 'my.val.json').touch()
+    arguments = {**data, '--out': tmp_path / 'my.py', **changes}
+    assert exit_code('make-config', *_arguments(arguments)) == 2
     assert not (tmp_path / 'my.train.json').exists()
