@@ -118,7 +118,7 @@ def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
     Raises:
         UserError: If the folder is missing, has no images, or one that cannot be read.
     """
-    files = find_images([folder], unique_names=False)
+    files = find_images(folder)
     chosen = np.unique(np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int))
     images = []
     for file in (files[index] for index in chosen):
