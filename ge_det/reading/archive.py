@@ -20,10 +20,11 @@ from .values import Refused
 _MEMBER = re.compile(r'[^/\0]+(/(?!\.\.?(/|$))[\w.-]+)+', re.ASCII)
 _LOCAL = struct.Struct('<4s5H3L2H')  # The header before a member.
 _END = struct.Struct('<4s4H2LH')
-_END64 = struct.Struct('<4sQ2H2L4Q4s16x')  # And what points to it.
+_END64 = struct.Struct('<4sQ2H2L4Q4sLQL')  # And what points to it.
 _LONGEST_LIST = 4 << 20  # Bytes.
 _BLOCK = 1 << 22
 _BROKEN = 'not a readable checkpoint, damaged or cut off: {}; fetch or copy it again'
+_FOREIGN = 'it is no archive that torch.save wrote'
 
 
 class Archive:
@@ -49,12 +50,13 @@ class Archive:
         end = _END.unpack(file.read(_END.size))
         if end[0] != b'PK\5\6' or end[-1]:
             raise Refused(_BROKEN.format('its end is missing'))
-        file.seek(max(0, size - _END.size - _END64.size))
-        end64 = _END64.unpack(file.read(_END64.size).ljust(_END64.size))
-        if max(end[5], end64[8] if end64[10] == b'PK\6\7' else 0) > _LONGEST_LIST:
+        count, length = self._check_list(size, *end[4:7])
+        if length > _LONGEST_LIST:
             raise Refused('its list of members is longer than that of a detector')
         with ZipFile(file) as archive:
             members = archive.infolist()
+            if len(members) != count:
+                raise Refused(_BROKEN.format('its list of members has another length than noted'))
             self._locate(members, archive.start_dir)
         self.has_checksums = any(member.CRC for member in members)
         self._compare(members)
@@ -76,9 +78,26 @@ class Archive:
         self._file.seek(start)
         return self._file.read(size)
 
+    def _check_list(self, size: int, count: int, length: int, offset: int) -> tuple[int, int]:
+        """How many members the list has, and how many bytes, where all readers find the same list.
+
+        Some look for it where it is noted to be, some right before the end.
+        """
+        place = size - _END.size
+        self._file.seek(max(0, place - _END64.size))
+        end64 = _END64.unpack(self._file.read(_END64.size).ljust(_END64.size))
+        if end64[10] == b'PK\6\7':
+            place -= _END64.size
+            count, length, offset = end64[7:10]
+            if end64[:2] != (b'PK\6\6', 44) or end64[12] != place:
+                raise Refused(_FOREIGN)
+        if offset + length != place:
+            raise Refused(_FOREIGN)
+        return count, length
+
     def _locate(self, members: list[ZipInfo], end: int) -> None:
         if not members or members[0].header_offset:
-            raise Refused('it is no archive that torch.save wrote')
+            raise Refused(_FOREIGN)
         folder, free = members[0].orig_filename.partition('/')[0], 0
         seen: set[str] = set()
         for member in sorted(members, key=lambda member: member.header_offset):

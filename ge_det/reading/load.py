@@ -21,7 +21,7 @@ from .legacy import look_through_legacy
 from .pickles import look_through
 from .safetensors_file import is_safetensors, read_safetensors
 from .stand_ins import only_stand_ins
-from .values import Budget, Made, Refused
+from .values import Budget, Made, Refused, most_bytes
 
 # Weights, momentum and averages of a ResNet-152 detector take a third. All of a file is in memory.
 _LARGEST = 3 << 30
@@ -78,7 +78,8 @@ def load_file(path: Path, is_download: bool = False) -> Any:
     try:
         _check_file(path)
         with path.open('rb') as file:
-            return settle(_read(path, file, is_download))
+            size = os.fstat(file.fileno()).st_size
+            return settle(_read(path, file, size, is_download), most_bytes(size))
     except (Refused, OSError) as error:
         cause = error.strerror if isinstance(error, OSError) else None
         raise CheckpointError(f'{path}: {_brief(cause or one_line(error))}') from error
@@ -120,8 +121,7 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _read(path: Path, file: BinaryIO, is_download: bool) -> Any:
-    size = os.fstat(file.fileno()).st_size
+def _read(path: Path, file: BinaryIO, size: int, is_download: bool) -> Any:
     is_named_so = path.suffix.lower() == '.safetensors' and not is_archive(path)
     if is_named_so or is_safetensors(file, size):
         check_hash(path)

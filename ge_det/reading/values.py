@@ -80,6 +80,11 @@ def _are_plain(key: Tuple) -> bool:
     return all(map(is_plain, key.items))
 
 
+def most_bytes(size: int) -> int:
+    """How many bytes a file of ``size`` bytes may come to if nothing in it is shared."""
+    return 4 * size + (64 << 20)
+
+
 @dataclass
 class Budget:
     """What a file may come to, and what it has come to so far.
@@ -110,16 +115,13 @@ class Budget:
     def count_bytes(self, number: int) -> None:
         """Count what a call copies."""
         self.copied += number
-        if self.copied > self._most():
+        if self.copied > most_bytes(self.size):
             raise Refused(f'its numbers unfold to {self.copied / 1e6:.0f} MB or more')
-
-    def _most(self) -> int:
-        return 4 * self.size + (64 << 20)
 
     def count_tensor(self, size: int) -> None:
         """Count a tensor's bytes; an expanded one has many more than are in the file."""
         self.unfolded += size
-        if self.unfolded > self._most():
+        if self.unfolded > most_bytes(self.size):
             raise Refused(
                 f'its tensors unfold to {self.unfolded / 1e6:.0f} MB or more, the file has '
                 f'{self.size / 1e6:.1f} MB; save them with .contiguous()'
