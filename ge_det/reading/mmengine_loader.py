@@ -12,17 +12,21 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from ge_det.errors import CheckpointError
 
-from .load import load
+from .load import check_torch, load
 from .soundness import check_sound
+from .values import Refused
 from .weight_sets import find_sets
 
 # Where MMEngine keeps the text of a config; what it needs of a checkpoint stands in no other key.
 _CONFIGS = ('cfg', 'config')
+_lock = RLock()
 _BESIDE = ('http://', 'https://', '')
 
 
@@ -63,6 +67,10 @@ def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:
     """A scheme of others, such as ``s3://``, made to use torch's safe reader."""
 
     def read_safely(filename: str, map_location: Any = None, **options: Any) -> Any:
+        try:
+            check_torch()
+        except Refused as error:
+            raise CheckpointError(f'{filename}: {error}') from error
         with _forced_safe():
             content = original(filename, map_location=map_location, **options)
         return _for_runner(filename, Path(filename), content)
@@ -75,15 +83,16 @@ def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def _forced_safe() -> Iterator[None]:
     name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
-    before = os.environ.get(name)
-    os.environ[name] = '1'
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    with _lock:  # Else the first of two threads to end would end it for the other.
+        before = os.environ.get(name)
+        os.environ[name] = '1'
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
 
 
 def _for_runner(name: str, path: Path, content: Any) -> Any:
@@ -112,7 +121,7 @@ def _with_weights(content: dict[Any, Any]) -> dict[Any, Any]:
     place = 'state_dict' if 'state_dict' in content else ''
     sets = [one for one in find_sets(content) if not place or one.key.split('.')[0] == place]
     if not sets or (sets[0].key == place and sets[0].is_plain):
-        return dict(content)
+        return copy(content)  # With the versions of modules that a bare state dict carries.
     plain = sets[0].plain()
     state = OrderedDict(plain.state)
     state._metadata = OrderedDict(plain.versions)  # type: ignore[attr-defined]

@@ -122,7 +122,8 @@ _lock = RLock()
 def only_stand_ins() -> Iterator[None]:
     """Let torch's safe reader know these and nothing else beside its own, for a while.
 
-    What others have allowed is set aside: a ``numpy.dtype`` among it would take our place.
+    What others have allowed is set aside: a ``numpy.dtype`` among it would take our place. torch
+    keeps one list for all threads, so another's ``torch.load`` has to do with these meanwhile.
     """
     with _lock:
         others = torch.serialization.get_safe_globals()
@@ -131,5 +132,6 @@ def only_stand_ins() -> Iterator[None]:
         try:
             yield
         finally:
+            added = set(torch.serialization.get_safe_globals()).difference(_ALLOWED)
             torch.serialization.clear_safe_globals()
-            torch.serialization.add_safe_globals(others)
+            torch.serialization.add_safe_globals([*others, *added])

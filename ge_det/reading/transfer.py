@@ -43,7 +43,7 @@ class _Transfer:
 
     def __init__(self, url: str, part: Path) -> None:
         self.url, self.part = url, part
-        self.received, self.announced = 0, None
+        self.received = 0
         self.is_given_up = False
         self.error: BaseException | None = None
 
@@ -83,7 +83,8 @@ class _Transfer:
             total = int(length) if length and length.isdigit() else None
             free = shutil.disk_usage(self.part.parent).free
             if (total or 0) > min(_LARGEST, free):
-                raise TransferError(f'it is to have {total} bytes, the disk has {free}')
+                limit = f'the disk has {free}' if free < _LARGEST else f'{_LARGEST} are read'
+                raise TransferError(f'it is to have {total} bytes, {limit}')
             bar = tqdm(total=total, unit='B', unit_scale=True, disable=not os.isatty(2))
             with bar:
                 while not self.is_given_up and (block := answer.read1(_BLOCK)):

@@ -124,6 +124,17 @@ def test_what_others_allow_neither_takes_our_place_nor_is_lost(tmp_path):
         torch.serialization.add_safe_globals(list(before))
 
 
+def test_what_is_allowed_meanwhile_is_not_lost():
+    before = set(torch.serialization.get_safe_globals())
+    try:
+        with only_stand_ins():
+            torch.serialization.add_safe_globals([np.ndarray])
+        assert set(torch.serialization.get_safe_globals()) == before | {np.ndarray}
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(list(before))
+
+
 def test_two_threads_do_not_take_each_others_allowance(tmp_path):
     before = set(torch.serialization.get_safe_globals())
     torch.save([np.arange(3), HistoryBuffer([1.0], [1])], tmp_path / 'a.pth')

@@ -1,9 +1,11 @@
 """Nothing out of a checkpoint is run or removed by MMEngine, at any of its ways in."""
 
 import http.server
+import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ import ge_det.registry  # noqa: F401  What importing any part of ge_det for MMEn
 from ge_det.cli.openmmlab import find_script
 from ge_det.errors import CheckpointError
 from ge_det.reading.load import load_file
+from ge_det.reading.mmengine_loader import _forced_safe
 from ge_det.weights.publishing import publish
 
 
@@ -196,6 +199,43 @@ def test_schemes_of_others_are_read_safely_and_without_configs(trained, tmp_path
             CheckpointLoader.load_checkpoint('bucket://code.pth')
     finally:
         del CheckpointLoader._schemes['bucket://']
+
+
+def test_schemes_of_others_need_a_torch_without_the_known_fault(monkeypatch):
+    from ge_det.reading.mmengine_loader import register_loader
+
+    CheckpointLoader.register_scheme('bucket://', lambda filename, map_location=None: {})
+    try:
+        register_loader()
+        monkeypatch.setattr(torch, '__version__', '2.9.1')
+        with pytest.raises(CheckpointError, match='CVE-2026-24747'):
+            CheckpointLoader.load_checkpoint('bucket://a.pth')
+    finally:
+        del CheckpointLoader._schemes['bucket://']
+
+
+def test_two_threads_do_not_end_each_others_safety(monkeypatch):
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
+    seen = []
+
+    def stay(seconds):
+        with _forced_safe():
+            time.sleep(seconds)
+            seen.append(os.environ.get('TORCH_FORCE_WEIGHTS_ONLY_LOAD'))
+
+    threads = [threading.Thread(target=stay, args=[seconds]) for seconds in (0.05, 0.3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == ['1', '1'] and 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+
+
+def test_a_bare_state_dict_keeps_the_versions_of_its_modules(tmp_path):
+    state = nn.BatchNorm1d(2).state_dict()
+    torch.save(state, tmp_path / 'a.pth')
+    read = CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'))
+    assert read._metadata == state._metadata and list(read) == list(state)
 
 
 def test_urls_go_the_same_way(trained, tmp_path, monkeypatch):
