@@ -119,7 +119,7 @@ def _for_runner(name: str, path: Path, content: Any) -> Any:
 def _with_weights(content: dict[Any, Any]) -> dict[Any, Any]:
     """Its weights where MMEngine looks for them, under names without what wrappers put in."""
     place = 'state_dict' if 'state_dict' in content else ''
-    sets = [one for one in find_sets(content) if not place or one.key.split('.')[0] == place]
+    sets = find_sets(content, as_runner=True)
     if not sets or (sets[0].key == place and sets[0].is_plain):
         return copy(content)  # With the versions of modules that a bare state dict carries.
     plain = sets[0].plain()

@@ -62,7 +62,7 @@ class WeightSet:
         return WeightSet(self.key, plain_names(self.state), versions)
 
 
-def find_sets(content: Any) -> list[WeightSet]:
+def find_sets(content: Any, as_runner: bool = False) -> list[WeightSet]:
     """The sets of weights in a checkpoint, the one to take first.
 
     Sets with a ResNet go before others, what a training saved before averages of it, the entries
@@ -70,11 +70,15 @@ def find_sets(content: Any) -> list[WeightSet]:
 
     Args:
         content (Any): What a file holds.
+        as_runner (bool): Only those under ``state_dict`` where the file has that, since MMEngine's
+            runner looks nowhere else then. Defaults to False.
 
     Returns:
         list[WeightSet]: Of the best kind there is: with a ResNet, if any has one.
     """
     found = list(_sets(content, '', _DEEPEST))
+    if as_runner and 'state_dict' in content:
+        found = [one for one in found if one.key.split('.')[0] == 'state_dict']
     found = [one for one in found if one.has_resnet] or found
     return sorted(found, key=lambda one: (is_averaged(one.key), _rank(one.key), -len(one.state)))
 

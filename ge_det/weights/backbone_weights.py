@@ -120,7 +120,8 @@ def _network(
     noted = note.get('network') if isinstance(note, Mapping) else None
     if isinstance(noted, Mapping):
         allowed = dict(style=('pytorch', 'caffe'), stem_pool=('padded', 'ceil'))
-        return {k: noted[k] for k, values in allowed.items() if noted.get(k) in values}
+        texts = {k: v for k, v in noted.items() if isinstance(v, str)}
+        return {k: texts[k] for k, values in allowed.items() if texts.get(k) in values}
     # Weights of Caffe's networks may stand under torchvision's names, too.
     found = source.network(state) if is_told or source.recognises(state) else {}
     return found | (dict(style='caffe') if is_named_caffe(content.path) else {})

@@ -36,7 +36,7 @@ class Checkpoint:
     other_keys: list[str] = field(default_factory=list)
 
 
-def read_checkpoint(checkpoint: str, key: str | None = None) -> Checkpoint:
+def read_checkpoint(checkpoint: str, key: str | None = None, as_runner: bool = False) -> Checkpoint:
     """Read a file or URL of weights, without running any code it may hold.
 
     Args:
@@ -45,6 +45,7 @@ def read_checkpoint(checkpoint: str, key: str | None = None) -> Checkpoint:
         key (str, optional): Which of several sets of weights to take: the entries it lies under,
             such as ``'ema.module'``, or what its names begin with, such as ``'teacher'``. Defaults
             to None: see :func:`~ge_det.reading.weight_sets.find_sets`.
+        as_runner (bool): Take what MMEngine's runner takes. Defaults to False.
 
     Returns:
         Checkpoint: Weights and metadata.
@@ -56,7 +57,7 @@ def read_checkpoint(checkpoint: str, key: str | None = None) -> Checkpoint:
     path, content = load(checkpoint)
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{checkpoint}: holds {type(content).__name__}, not a state dict')
-    sets = find_sets(content)
+    sets = find_sets(content, as_runner)
     if not sets:
         raise CheckpointError(f'{checkpoint}: holds no weights')
     taken = sets[0] if key is None else _under(key, sets, checkpoint)

@@ -158,8 +158,9 @@ def read_record(meta: Mapping[str, Any]) -> GateRecord:
     weightless: set[str] = set()
     if isinstance(noted, Mapping):
         for name, entry in noted.items():
-            if isinstance(entry, Mapping) and entry.get('state') in by_state:
-                by_state[entry['state']][str(name)] = str(entry.get('block'))
+            state = entry.get('state') if isinstance(entry, Mapping) else None
+            if isinstance(state, str) and state in by_state:
+                by_state[state][str(name)] = str(entry.get('block'))
                 if entry.get('weightless') is True:
                     weightless.add(str(entry.get('block')))
     # The note is younger than the config of the training it was made from.

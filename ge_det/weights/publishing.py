@@ -27,7 +27,7 @@ import ge_det
 from ge_det.errors import CheckpointError
 from ge_det.files import sha256_of, write_whole
 from ge_det.reading.safetensors_file import to_safetensors
-from ge_det.reading.weight_sets import plain_names
+from ge_det.reading.weight_sets import WeightSet
 
 from .checkpoint import read_checkpoint
 
@@ -142,10 +142,9 @@ def _place(checkpoint: str, out: str | None, safetensors: bool) -> tuple[Path, s
 
 def _read(checkpoint: str) -> tuple[OrderedDict[str, Tensor], Mapping[str, Any]]:
     """The weights, with the versions of their modules, and what the file says about them."""
-    content = read_checkpoint(checkpoint)
-    weights = plain_names(content.state)
-    versions = content.versions if list(weights) == list(content.state) else {}
-    return _state_dict(weights, versions), content.meta
+    content = read_checkpoint(checkpoint, as_runner=True)
+    plain = WeightSet(content.key, content.state, content.versions).plain()
+    return _state_dict(plain.state, plain.versions), content.meta
 
 
 def _state_dict(

@@ -122,7 +122,8 @@ def read_note(work_dir: Path) -> Path | None:
     """The path in MMEngine's note; None if there is no note or no path in it."""
     try:
         text = (work_dir / NOTE).read_text(encoding='utf-8').strip()
-    except (OSError, UnicodeDecodeError):
+        Path(text).is_dir()  # Raises for what no path can be.
+    except (OSError, ValueError):
         return None
     return Path(text) if text and '\0' not in text else None
 

@@ -103,7 +103,7 @@ def _read(
     model: nn.Module, checkpoint: str
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Checkpoint]:
     """The file's tensors and the model's, and what else is in the file."""
-    content = read_checkpoint(checkpoint)
+    content = read_checkpoint(checkpoint, as_runner=True)
     return plain_names(content.state), model.state_dict(), content
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -153,9 +154,18 @@ def test_theta_minus_in_some_stages(plain, tmp_path):
     assert len(backbone.load_report.fresh_gates) == 3 + 4
 
 
-@pytest.mark.parametrize('config', ['-' * 200_000 + '1', '(' * 5000, 'x = 1\n' * 500_000])
-def test_odd_configs_in_a_file_do_no_harm(config, plain, tmp_path):
-    meta = dict(cfg=config, ge_det=dict(gates=[3], network=7))
+@pytest.mark.parametrize(
+    'meta',
+    [
+        dict(cfg='-' * 200_000 + '1'),
+        dict(cfg='(' * 5000),
+        dict(cfg='x = 1\n' * 500_000),
+        dict(ge_det=dict(gates=[3], network=7)),
+        dict(ge_det=dict(gates=dict(a=dict(state=[])), network=dict(style=np.zeros(2)))),
+    ],
+    ids=['minus', 'parentheses', 'long', 'no-mappings', 'no-texts'],
+)
+def test_odd_notes_in_a_file_do_no_harm(meta, plain, tmp_path):
     torch.save(dict(meta=meta, state_dict=plain.state_dict()), tmp_path / 'x.pth')
     initialised(attention=SE, pretrained=str(tmp_path / 'x.pth'))
 

@@ -5,7 +5,8 @@ import functools
 import pytest
 import torch
 from command_line import exit_code
-from mmengine.runner import load_checkpoint
+from mmengine.runner import CheckpointLoader, load_checkpoint
+from torch import nn
 
 from ge_det import AttentionResNet
 from ge_det.errors import CheckpointError
@@ -89,10 +90,22 @@ def test_what_mmengine_loads_is_what_was_saved(tmp_path):
 
 
 def test_a_published_file_has_plain_names(tmp_path):
-    state = {f'_orig_mod.{k}': v for k, v in network().state_dict().items()}
+    state = nn.DataParallel(network()).state_dict()
     torch.save({'state_dict': state}, tmp_path / 'x.pth')
-    made = torch.load(publish(str(tmp_path / 'x.pth')).path, weights_only=True)
-    assert made['state_dict'].keys() == network().state_dict().keys()
+    made = torch.load(publish(str(tmp_path / 'x.pth')).path, weights_only=True)['state_dict']
+    assert made.keys() == network().state_dict().keys()
+    assert made._metadata == network().state_dict()._metadata  # Else mmdet's heads rename.
+
+
+def test_what_is_checked_is_what_mmengine_loads(tmp_path):
+    odd = {'layer1.weight': torch.ones(2)}
+    torch.save({'state_dict': odd, 'model': network().state_dict()}, tmp_path / 'x.pth')
+    assert (
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'x.pth'))['state_dict'].keys() == odd.keys()
+    )
+    for check in (check_fits, check_may_start):
+        with pytest.raises(CheckpointError, match='model'):
+            check(network(), str(tmp_path / 'x.pth'))
 
 
 def test_gates_are_looked_up_in_the_set_that_is_asked_for(tmp_path):

@@ -50,6 +50,7 @@ NOTES: dict[str, Callable[[Path], bytes | None]] = {
     'lines': lambda folder: b'\n\n',
     'latin-1': lambda folder: str(folder / 'epoch_\xe9.pth').encode('latin-1'),
     'nul': lambda folder: b'\0' * 40,
+    'long': lambda folder: b'a' * 5000,
     'newest': lambda folder: str(folder / 'epoch_10.pth').encode(),
     'behind': lambda folder: str(folder / 'epoch_2.pth').encode(),
     'gone': lambda folder: str(folder / 'epoch_11.pth').encode(),
@@ -101,6 +102,12 @@ def test_what_was_passed_over_is_said(tmp_path: Path) -> None:
     damaged, mended = mend_note(tmp_path)
     assert damaged.startswith(f'{tmp_path / "epoch_2.pth"}: ')
     assert mended.startswith(f'goes on from {tmp_path / "epoch_1.pth"}')
+
+
+def test_a_note_longer_than_any_path_is_mended(tmp_path: Path) -> None:
+    save(tmp_path / 'epoch_1.pth')
+    (tmp_path / NOTE).write_bytes(NOTES['long'](tmp_path) or b'')
+    assert mend_note(tmp_path)[0].startswith(f'goes on from {tmp_path / "epoch_1.pth"}')
 
 
 def test_a_copied_folder_resumes_its_own_checkpoint(tmp_path: Path) -> None:
