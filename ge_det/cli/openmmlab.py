@@ -121,10 +121,12 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         show(f'without worker processes: {" ".join(changes)}')
     from ge_det.cli.plan import plan_of  # It imports torch.
 
-    is_start = name == 'train'
+    is_start, speaks = name == 'train', is_first_process()
     with own_work_dir(args, cfg) if is_start else nullcontext(args.checkpoint) as checkpoint:
-        model = check_model(args.config, options, checkpoint, is_start=is_start)
-        if is_first_process():  # Of several processes, one tells.
+        # Of several processes, one looks at the weights to start from, and tells. It alone knows
+        # whether the training starts at all or goes on.
+        model = check_model(args.config, options, checkpoint, is_start=is_start and speaks)
+        if speaks:
             show(*plan_of(cfg, model, name, checkpoint))
         if is_start:
             sys.argv += missing_hooks(cfg)

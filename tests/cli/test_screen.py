@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import warnings
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ pytest.importorskip('mmdet')
 
 from mmengine.logging import MessageHub, MMLogger
 
+from ge_det.cli.openmmlab import _prepared
 from ge_det.cli.progress import ProgressLines, is_progress
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.errors import UserError
@@ -125,6 +127,19 @@ def test_data_that_moved(folder: Path, name: str, new: str | None, reason: str, 
     assert exit_code('train', 'my.py') == 2
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and reason in said
+
+
+def test_only_the_first_process_looks_at_weights_to_start_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """The others do not know that a training goes on, and needs them no more."""
+    options = {'load_from': 'gone.pth'}
+    args = Namespace(config='my.py', work_dir='run', resume=None, cfg_options=options)
+    with pytest.raises(UserError, match=r'gone\.pth'), _prepared('train', args):
+        pass
+    monkeypatch.setenv('RANK', '1')
+    with _prepared('train', args):
+        assert capsys.readouterr().out == ''
 
 
 def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> None:
