@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from ge_det.reading.load import load_file
+
 
 def difference(file: Path, other: Path) -> str | None:
     """What differs in weights and optimizer of two checkpoints; None if nothing does."""
     if not other.is_file():
         return f'{other.name} is not there'
-    # Written here a moment ago: not a stranger's.
-    contents = [torch.load(path, map_location='cpu', weights_only=False) for path in (file, other)]
+    contents = [load_file(path) for path in (file, other)]
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         if not _equal(*(content.get(part) for content in contents)):
             return f'{part} of {other.name} differs'

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
+from ge_det.reading.load import load_file
 
 Maker = Callable[[Path, Path, Path], object]
 """Writes to a path, given a good checkpoint and the path of a canary, a file that is there
@@ -29,7 +29,7 @@ def adding(kind: dict[str, Maker]) -> Callable[[str], Callable[[Maker], Maker]]:
 
 def load(good: Path) -> dict[str, Any]:
     """What is in a checkpoint of our own making."""
-    content: dict[str, Any] = torch.load(good, weights_only=False, map_location='cpu')
+    content: dict[str, Any] = load_file(good)
     return content
 
 
