@@ -73,6 +73,7 @@ def _run(args: argparse.Namespace) -> int:
         begun = time.monotonic()
         table = importlib.import_module(f'{__package__}.tables.{name}').run(place, args.jobs)
         table.seconds = time.monotonic() - begun
+        table.faults = [fault.replace(str(place.folder), '.') for fault in table.faults]
         print(table.markdown())
         faults += len(table.faults)
         tables[name] = table.as_dict() | {'machine': _machine()}
