@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 
@@ -30,7 +31,7 @@ def write_whole(path: Path, content: bytes | Callable[[Path], object]) -> None:
             content(path)
         return
     # Short, for a name may be as long as the file system allows.
-    part = path.with_name(f'.{path.name[:40]}.{os.getpid()}.part')
+    part = path.with_name(f'.{path.name[:40]}.{os.getpid()}-{get_ident()}.part')
     try:
         if isinstance(content, bytes):
             part.write_bytes(content)

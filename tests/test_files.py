@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,19 @@ def test_errors_take_one_line() -> None:
     assert one_line(UserError('a\n   b')) == 'a b'
     assert one_line(KeyboardInterrupt()) == 'KeyboardInterrupt'
     assert isinstance(CheckpointError('x'), UserError) and isinstance(UserError('x'), ValueError)
+
+
+def test_two_threads_that_write_files_of_like_names_do_not_meet(tmp_path: Path) -> None:
+    names = [f'{"a" * 50}-{number}' for number in range(2)]
+    both = threading.Barrier(2)
+
+    def slowly(name: str) -> None:
+        def write(part: Path) -> None:
+            part.write_text(name)
+            both.wait(10)
+
+        write_whole(tmp_path / name, write)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(slowly, names))
+    assert [(tmp_path / name).read_text() for name in names] == names

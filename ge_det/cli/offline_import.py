@@ -7,6 +7,7 @@ treats them as fresh: they learn inside frozen stages, and their normalisation u
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ from ge_det.config_reader import read_model
 from ge_det.datasets.image_files import check_image, find_images
 from ge_det.errors import CheckpointError, UserError, one_line
 from ge_det.files import write_whole
+from ge_det.reading.weight_sets import WeightSet
 from ge_det.weights.backbone_part import split_backbone
 from ge_det.weights.backbone_weights import BackboneWeights
 from ge_det.weights.causes import depth_of, foreign_names
-from ge_det.weights.checkpoint import read_checkpoint
+from ge_det.weights.checkpoint import Checkpoint, read_checkpoint
 from ge_det.weights.gate_record import note_of
 from ge_det.weights.report import LoadReport
 
@@ -132,6 +134,14 @@ def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
     return images
 
 
+def _versions(own: Any, original: Checkpoint) -> OrderedDict[str, Any]:
+    """Versions of the modules, without which some heads of mmdet rename their weights."""
+    told = WeightSet(original.key, original.state, original.versions).plain().versions
+    kept = {name: value for name, value in told.items() if name.split('.')[0] != 'backbone'}
+    ours = {f'backbone.{name}'.rstrip('.'): value for name, value in own._metadata.items()}
+    return OrderedDict(kept | ours)
+
+
 def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
     """Write an imported backbone, with the rest of the model it came from, as a checkpoint.
 
@@ -146,7 +156,9 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
     original = read_checkpoint(report.file, report.key)
     # The neck and the heads of a detector, or the head of a classifier.
     others = split_backbone(original.state).others
-    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()} | others
+    own = backbone.state_dict()
+    state = OrderedDict({f'backbone.{key}': value for key, value in own.items()} | others)
+    state._metadata = _versions(own, original)  # type: ignore[attr-defined]
     note = dict(
         version=__version__,
         source=report.source,

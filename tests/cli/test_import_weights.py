@@ -12,9 +12,12 @@ import pytest
 import torch
 from command_line import exit_code
 from random_networks import randomise
+from torch import nn
 
 from ge_det import AttentionResNet
+from ge_det.cli.offline_import import write_checkpoint
 from ge_det.weights.checkpoint import read_checkpoint
+from ge_det.weights.importing import import_pretrained
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'import_weights.py'
 
@@ -169,3 +172,20 @@ def test_wrong_arguments_give_one_line(arguments, message, folder, monkeypatch, 
     assert message in error
     assert error.count('\n') == 1
     assert not (folder / 'x.pth').exists()
+
+
+class Head(nn.Linear):
+    _version = 2
+
+
+def test_heads_keep_the_versions_of_their_modules(tmp_path):
+    model = nn.Module()
+    model.backbone = randomise(AttentionResNet(18, base_channels=8))
+    model.bbox_head = Head(2, 2)
+    torch.save(dict(state_dict=nn.DataParallel(model).state_dict()), tmp_path / 'plain.pth')
+    new = AttentionResNet(18, base_channels=8)
+    report = import_pretrained(new, str(tmp_path / 'plain.pth'))
+    write_checkpoint(new, report, str(tmp_path / 'new.pth'))
+    versions = read_checkpoint(str(tmp_path / 'new.pth')).versions
+    assert versions['bbox_head'] == {'version': 2}
+    assert versions['backbone.bn1'] == {'version': 2} and versions['backbone'] == {'version': 1}
