@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError, one_line
 
 _LOCK = '.training.lock'
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # Of some network drives.
 _PATIENCE = 8.0  # Data workers outlive a killed training by seconds, and hold its lock.
 
 
@@ -68,9 +70,10 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
     except NotImplementedError:  # A file system without locks.
         pass
     except OSError as error:
-        raise UserError(
-            f'{work_dir}: cannot be written ({one_line(error)}); give another --work-dir'
-        ) from error
+        if error.errno not in _NO_LOCKS:
+            raise UserError(
+                f'{work_dir}: cannot be written ({one_line(error)}); give another --work-dir'
+            ) from error
     try:
         yield _resumed(work_dir, args, cfg)
     finally:

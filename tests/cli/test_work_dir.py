@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,17 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     for folder in (tmp_path / 'file', tmp_path / 'file/run', Path('/proc/run')):
         with pytest.raises(UserError, match='cannot be written.*give another --work-dir'):
             take(folder)
+
+
+def test_a_file_system_without_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip('fcntl')
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, 'flock', refuse)
+    monkeypatch.setattr(work_dir, '_PATIENCE', 0.1)
+    assert take(tmp_path) is None
 
 
 def test_of_several_processes_one_speaks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
