@@ -23,7 +23,9 @@ _VALIDATED = 'last_validation'
 class ResumableCheckpoints(Hook):
     """Leaves a whole checkpoint behind at any moment, and lets a training go on from it.
 
-    - Checkpoints are written in one step (:mod:`ge_det.compat.whole_files`).
+    - Checkpoints are written in one step (:mod:`ge_det.compat.whole_files`), and at least two are
+      kept: MMEngine removes the oldest before it writes a new one, so that with
+      ``max_keep_ckpts=1`` a kill, a full disk or a NaN in between would lose all.
     - With ``resume`` and no checkpoint named, the newest whole one of the work dir is taken,
       whatever MMEngine's note says.
     - A validation that was cut short by the interruption is made up for, so that the checkpoint of
@@ -40,7 +42,11 @@ class ResumableCheckpoints(Hook):
         write_whole_files()
 
     def before_run(self, runner: Runner) -> None:
-        """Find what to resume; MMEngine reads its note after this."""
+        """Keep two checkpoints, and find what to resume; MMEngine reads its note after this."""
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook) and hook.max_keep_ckpts == 1:
+                hook.max_keep_ckpts = 2
+                runner.logger.info('Two checkpoints are kept: with one, a kill might lose all.')
         if runner._resume and runner._load_from is None:
             if is_main_process():
                 for line in mend_note(Path(runner.work_dir)):

@@ -203,6 +203,19 @@ def test_iterations(config: Config, tmp_path: Path) -> None:
     check_same(tmp_path / 'undisturbed/iter_4.pth', tmp_path / 'cut/iter_4.pth')
 
 
+class EndBeforeSaving(Interrupt):
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        self._end(runner, 'saving')
+
+
+def test_one_checkpoint_is_not_removed_for_one_that_is_never_written(
+    config: Config, tmp_path: Path
+) -> None:
+    keep = {'default_hooks.checkpoint.max_keep_ckpts': 1, 'train_cfg.val_interval': 9}
+    train(config, tmp_path / 'run', end=EndBeforeSaving('saving', 6), **keep)
+    assert [file.name for file in checkpoints(tmp_path / 'run')] == ['epoch_1.pth']
+
+
 def test_a_copied_folder_leaves_the_old_one_alone() -> None:
     runner = SimpleNamespace(hooks=[CheckpointHook()], work_dir='/new')
     info = dict(best_ckpt='/old/best_epoch_1.pth', last_ckpt='/old/epoch_2.pth', epoch=2)
