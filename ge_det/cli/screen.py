@@ -159,8 +159,10 @@ class _Lines:
     def isatty(self) -> bool:
         return False
 
-    def fileno(self) -> int:
-        return self._screen.stdout.fileno()
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('_'):  # Not there yet, in a copy that is being made.
+            raise AttributeError(name)
+        return getattr(self._screen.stdout, name)  # Such as `buffer`, for whoever writes bytes.
 
 
 def show(*lines: str) -> None:

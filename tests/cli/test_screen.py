@@ -212,6 +212,14 @@ def test_a_fault_of_others_below_a_folder_of_our_name_is_theirs() -> None:
         exec(code)
 
 
+def test_a_users_module_finds_what_a_stream_has(capfdbinary) -> None:
+    with quiet_screen():
+        assert sys.stdout.writable() and not sys.stdout.closed
+        sys.stdout.buffer.write(b'bytes')
+        sys.stdout.buffer.flush()
+    assert capfdbinary.readouterr().out == b'bytes'
+
+
 def test_verbose_shows_all(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv('GE_DET_VERBOSE', '1')
     with quiet_screen():
