@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from http.client import HTTPException
 from pathlib import Path
@@ -89,4 +90,6 @@ def _cached_name(url: str) -> str:
     if hash_in_name(Path(name)):
         return name
     # Without a hash, files of different places may have the same name.
-    return '_'.join([parsed.netloc, *unquote(parsed.path).strip('/').split('/')])
+    place = '_'.join([parsed.netloc, *unquote(parsed.path).strip('/').split('/')])
+    asked = hashlib.sha256(parsed.query.encode()).hexdigest()[:12]
+    return f'{asked}_{place}' if parsed.query else place

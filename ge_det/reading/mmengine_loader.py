@@ -153,13 +153,13 @@ def _check_numbers(name: str, meta: Mapping[Any, Any]) -> None:
 
 
 def _own_files(info: dict[Any, Any], path: Path) -> dict[Any, Any]:
-    """Let a checkpoint name only files beside itself: MMEngine removes those it takes for old."""
+    """Let a checkpoint name only those beside itself: MMEngine removes which it takes for old."""
     kept = {}
     for key, value in info.items():
         text = str(key)
         if text.startswith('best_ckpt') or text == 'last_ckpt':
             beside = path.parent / Path(str(value)).name
-            if not beside.is_file():
+            if not beside.is_file() or beside.suffix != path.suffix:
                 continue
             value = str(beside)
         elif text == 'keep_ckpt_ids' and not _are_numbers(value):

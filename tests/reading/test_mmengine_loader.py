@@ -143,15 +143,17 @@ def test_a_checkpoint_names_only_files_beside_itself(trained, tmp_path):
     (tmp_path / 'mine.txt').touch()
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run' / 'best_epoch_1.pth').touch()
+    (tmp_path / 'run' / 'notes.txt').touch()
     info = content['message_hub']['runtime_info']
     info.update(
         best_ckpt=str(tmp_path / 'mine.txt'),
         best_ckpt_mAP='/elsewhere/best_epoch_1.pth',
+        best_ckpt_AR='notes.txt',
         keep_ckpt_ids=['/../../mine', 1],
     )
     torch.save(content, tmp_path / 'run' / 'a.pth')
     hub = CheckpointLoader.load_checkpoint(str(tmp_path / 'run' / 'a.pth'))['message_hub']
-    assert not {'best_ckpt', 'keep_ckpt_ids'} & set(hub['runtime_info'])
+    assert not {'best_ckpt', 'best_ckpt_AR', 'keep_ckpt_ids'} & set(hub['runtime_info'])
     assert hub['runtime_info']['best_ckpt_mAP'] == str(tmp_path / 'run' / 'best_epoch_1.pth')
     assert set(hub['resumed_keys']) >= {'train/loss', 'epoch', 'iter'}
 

@@ -200,6 +200,12 @@ def test_files_of_one_name_from_two_places_are_two_files(server, tmp_path):
         imported(f'{server}/{depth}/best.pth', depth)
 
 
+def test_files_of_one_path_by_two_queries_are_two_files(server, tmp_path):
+    for depth in (18, 34):
+        save(state(depth), tmp_path, 'download')
+        imported(f'{server}/download?depth={depth}', depth)
+
+
 def test_a_cache_of_others_needs_no_writing(server, tmp_path):
     save(state(), tmp_path, 'weights.pth')
     imported(f'{server}/weights.pth')
