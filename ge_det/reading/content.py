@@ -50,6 +50,9 @@ class _Extent(NamedTuple):
         return _Extent(self.values + inner.values, self.size + inner.size, height)
 
 
+_LEAF = _Extent()
+
+
 class _Settling:
     def __init__(self, most: int) -> None:
         self.most = most
@@ -60,7 +63,7 @@ class _Settling:
     def value(self, value: Any, depth: int) -> tuple[Any, _Extent]:
         """What comes in the place of a value, and what it comes to."""
         if type(value) in _LEAVES or isinstance(value, np.generic):
-            return value, _Extent()
+            return value, _LEAF
         if type(value) in (str, bytes):
             return value, _Extent(size=len(value))
         if isinstance(value, Tensor):
@@ -69,7 +72,7 @@ class _Settling:
         if key in self.open:
             raise Refused('a list or dict in it contains itself')
         if key not in self.done:
-            self._check(_Extent(), depth)
+            self._check(_LEAF, depth)
             self.open.add(key)
             self.done[key] = value, *self._open(value, depth + 1)
             self.open.remove(key)
@@ -119,8 +122,8 @@ class _Settling:
         extent = _Extent(height=1)
         for key, item in value.items():
             value[key], inner = self.value(item, depth)
-            name = _Extent(size=len(key)) if isinstance(key, (str, bytes)) else _Extent()
-            extent = extent.around(name).around(inner)
+            name = len(key) if isinstance(key, (str, bytes)) else 0
+            extent = extent.around(_Extent(inner.values + 1, inner.size + name, inner.height))
         if versions is not None:
             attributes['_metadata'], inner = self.value(versions, depth)
             extent = extent.around(inner)
