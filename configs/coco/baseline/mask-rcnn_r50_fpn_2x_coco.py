@@ -29,10 +29,3 @@ optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
 
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].start_factor = 1 / 3
-
-# It ends when the loss is NaN; --resume goes on as if nothing had interrupted it.
-default_hooks = dict(
-    invalid_loss=dict(type='ge_det.StopAtInvalidLoss'),
-    randomness=dict(type='ge_det.ResumableRandomness'),
-    resumable=dict(type='ge_det.ResumableCheckpoints'),
-)

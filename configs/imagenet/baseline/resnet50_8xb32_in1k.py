@@ -9,10 +9,3 @@ _base_ = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'
 model = dict(
     backbone=dict(type='ge_det.AttentionResNet', norm_eval=False, zero_init_residual=False)
 )
-
-# It ends when the loss is NaN; --resume goes on as if nothing had interrupted it.
-default_hooks = dict(
-    invalid_loss=dict(type='ge_det.StopAtInvalidLoss'),
-    randomness=dict(type='ge_det.ResumableRandomness'),
-    resumable=dict(type='ge_det.ResumableCheckpoints'),
-)
