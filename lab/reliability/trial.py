@@ -33,7 +33,7 @@ class Trial:
         out (str): What it wrote to stdout.
         err (str): What it wrote to stderr.
         seconds (float): How long it took.
-        peak (int): Bytes of memory it took at most, those of the parent included.
+        peak (int): Bytes of memory it took at most, beside what the parent had.
         limit (float): Seconds it was allowed.
     """
 
@@ -95,7 +95,7 @@ def attempt(
         Trial: How it ended. Its process group is killed in any case.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
+    begun, (_, before_fork) = time.monotonic(), _memory()
     sys.stdout.flush()
     sys.stderr.flush()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -113,7 +113,13 @@ def attempt(
             os.pread(f.fileno(), 1 << 24, 0).decode(errors='replace') for f in (out, err)
         )
     code = os.waitstatus_to_exitcode(status)
-    return Trial(code, text, error, took, usage.ru_maxrss * 1024, seconds)
+    return Trial(code, text, error, took, usage.ru_maxrss * 1024 - before_fork, seconds)
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of this process: addressed, resident."""
+    pages = Path('/proc/self/statm').read_text(encoding='ascii').split()
+    return int(pages[0]) * resource.getpagesize(), int(pages[1]) * resource.getpagesize()
 
 
 def processes_in(folder: Path) -> list[int]:
@@ -121,7 +127,7 @@ def processes_in(folder: Path) -> list[int]:
     found = []
     for entry in Path('/proc').glob('[0-9]*'):
         try:
-            stat = (entry / 'stat').read_text().rpartition(')')[2].split()
+            stat = (entry / 'stat').read_text(encoding='utf-8').rpartition(')')[2].split()
             if stat[0] != 'Z' and (entry / 'cwd').resolve().is_relative_to(folder.resolve()):
                 found.append(int(entry.name))
         except OSError:
@@ -154,7 +160,7 @@ def _child(
         sys.stderr = open(2, 'w', encoding='utf-8', closefd=False)  # noqa: SIM115
         os.chdir(folder)
         # Somewhat more than what counts as too much, so that the excess can be seen.
-        used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+        used, _ = _memory()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY + (2 << 30),) * 2)
         if before is not None:
             before()

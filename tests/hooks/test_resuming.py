@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 
 from ge_det.hooks import ResumableCheckpoints
 from ge_det.hooks.seeded_samples import seed_samples
+from ge_det.reading.load import load_file
 from ge_det.weights.training_checkpoint import checkpoints
 
 EPOCHS = 2  # Of 3 iterations.
@@ -91,7 +92,8 @@ def train(config: Config, work_dir: Path, *, end: Interrupt | None = None, **cha
 
 
 def read(file: Path) -> dict[str, Any]:
-    return torch.load(file, weights_only=False)
+    content: dict[str, Any] = load_file(file)
+    return content
 
 
 def differing(one: Any, other: Any, path: str = '') -> list[str]:

@@ -70,5 +70,5 @@ def _growth(name: str) -> tuple[int, int]:
 
 def _resident() -> int:
     gc.collect()
-    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    pages = int(Path('/proc/self/statm').read_text(encoding='ascii').split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE')

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip('triton')
 
-from lab.gpu import jobs
+from lab.gpu import jobs, telling
 from lab.gpu.check import ROOT, STEPS
 from lab.gpu.jobs import Runner, Step
 
@@ -42,6 +42,7 @@ def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, 'LEAST', 4)
+    monkeypatch.setattr(telling, 'BEGIN', time.monotonic())  # Not when the tests began.
     runner = Runner(tmp_path, 1000, {})
     tell = (
         'import json; print("RESULT " + json.dumps(dict(name="n", line="{}", ok={})), flush=True)'
