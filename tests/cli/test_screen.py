@@ -142,6 +142,15 @@ def test_only_the_first_process_looks_at_weights_to_start_from(
         assert capsys.readouterr().out == ''
 
 
+def test_a_class_that_is_not_in_the_file(folder: Path, capsys) -> None:
+    config = folder / 'my.py'
+    config.write_text(config.read_text().replace("'cat'", "'cta'"))
+    assert "'cta'" in config.read_text()
+    assert exit_code('train', 'my.py') == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and "'cta'" in said and "did you mean 'cat'?" in said
+
+
 def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> None:
     """As mmdet's bases have it: workers that stay."""
     text = (folder / 'my.py').read_text()
