@@ -22,12 +22,13 @@ from typing import Any
 
 from ge_det.cli.checks import check_arguments, check_model, load_safely, worker_options
 from ge_det.cli.config_data import check_data_files
+from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
 from ge_det.cli.run_errors import run_errors
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
-from ge_det.cli.work_dir import own_work_dir
+from ge_det.cli.work_dir import find_work_dir, own_work_dir
 from ge_det.config_reader import check_change, parse_change, read_model
 from ge_det.errors import UserError
 
@@ -116,6 +117,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     if getattr(args, 'no_validate', False):  # A flag of mmpretrain's: these data may be missing.
         cfg.val_dataloader = None
     check_data_files(cfg, name)
+    if name == 'train':
+        check_length(cfg)
     if changes := worker_options(cfg):
         sys.argv += ['--cfg-options', *changes]
         show(f'without worker processes: {" ".join(changes)}')
@@ -128,9 +131,12 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         model = check_model(args.config, options, checkpoint, is_start=is_start and speaks)
         if speaks:
             show(*plan_of(cfg, model, name, checkpoint))
+            show(*(told_done(cfg, checkpoint) if is_start else []))
         if is_start:
             sys.argv += missing_hooks(cfg)
         yield
+    if is_start and speaks and cfg.get('default_scope', 'mmdet') == 'mmdet':
+        show(*told_next(args.config, find_work_dir(args, cfg)))
 
 
 def read_arguments(script: Path) -> argparse.Namespace | None:

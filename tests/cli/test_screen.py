@@ -151,6 +151,21 @@ def test_a_class_that_is_not_in_the_file(folder: Path, capsys) -> None:
     assert said.count('\n') == 1 and "'cta'" in said and "did you mean 'cat'?" in said
 
 
+@pytest.mark.parametrize('epochs', [0, -1])
+def test_a_training_of_no_length(folder: Path, epochs: int, capsys) -> None:
+    assert exit_code('train', 'my.py', '--cfg-options', f'train_cfg.max_epochs={epochs}') == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and f'train_cfg.max_epochs={epochs}: nothing would be' in said
+
+
+def test_what_comes_after_a_training_is_told(folder: Path, capsys) -> None:
+    assert exit_code('train', 'my.py') == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert 'checkpoint: ' in shown[-1] and '; next: ge-det test my.py ' in shown[-1]
+    assert exit_code('train', 'my.py', '--resume') == 0
+    assert 'epochs are done, so nothing is left to train' in capsys.readouterr().out
+
+
 def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> None:
     """As mmdet's bases have it: workers that stay."""
     text = (folder / 'my.py').read_text()
