@@ -87,6 +87,30 @@ def check_data_files(cfg: Any, command: str) -> None:
             _check_files(one)
 
 
+def check_num_classes(cfg: Any) -> None:
+    """Raise a UserError if a head of a detector has another number of classes than the data."""
+    for one in (one for sets in data_sets(cfg, 'train').values() for one in sets):
+        count = len(class_names(one))
+        for key, found in _num_classes('model', cfg.model):
+            if count and found != count:
+                raise UserError(
+                    f'{key}.num_classes={found}, but {one.key} has {count} classes; add '
+                    f'--cfg-options {key}.num_classes={count}, or change the classes of the data'
+                )
+
+
+def _num_classes(key: str, settings: Any) -> Iterator[tuple[str, int]]:
+    for name, value in settings.items():
+        heads = value if isinstance(value, (list, tuple)) else [value]
+        for index, head in enumerate(heads):
+            if not isinstance(head, dict):
+                continue
+            where = f'{key}.{name}.{index}' if head is not value else f'{key}.{name}'
+            if name in ('bbox_head', 'mask_head') and isinstance(head.get('num_classes'), int):
+                yield where, head['num_classes']
+            yield from _num_classes(where, head)
+
+
 def _check_files(one: DataSet) -> None:
     file, folders = one.annotations, one.folders()
     if one.settings.get('ann_file') == '' and 'Coco' in str(one.settings.get('type')):

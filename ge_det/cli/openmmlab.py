@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ge_det.cli.checks import check_arguments, check_model, load_safely, worker_options
-from ge_det.cli.config_data import check_data_files
+from ge_det.cli.config_data import check_data_files, check_num_classes
 from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
 from ge_det.cli.run_errors import run_errors
@@ -119,6 +119,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     check_data_files(cfg, name)
     if name == 'train':
         check_length(cfg)
+        if cfg.get('default_scope', 'mmdet') == 'mmdet':
+            check_num_classes(cfg)
     if changes := worker_options(cfg):
         sys.argv += ['--cfg-options', *changes]
         show(f'without worker processes: {" ".join(changes)}')

@@ -11,6 +11,10 @@ from ge_det.errors import UserError, one_line
 
 _WORKER_DIED = re.compile(r'DataLoader worker .*(exited unexpectedly|killed by signal)', re.S)
 
+_GONE = re.compile(
+    r"No such file or directory: '(.*\.(?:jpe?g|png|bmp|tiff?|webp|gif|ppm|pgm))'", re.I
+)
+
 # What to do where the system refuses without the name of a file.
 _FULL = 'a file cannot be written; make room'
 _SYSTEM = {
@@ -54,6 +58,11 @@ def _line(error: Exception, then: str) -> str | None:
         return (
             'a process that loads data was killed, as the system does when memory runs out: take '
             f'fewer (--cfg-options train_dataloader.num_workers=N), then {then}'
+        )
+    if (gone := _GONE.search(text)) is not None and isinstance(error, FileNotFoundError):
+        return (
+            f'{gone[1]}: this picture is not there any more; put it back or leave it out of the '
+            f'annotations, then {then}'
         )
     if isinstance(error, OSError) and 'Original Traceback' in text:  # Of a process that loads data.
         return text.strip().splitlines()[-1]

@@ -41,7 +41,10 @@ def test_a_file_that_a_data_worker_does_not_find() -> None:
     error = FileNotFoundError(errno.ENOENT, 'No such file or directory', 'a.png')
     with pytest.raises(UserError) as caught, run_errors('run it again'):
         list(DataLoader(Broken(error), num_workers=1))
-    assert str(caught.value) == "FileNotFoundError: [Errno 2] No such file or directory: 'a.png'"
+    assert str(caught.value) == (
+        'a.png: this picture is not there any more; put it back or leave it out of the '
+        'annotations, then run it again'
+    )
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,14 @@ def test_a_training_of_no_length(folder: Path, epochs: int, capsys) -> None:
     assert said.count('\n') == 1 and f'train_cfg.max_epochs={epochs}: nothing would be' in said
 
 
+@pytest.mark.parametrize('count', [1, 3])
+def test_heads_of_another_number_of_classes(folder: Path, count: int, capsys) -> None:
+    option = f'model.bbox_head.num_classes={count}'
+    assert exit_code('train', 'my.py', '--cfg-options', option) == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and f'{option}, but train_dataloader.dataset has 2' in said
+
+
 def test_what_comes_after_a_training_is_told(folder: Path, capsys) -> None:
     assert exit_code('train', 'my.py') == 0
     shown = capsys.readouterr().out.splitlines()
