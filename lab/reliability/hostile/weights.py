@@ -31,7 +31,9 @@ def _set(key: str, value: float) -> Maker:
 
 
 def _cast(dtype: torch.dtype, times: float = 1.0) -> Maker:
-    return _changed(lambda state: state.update({_WEIGHT: state[_WEIGHT].to(dtype) * times}))
+    return _changed(
+        lambda state: state.update({_WEIGHT: (state[_WEIGHT].double() * times).to(dtype)})
+    )
 
 
 NUMBERS: dict[str, Maker] = {
