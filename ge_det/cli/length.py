@@ -33,8 +33,10 @@ def told_done(cfg: Any, checkpoint: str | None) -> list[str]:
 
 def told_next(config: str, work_dir: Path) -> list[str]:
     """A line that names the checkpoint to take after a training of a detector, and the command."""
+    from ge_det.weights.training_checkpoint import checkpoints  # It imports torch.
+
     best = sorted(work_dir.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
-    last = sorted(work_dir.glob('epoch_*.pth'), key=lambda file: file.stat().st_mtime)
+    last = checkpoints(work_dir)[:1]
     if not (chosen := best or last):
         return []
     words = f'ge-det test {shell_path(config)} {shell_path(chosen[-1])}'
