@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from coco_folder import Folder
+from command_inputs import write_inputs
 from command_line import exit_code
 
 pytest.importorskip('mmdet')
 
-from ge_det import AttentionResNet
 from ge_det.files import write_whole
 
 NARROW = Path(__file__).parents[2] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
@@ -32,11 +30,7 @@ COMMANDS = {
 @pytest.fixture(scope='module')
 def inputs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('inputs')
-    Folder(folder).check()  # writes its files
-    state = AttentionResNet(18, base_channels=16).state_dict()
-    torch.save(state, folder / 'plain.pth')
-    whole = {f'backbone.{name}': value for name, value in state.items()}
-    torch.save(dict(state_dict=whole, meta=dict(cfg='x = 1')), folder / 'trained.pth')
+    write_inputs(folder)
     return folder
 
 

@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from coco_folder import Folder
+from command_inputs import write_inputs
 from command_line import exit_code
 from PIL import Image
 
 pytest.importorskip('mmdet')
 
-from ge_det import AttentionResNet
 
 NARROW = Path(__file__).parents[2] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
 ODD = ('', '.', '/nowhere/x', '\u2028{{ x }}\n', 'a\udcffb', '-1', '0', 'nan', '1e99', '9' * 20)
@@ -41,11 +39,7 @@ BOUNDED = ('--train', '--val')  # Of the drawn set: that many pictures are drawn
 @pytest.fixture(scope='module')
 def inputs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('inputs')
-    Folder(folder).check()  # writes its files
-    state = AttentionResNet(18, base_channels=16).state_dict()
-    torch.save(state, folder / 'plain.pth')
-    whole = {f'backbone.{name}': value for name, value in state.items()}
-    torch.save(dict(state_dict=whole, meta=dict(cfg='x = 1')), folder / 'trained.pth')
+    write_inputs(folder)
     Image.new('RGB', (8, 8)).save(folder / 'one.png')
     (folder / 'my.py').write_text('model = 3')
     return folder
