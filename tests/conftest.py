@@ -1,5 +1,6 @@
 """Shared fixtures. This folder is on the import path, so tests can import ``block_cases``."""
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -18,6 +19,16 @@ def seed():
         import torch
 
         torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before():
+    """A command run inside the test's process sets variables (`load_safely` does): none stays."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before:
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)
