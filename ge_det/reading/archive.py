@@ -13,9 +13,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from .values import Refused
+from .values import Damaged, Refused
 
 _MEMBER = re.compile(r'[^/\0]+(/(?!\.\.?(/|$))[\w.-]+)+', re.ASCII)
 _LOCAL = struct.Struct('<4s5H3L2H')  # The header before a member.
@@ -45,19 +45,22 @@ class Archive:
         self._file = file
         self._places: dict[str, tuple[int, int]] = {}
         if size < _END.size:
-            raise Refused(_BROKEN.format('its end is missing'))
+            raise Damaged(_BROKEN.format('its end is missing'))
         file.seek(size - _END.size)
         end = _END.unpack(file.read(_END.size))
         if end[0] != b'PK\5\6' or end[-1]:
-            raise Refused(_BROKEN.format('its end is missing'))
+            raise Damaged(_BROKEN.format('its end is missing'))
         count, length = self._check_list(size, *end[4:7])
         if length > _LONGEST_LIST:
             raise Refused('its list of members is longer than that of a detector')
-        with ZipFile(file) as archive:
-            members = archive.infolist()
-            if len(members) != count:
-                raise Refused(_BROKEN.format('its list of members has another length than noted'))
-            self._locate(members, archive.start_dir)
+        try:
+            with ZipFile(file) as archive:
+                members, start = archive.infolist(), archive.start_dir
+        except BadZipFile as error:
+            raise Damaged(_BROKEN.format(f'its list of members is none ({error})')) from error
+        if len(members) != count:
+            raise Damaged(_BROKEN.format('its list of members has another length than noted'))
+        self._locate(members, start)
         self.has_checksums = any(member.CRC for member in members)
         self._compare(members)
 
@@ -118,7 +121,7 @@ class Archive:
                 raise Refused(f'its member {inner!r} lies over another or claims another size')
             free = start + member.file_size
             if free > end:
-                raise Refused(_BROKEN.format(f'its member {inner!r} is longer than the file'))
+                raise Damaged(_BROKEN.format(f'its member {inner!r} is longer than the file'))
             self._places[inner] = start, member.file_size
 
     def _start_of(self, member: ZipInfo) -> int:
@@ -128,7 +131,7 @@ class Archive:
         encoding = 'utf-8' if flags & 0x800 else 'cp437'
         is_same = self._file.read(length).decode(encoding, 'replace') == member.orig_filename
         if header[0] != b'PK\3\4' or header[3] != ZIP_STORED or not is_same:
-            raise Refused(_BROKEN.format(f'no member begins where {member.filename!r} should'))
+            raise Damaged(_BROKEN.format(f'no member begins where {member.filename!r} should'))
         return member.header_offset + _LOCAL.size + length + extra
 
     def _compare(self, members: list[ZipInfo]) -> None:
@@ -137,7 +140,7 @@ class Archive:
         for member in members:
             inner = member.orig_filename.partition('/')[2]
             if self._checksum(*self._places[inner]) != member.CRC:
-                raise Refused(
+                raise Damaged(
                     _BROKEN.format(f'its member {inner!r} does not have the checksum noted for it')
                 )
 

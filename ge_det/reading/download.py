@@ -16,7 +16,7 @@ from ge_det.errors import CheckpointError, one_line
 from ge_det.files import sha256_of
 
 from .transfer import transfer
-from .values import Refused
+from .values import Damaged
 
 # OpenMMLab, torchvision and timm end a file's name in the first digits of its SHA-256.
 _DATE = re.compile(r'20\d{6}')  # Also a place where a date may stand.
@@ -46,6 +46,11 @@ def fetch(checkpoint: str) -> Path:
         if '://' in checkpoint or not checkpoint:
             raise CheckpointError(f'{checkpoint!r}: must be a path or an http(s) URL')
         return Path(checkpoint).expanduser()
+    if '@' in checkpoint.split('/')[2]:
+        raise CheckpointError(
+            f'{checkpoint}: a URL with a password is not fetched, for names and logs would tell '
+            'it; fetch the file yourself and give its path'
+        )
     try:
         target = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(checkpoint)
         if not target.exists():  # A cache of others may be read-only.
@@ -67,10 +72,10 @@ def fetch(checkpoint: str) -> Path:
 
 
 def check_hash(path: Path) -> None:
-    """Raise Refused if a file does not have the hash that its name ends in."""
+    """Raise Damaged if a file does not have the hash that its name ends in."""
     expected = hash_in_name(path)
     if expected and not sha256_of(path).startswith(expected):
-        raise Refused(
+        raise Damaged(
             f'its content does not have the hash in its name, {expected}; fetch it again, or '
             'rename it if this is no hash'
         )
@@ -90,6 +95,5 @@ def _cached_name(url: str) -> str:
     if hash_in_name(Path(name)):
         return name
     # Without a hash, files of different places may have the same name.
-    place = '_'.join([parsed.netloc, *unquote(parsed.path).strip('/').split('/')])
-    asked = hashlib.sha256(parsed.query.encode()).hexdigest()[:12]
-    return f'{asked}_{place}' if parsed.query else place
+    place = hashlib.sha256(url.encode()).hexdigest()[:12]
+    return f'{place}_{name[-100:]}'

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
+
+from ge_det.errors import one_line
 
 from .allowed import STORAGES
 from .pickles import look_through
-from .values import Budget, Made, Refused
+from .values import Budget, Damaged, Made, Refused
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LONGEST_NAME = 4096
@@ -48,15 +50,26 @@ def look_through_legacy(file: BinaryIO, size: int) -> None:
 
     file.seek(0)
     bounded, budget = _Bounded(file, size), Budget(size, storage)
-    if look_through(bounded, budget) != _MAGIC:  # type: ignore[arg-type]
+    if look_through(cast(BinaryIO, bounded), budget) != _MAGIC:
         raise Refused('not a readable checkpoint, a pickle that torch.save did not write')
     for _ in ('version', 'system', 'content'):
-        look_through(bounded, budget)  # type: ignore[arg-type]
-    keys = look_through(bounded, budget)  # type: ignore[arg-type]
+        _value(bounded, budget)
+    keys = _value(bounded, budget)
     listed = keys.items if isinstance(keys, Made) and keys.kind == 'list' else []
     told = sum(8 + made.itemsize * made.numel for made in storages.values())
     if sorted(map(str, listed)) != sorted(storages) or told != size - file.tell():
-        raise Refused(
+        raise Damaged(
             'not a readable checkpoint, damaged or cut off: its storages do not have the sizes '
             'that are told of them; fetch it again'
         )
+
+
+def _value(file: Any, budget: Budget) -> Any:
+    try:
+        return look_through(file, budget)
+    except (Refused, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise Damaged(
+            f'not a readable checkpoint, cut off or of another format ({one_line(error)[:100]})'
+        ) from error

@@ -21,7 +21,7 @@ from .legacy import look_through_legacy
 from .pickles import look_through
 from .safetensors_file import is_safetensors, read_safetensors
 from .stand_ins import only_stand_ins
-from .values import Budget, Made, Refused, most_bytes
+from .values import Budget, Damaged, Made, Refused, most_bytes
 
 # Weights, momentum and averages of a ResNet-152 detector take a third. All of a file is in memory.
 _LARGEST = 3 << 30
@@ -49,9 +49,11 @@ def load(checkpoint: str) -> tuple[Path, Any]:
         return path, load_file(path, is_download=is_url(checkpoint))
     except CheckpointError as error:
         cause = str(error).removeprefix(f'{path}: ')
-        if is_url(checkpoint) and not cause.startswith('refused'):
+        if is_url(checkpoint) and isinstance(error.__cause__, Damaged):
             path.unlink(missing_ok=True)  # Else a download that was cut off would stay for ever.
             cause += '; the download was removed, so try again, or give the path of a file'
+        elif is_url(checkpoint):
+            cause += f' (the download is {path})'
         raise CheckpointError(f'{checkpoint}: {cause}') from error
 
 
@@ -104,7 +106,7 @@ def _check_file(path: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise Refused('not a readable checkpoint but a pipe or a device; give a file')
     if not found.st_size:
-        raise Refused('the file is empty; fetch it again')
+        raise Damaged('the file is empty; fetch it again')
     if found.st_size > _LARGEST:
         raise Refused(
             f'of {found.st_size / 1e9:.1f} GB, more than the {_LARGEST / 1e9:.1f} GB that are '
@@ -113,7 +115,7 @@ def _check_file(path: Path) -> None:
     with path.open('rb') as file:
         start = file.read(512)
     if start[:64].lstrip().lower().startswith((b'<', b'version https://git-lfs')):
-        raise Refused('a web page or a git-lfs pointer instead of weights; fetch the file itself')
+        raise Damaged('a web page or a git-lfs pointer instead of weights; fetch the file itself')
     if start[257:262] == b'ustar':
         raise Refused(
             "in a tar archive, torch's format of 2016, which it no longer reads safely; save it "

@@ -27,21 +27,28 @@ from .weight_sets import find_sets
 # Where MMEngine keeps the text of a config; what it needs of a checkpoint stands in no other key.
 _CONFIGS = ('cfg', 'config')
 _lock = RLock()
-_BESIDE = ('http://', 'https://', '')
 
 
 def register_loader() -> None:
-    """Have MMEngine read checkpoints safely in this process; again changes nothing."""
+    """Have MMEngine read checkpoints safely in this process; again changes nothing.
+
+    Schemes that others register later are guarded as well: it is done where MMEngine looks them up.
+    """
     from mmengine.runner import checkpoint as module
 
     loader = module.CheckpointLoader
-    for prefix, original in list(loader._schemes.items()):
-        if prefix in _BESIDE:
-            loader.register_scheme(prefix, load_from_ge_det, force=True)
-        elif not hasattr(original, 'reads_safely'):
-            loader.register_scheme(prefix, _guarded(original), force=True)
+    if module.load_from_http is load_from_ge_det:
+        return
+    loader.register_scheme(['http://', 'https://', ''], load_from_ge_det, force=True)
     # What the schemes of model zoos call.
-    module.load_from_http = load_from_ge_det
+    module.load_from_http = module.load_from_local = load_from_ge_det
+    look_up = loader._get_checkpoint_loader
+
+    def look_up_safely(path: str) -> Callable[..., Any]:
+        found = look_up(path)
+        return found if found is load_from_ge_det else _guarded(found)
+
+    loader._get_checkpoint_loader = look_up_safely
 
 
 def load_from_ge_det(filename: str, map_location: Any = None, **_: Any) -> Any:
@@ -75,7 +82,6 @@ def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:
             content = original(filename, map_location=map_location, **options)
         return _for_runner(filename, Path(filename), content)
 
-    read_safely.reads_safely = True  # type: ignore[attr-defined]
     read_safely.__name__ = original.__name__
     return read_safely
 

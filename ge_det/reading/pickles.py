@@ -62,6 +62,7 @@ class _Machine:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.last_texts: list[str] = []
+        self.kinds: dict[str, str] = {}  # Of storages, by their keys.
 
     def run(self, file: BinaryIO) -> Any:
         argument: Any
@@ -196,6 +197,9 @@ class _Machine:
             raise Refused('its pickle asks for a storage of an unknown form')
         if not isinstance(key, str) or not isinstance(location, str) or type(numel) is not int:
             raise Refused('its pickle asks for a storage without name or size')
+        # torch would give all of them the first type, whatever sizes the others come with.
+        if self.kinds.setdefault(key, storage.path) != storage.path:
+            raise Refused(f'its storage {key!r} is said to be of two types')
         self.stack.append(self.budget.storage(storage.path, key, numel))
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from torch import Tensor
 
-from .values import Refused
+from .values import Damaged, Refused
 
 # One entry alone: safetensors writes several in an order of chance.
 _ENTRY = 'ge_det'
@@ -28,17 +28,20 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     """The tensors as ``state_dict``, and ``meta`` as far as one of ours wrote the file.
 
     Raises:
-        Refused: If what one of ours wrote is damaged.
-        Exception: If it is no sound file of safetensors.
+        Damaged: If it is no whole file of safetensors.
+        Refused: If its header is longer than a detector's, or what one of ours noted is no note.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     with path.open('rb') as start:
         if int.from_bytes(start.read(8), 'little') > _LONGEST_HEADER:
             raise Refused('its header is cut off, or longer than that of a detector')
-    with safe_open(path, framework='pt', device='cpu') as file:
-        noted = (file.metadata() or {}).get(_ENTRY)
-        state = OrderedDict((key, file.get_tensor(key)) for key in file.keys())  # noqa: SIM118
+    try:
+        with safe_open(path, framework='pt', device='cpu') as file:
+            noted = (file.metadata() or {}).get(_ENTRY)
+            state = OrderedDict((key, file.get_tensor(key)) for key in file.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise Damaged(f'not a readable checkpoint, cut off or damaged ({error})') from error
     if noted is None:
         return dict(state_dict=state)
     content = _decode(json.loads(noted))

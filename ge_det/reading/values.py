@@ -25,6 +25,10 @@ class Refused(Exception):
         )
 
 
+class Damaged(Refused):
+    """Of a file that is not as it was written: fetched again, it may be whole."""
+
+
 @dataclass(frozen=True)
 class Name:
     """A global: a function, class or constant, by its full name."""

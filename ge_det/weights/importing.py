@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ge_det.blocks.gated_backbone import as_gated
+from ge_det.errors import without_secrets
 from ge_det.files import sha256_of
 
 from .fitting import Fit, fit_weights
@@ -134,7 +135,7 @@ def _report(checkpoint: str, fit: Fit, key: str | None) -> LoadReport:
     weights, wanted, matched = fit.weights, fit.wanted, fit.matched
     difference = compare(weights.state, wanted)
     return LoadReport(
-        checkpoint=checkpoint,
+        checkpoint=without_secrets(checkpoint),
         source=weights.source.name,
         key=key,
         file=str(weights.path),

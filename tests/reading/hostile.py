@@ -130,6 +130,15 @@ PICKLES = {
     ),
     'storage-negative': (state_dict(x=tensor((1,), of=storage(numel=-4))), 'size that is told'),
     'storage-missing': (state_dict(x=tensor((1,), of=storage('7'))), 'size that is told'),
+    'storage-of-two-types': (  # 17 GB of doubles, were the second one taken at its word.
+        state_dict(
+            x=b']('
+            + tensor((2,), of=storage(numel=2, kind='torch.DoubleStorage'))
+            + tensor((16,), of=storage(numel=16, kind='torch.ByteStorage'))
+            + b'e'
+        ),
+        'of two types',
+    ),
     'storage-outside': (state_dict(x=tensor((1,), of=storage('../version'))), 'size that is'),
     'wrapper-subclass': (
         state_dict(x=called('torch._utils._rebuild_wrapper_subclass')),

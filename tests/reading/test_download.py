@@ -5,6 +5,7 @@ import http.server
 import socket
 import threading
 import time
+from pathlib import Path
 
 import hostile
 import pytest
@@ -95,25 +96,100 @@ def test_a_slow_server_that_keeps_sending_is_waited_for(serve, monkeypatch):
     assert read_state_dict(f'{serve(slowly)}/weights.pth')['a'].sum() == 200_000
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(tmp_path, monkeypatch):
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A server of the files in a folder, and its URL."""
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
-    name = f'good-{hashlib.sha256(GOOD).hexdigest()[:8]}.pth'
-    (tmp_path / name).write_bytes(GOOD)
+    (tmp_path / 'site').mkdir()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
-            super().__init__(*args, directory=tmp_path)
+            super().__init__(*args, directory=tmp_path / 'site')
 
         def log_message(self, *args):
             pass
 
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f'http://127.0.0.1:{server.server_port}/{name}'
-        read_state_dict(url)
-        cached = tmp_path / 'cache' / 'hub' / 'checkpoints' / name
-        cached.write_bytes(GOOD[:-100] + bytes(100))
-        with pytest.raises(CheckpointError, match='the download was removed, so try again'):
-            read_state_dict(url)
-        assert read_state_dict(url)['a'].sum() == 200_000
+        yield tmp_path / 'site', f'http://127.0.0.1:{server.server_port}'
         server.shutdown()
+
+
+def cached(folder):
+    """What the cache beside a folder holds."""
+    return list((folder.parent / 'cache').rglob('*.pth'))
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(site):
+    folder, url = site
+    name = f'good-{hashlib.sha256(GOOD).hexdigest()[:8]}.pth'
+    (folder / name).write_bytes(GOOD)
+    read_state_dict(f'{url}/{name}')
+    cached(folder)[0].write_bytes(GOOD[:-100] + bytes(100))
+    with pytest.raises(CheckpointError, match='the download was removed, so try again'):
+        read_state_dict(f'{url}/{name}')
+    assert read_state_dict(f'{url}/{name}')['a'].sum() == 200_000
+
+
+NAN = torch.full((3,), float('nan'))
+OTHERS = {
+    'cut-off': (GOOD[:-50], True),
+    'a-pickle-cut-off': (b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M', True),
+    'a-web-page': (b'<html>sign in</html>', True),
+    'another-hash': (GOOD, True),
+    'unsound': (hostile.saved({'a': NAN}), False),
+    'without-weights': (hostile.saved([1]), False),
+    'unfolds': (hostile.saved({'a': torch.ones(1).expand(1 << 30)}), False),
+    'code': (hostile.saved({'a': Path('a')}), False),
+    'another-format': (b'GIF89a', False),
+}
+
+
+@pytest.mark.parametrize('name', OTHERS)
+def test_a_download_is_removed_for_damage_alone(name, site):
+    folder, url = site
+    content, is_damage = OTHERS[name]
+    file = 'x-01234567.pth' if name == 'another-hash' else 'x.pth'
+    (folder / file).write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        read_state_dict(f'{url}/{file}')
+    assert bool(cached(folder)) != is_damage
+    assert ('the download was removed' in str(caught.value)) == is_damage
+
+
+def test_a_download_of_too_little_memory_stays(site, monkeypatch):
+    folder, url = site
+    (folder / 'x.pth').write_bytes(GOOD)
+
+    def short_of_memory(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(torch, 'load', short_of_memory)
+    with pytest.raises(CheckpointError):
+        read_state_dict(f'{url}/x.pth')
+    assert cached(folder)
+
+
+def test_no_two_urls_are_one_file_in_the_cache(site):
+    folder, url = site
+    paths = ['a/b_c.pth', 'a_b/c.pth', 'a/c.pth', 'c.pth', 'c.pth?x=1', 'c.pth?x=2', 'C.pth']
+    for number, path in enumerate(paths):
+        file = folder / path.partition('?')[0]
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(hostile.saved({'a': torch.tensor(float(number))}))
+        assert read_state_dict(f'{url}/{path}')['a'] == number
+    assert len(cached(folder)) == len(paths)
+
+
+def test_what_is_secret_in_a_url_is_told_nowhere(site):
+    folder, url = site
+    (folder / 'x.pth').write_bytes(GOOD)
+    (folder / 'nan.pth').write_bytes(hostile.saved({'a': NAN}))
+    read_state_dict(f'{url}/x.pth?sig=SECRET')
+    password = url.replace('//', '//user:SECRET@')
+    for asked in ('/gone.pth?sig=SECRET', '/nan.pth?a=b&sig=SECRET', '/?sig=SECRET'):
+        for begin in (url, password):
+            with pytest.raises(CheckpointError) as caught:
+                read_state_dict(begin + asked)
+            assert 'SECRET' not in str(caught.value) and '127.0.0.1' in str(caught.value)
+    assert not [file for file in folder.parent.rglob('*') if 'SECRET' in file.name]

@@ -182,38 +182,36 @@ def test_another_form_than_mmengines_is_one_line(change, message, trained, tmp_p
     assert '\n' not in str(caught.value)
 
 
-def test_schemes_of_others_are_read_safely_and_without_configs(trained, tmp_path):
-    from ge_det.reading.mmengine_loader import register_loader
+@pytest.fixture
+def schemes():
+    """Those of MMEngine come back after the test."""
+    before = CheckpointLoader._schemes.copy()
+    yield
+    CheckpointLoader._schemes = before
 
+
+@pytest.mark.parametrize('prefix', ['bucket://', 's3://', 'https://', ''])
+def test_schemes_of_others_are_read_safely_and_without_configs(prefix, trained, tmp_path, schemes):
+    """Also those that are registered after ours, in place of ours or of MMEngine's."""
     content = load_file(trained)
     content['meta']['config'] = config(tmp_path / 'trace')
     torch.save(dict(meta=content['meta'], state_dict=content['state_dict']), tmp_path / 'a.pth')
     torch.save(dict(meta=torch.nn.Linear(1, 1)), tmp_path / 'code.pth')
 
-    @CheckpointLoader.register_scheme('bucket://')
+    @CheckpointLoader.register_scheme(prefix, force=True)
     def load_from_bucket(filename, map_location=None):
-        return torch.load(tmp_path / filename.removeprefix('bucket://'), weights_only=False)
+        return torch.load(tmp_path / filename.removeprefix(prefix), weights_only=False)
 
-    try:
-        register_loader()
-        assert 'config' not in CheckpointLoader.load_checkpoint('bucket://a.pth')['meta']
-        with pytest.raises(Exception, match='Weights only load failed'):
-            CheckpointLoader.load_checkpoint('bucket://code.pth')
-    finally:
-        del CheckpointLoader._schemes['bucket://']
+    assert 'config' not in CheckpointLoader.load_checkpoint(f'{prefix}a.pth')['meta']
+    with pytest.raises(Exception, match='Weights only load failed'):
+        CheckpointLoader.load_checkpoint(f'{prefix}code.pth')
 
 
-def test_schemes_of_others_need_a_torch_without_the_known_fault(monkeypatch):
-    from ge_det.reading.mmengine_loader import register_loader
-
+def test_schemes_of_others_need_a_torch_without_the_known_fault(monkeypatch, schemes):
     CheckpointLoader.register_scheme('bucket://', lambda filename, map_location=None: {})
-    try:
-        register_loader()
-        monkeypatch.setattr(torch, '__version__', '2.9.1')
-        with pytest.raises(CheckpointError, match='CVE-2026-24747'):
-            CheckpointLoader.load_checkpoint('bucket://a.pth')
-    finally:
-        del CheckpointLoader._schemes['bucket://']
+    monkeypatch.setattr(torch, '__version__', '2.9.1')
+    with pytest.raises(CheckpointError, match='CVE-2026-24747'):
+        CheckpointLoader.load_checkpoint('bucket://a.pth')
 
 
 def test_two_threads_do_not_end_each_others_safety(monkeypatch):
