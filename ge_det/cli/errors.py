@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from ge_det.cli.signals import run_until_signal
 from ge_det.compat.known_warnings import ignore_known_warnings
 from ge_det.errors import UserError, one_line
 
@@ -24,13 +25,13 @@ def run_command(
 
     Returns:
         int: The exit code: the action's own (None is 0), 2 after an error that a user can mend, 130
-        after an interruption. Other errors are ours, and keep their traceback.
+        or 143 after an interruption. Other errors are ours, and keep their traceback.
     """
     ignore_known_warnings()
     _print_any_letter()
     _tell_of_crashes()
     try:
-        return action() or 0
+        return run_until_signal(name, action, interrupted)
     except BrokenPipeError:  # `| head` has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -45,9 +46,6 @@ def run_command(
         message = f'{one_line(error)}; `ge-det doctor` tells what is missing'
         print(f'{name}: {message}', file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f'\n{name}: interrupted; {interrupted}', file=sys.stderr)
-        return 130
 
 
 def _print_any_letter() -> None:

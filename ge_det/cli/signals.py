@@ -43,21 +43,21 @@ class _Ender:
         raise _Ended
 
 
-def run_until_signal(name: str, action: Callable[[], object], interrupted: str) -> int:
+def run_until_signal(name: str, action: Callable[[], int | None], interrupted: str) -> int:
     """Run what a command does, until it ends or is told to.
 
     Args:
         name (str): Name of the command, which the line begins with.
-        action (callable): What it does.
+        action (callable): What it does; may return an exit code.
         interrupted (str): What the user can do next.
 
     Returns:
-        int: The exit code: 0, or 128 and the number of the signal: 130 after Ctrl-C, 143
-        after SIGTERM. Then further signals are ignored, since the process is about to end.
+        int: The exit code: the action's own (None is 0), or 128 and the number of the signal: 130
+        after Ctrl-C, 143 after SIGTERM. Then further signals are ignored, since the process is
+        about to end.
     """
     if threading.current_thread() is not threading.main_thread():
-        action()
-        return 0
+        return action() or 0
     ender = _Ender()
     numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
     # `nohup` and shells' `&` ask for some to be ignored.
@@ -65,9 +65,10 @@ def run_until_signal(name: str, action: Callable[[], object], interrupted: str) 
     for number in before:
         signal.signal(number, ender)
     try:
-        action()
-        return 0
-    except KeyboardInterrupt:
+        return action() or 0
+    except BaseException as error:
+        if not _is_interruption(error):
+            raise
         for number in before:
             signal.signal(number, signal.SIG_IGN)
         end_children()
@@ -80,6 +81,15 @@ def run_until_signal(name: str, action: Callable[[], object], interrupted: str) 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Also of what others made of one: MMEngine's way to format a config catches everything."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def end_children() -> None:

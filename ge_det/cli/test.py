@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ge_det.cli.openmmlab import run_tool
-from ge_det.cli.signals import run_until_signal
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure a trained detector."""
-    return run_until_signal('test', lambda: run_tool('test', argv), 'run it again')
+    run_tool('test', argv)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ge_det.cli.openmmlab import run_tool
-from ge_det.cli.signals import run_until_signal
 
 INTERRUPTED = 'the same command with --resume goes on from the last checkpoint'
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train a detector."""
-    return run_until_signal('train', lambda: run_tool('train', argv), INTERRUPTED)
+    run_tool('train', argv)

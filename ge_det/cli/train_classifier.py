@@ -6,13 +6,11 @@ Its checkpoint is what a detector's ``pretrained=dict(checkpoint=...)`` takes.
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Sequence
 
 from ge_det.cli.checks import check_data
 from ge_det.cli.openmmlab import run_tool
-from ge_det.cli.signals import run_until_signal
 from ge_det.compat.peers import use_peers
 from ge_det.errors import UserError, one_line
 
@@ -20,12 +18,8 @@ NAME = 'train-classifier'
 INTERRUPTED = 'the same command with --resume goes on from the last checkpoint'
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train a classifier."""
-    return run_until_signal(NAME, functools.partial(_run, argv), INTERRUPTED)
-
-
-def _run(argv: Sequence[str] | None) -> None:
     run_tool('train', argv, package='mmpretrain', command=NAME, also_check=_check)
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -36,8 +35,6 @@ def main(args: argparse.Namespace) -> int:
     """Run a command of ``tools/reproduce.py``; returns the exit code."""
     run = dict(plan=_plan, run=_run, status=_status, report=_report)[args.command]
     MMLogger.get_instance('reproduce').setLevel('ERROR')
-    # Ended by a scheduler, it ends its cells as on Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run_command(
         'reproduce',
         lambda: run(_workspace(args), args),

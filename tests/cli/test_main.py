@@ -6,8 +6,11 @@ import importlib.util
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -127,6 +130,7 @@ def test_a_slip_of_the_pen(capsys: pytest.CaptureFixture[str]) -> None:
         (KeyboardInterrupt(), 130, '\ntry: interrupted; go on\n'),
     ],
 )
+@pytest.mark.usefixtures('signals')
 def test_endings(
     capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
 ) -> None:
@@ -135,6 +139,55 @@ def test_endings(
 
     assert run_command('try', action, 'go on') == code
     assert capsys.readouterr().err == line
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """After an interruption, a process ignores further ones: it is about to end."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures('signals')
+def test_what_others_make_of_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
+    """As yapf does, which formats MMEngine's configs."""
+
+    def action() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except BaseException:
+            raise SyntaxError('cannot be formatted')  # noqa: B904
+
+    assert run_command('try', action, 'go on') == 143
+    assert capsys.readouterr().err == '\ntry: ended by a signal; go on\n'
+
+
+@pytest.mark.parametrize(('number', 'times'), [(signal.SIGINT, 3), (signal.SIGTERM, 2)])
+def test_every_command_ends_in_a_line(tmp_path: Path, number: int, times: int) -> None:
+    command = [sys.executable, '-m', 'ge_det', 'make-context-shapes', '--train', '9999']
+    process = subprocess.Popen(
+        [*command, '--out', tmp_path / 'set'],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(tmp_path.glob('set/train/*.png')):
+        assert process.poll() is None
+        time.sleep(0.02)
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.01)
+    told = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 128 + number
+    assert (
+        told[-1].startswith('make-context-shapes: ') and 'run it again and it goes on' in told[-1]
+    )
+    assert not any('Traceback' in line for line in told)
 
 
 @pytest.mark.parametrize('error', [ValueError, ModuleNotFoundError, ZeroDivisionError])
