@@ -22,7 +22,8 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
         type: The block's class.
 
     Raises:
-        ValueError: If the type is unknown or does not take one of the arguments.
+        ValueError: If the type is unknown or does not take one of the arguments, or its postfix
+            ends no name.
     """
     if not isinstance(attention, dict) or 'type' not in attention:
         raise ValueError(
@@ -47,7 +48,17 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
             f'it takes {", ".join(sorted(allowed))}. To change the block of a config that sets '
             'others, write attention=dict(_delete_=True, type=...) in a config of your own'
         )
+    check_postfix(attention)
     return block
+
+
+def check_postfix(cfg: dict[str, Any]) -> None:
+    """Raise a ValueError if the name of a plugin's module could not end in its ``postfix``."""
+    postfix = cfg.get('postfix', '')
+    if type(postfix) not in (int, str) or '.' in str(postfix):
+        raise ValueError(
+            f'postfix={postfix!r} is not allowed: it must be an integer or a text without dots'
+        )
 
 
 def attention_plugins(

@@ -13,6 +13,8 @@ from mmdet.models.backbones.resnet import ResNet
 
 from ge_det.blocks.checks import check_choice, check_positive_int
 
+from .attention_config import check_postfix
+
 _FLAGS = ('deep_stem', 'avg_down', 'norm_eval', 'with_cp', 'zero_init_residual')
 
 
@@ -126,6 +128,7 @@ def _check_plugin(depth: int, stages: int, plugin: Any) -> None:
             "position='after_conv2')"
         )
     _check_typed('cfg of plugins', plugin['cfg'])
+    check_postfix(plugin['cfg'])
     convolutions = (1, 2) if depth < 50 else (1, 2, 3)
     if plugin['position'] not in [f'after_conv{number}' for number in convolutions]:
         where = 'ResNet-18 and 34' if depth < 50 else f'ResNet-{depth}'

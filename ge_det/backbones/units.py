@@ -55,6 +55,14 @@ class FusedUnit(ABC):
 class FusedBottleneck(FusedUnit, Bottleneck):
     """mmdet's Bottleneck, whose end runs fused where that gives what the modules give."""
 
+    def make_block_plugins(self, in_channels: int, plugins: list[dict[str, Any]]) -> list[str]:
+        """Make the plugins of one place, and return their names."""
+        try:
+            names: list[str] = super().make_block_plugins(in_channels, plugins)
+        except AssertionError as error:
+            raise ValueError(f'{error}: give one of the plugins a postfix') from error
+        return names
+
     def tail(self) -> ConvNormGate:
         """The modules of the unit's end."""
         return ConvNormGate(self.conv3, self.norm3, getattr(self, self.last_plugins()[0]))
