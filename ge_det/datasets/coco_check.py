@@ -25,7 +25,7 @@ from ge_det.datasets.coco_masks import mask_problems
 from ge_det.datasets.coco_mend import mend_fields
 from ge_det.datasets.coco_pictures import find_pictures, picture_problems, sampled
 from ge_det.datasets.coco_schema import wrong_types
-from ge_det.datasets.problem import Problem, cases, printable, shortened
+from ge_det.datasets.problem import Problem, cases, clipped, printable, shortened
 from ge_det.errors import UserError
 
 __all__ = ['MOST_OPENED', 'CocoReport', 'Problem', 'check_coco', 'read_coco']
@@ -69,14 +69,17 @@ class CocoReport:
             return f'errors: {len(self.errors)}'
         train, val = self.train.boxes_per_class(), self.val.boxes_per_class()
         kept = trained_on(self.train)
-        rows = [(printable(n), train[n], kept[n], val[n]) for n in self.train.classes]
+        names = {name: clipped(printable(name), 40) for name in self.train.classes}
+        rows = [(names[n], train[n], kept[n], val[n]) for n in self.train.classes]
         rows.append(('boxes', sum(train.values()), sum(kept.values()), sum(val.values())))
         images = len(self.train.images), self.train.images_with_boxes(), len(self.val.images)
         rows.append(('images', *images))
         width = max(len(row[0]) for row in rows)
         lines = [f'{"":{width}}  {"train":>8}{"learned":>9}{"val":>8}']
         lines += [f'{name:{width}}  {a:8}{b:9}{c:8}' for name, a, b, c in rows]
-        lines.append(f'every image file is there; {self.opened} of them were loaded')
+        count = images[0] + images[2]
+        which = 'all' if self.opened == count else f'{self.opened}, evenly spread,'
+        lines.append(f'of {count} pictures, all are there, and {which} were decoded as in training')
         return '\n'.join(lines)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Union
 
 from pydantic_core import from_json
 
+from ge_det.datasets.other_files import other_kind
 from ge_det.datasets.problem import Problem
 from ge_det.errors import UserError
 from ge_det.files import write_whole
@@ -80,6 +81,8 @@ def read_coco(path: PathType) -> CocoFile:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from error
+    if kind := other_kind(data):
+        raise UserError(f'{path}: not JSON but {kind}')
     mends = []
     encoding = json.detect_encoding(data)
     try:

@@ -7,6 +7,7 @@ labels in the order of the file, but reads the table of classes in the order of 
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -91,6 +92,10 @@ def normal_form(name: str) -> str:
     return unicodedata.normalize('NFC', name)
 
 
+def _folded(name: str) -> str:
+    return ' '.join(name.casefold().split())
+
+
 def _as_read(value: int | float | str) -> str:
     return value if isinstance(value, str) else str(int(value))
 
@@ -100,12 +105,21 @@ def _repeated(coco: CocoFile) -> Iterator[Problem]:
         ('image ids', [_as_read(i['id']) for i in coco.images], 'give each image its own id'),
         ('category ids', [_as_read(c['id']) for c in coco.categories], 'give each class its own'),
         ('class names', [normal_form(c['name']) for c in coco.categories], 'merge or rename them'),
-        ('image files', [i['file_name'] for i in coco.images], 'keep one entry each'),
+        (
+            'image files',
+            [os.path.normpath(i['file_name']) for i in coco.images],
+            'keep one entry each',
+        ),
     )
     for what, values, fix in wanted:
         level = 'warning' if what == 'image files' else 'error'
         twice = [value for value, count in Counter(values).items() if count > 1]
         yield from cases(level, coco.path, f'{what} used twice', twice, shortened, fix)
+    names = sorted({normal_form(name) for name in coco.classes})
+    counts = Counter(map(_folded, names))
+    alike = [name for name in names if counts[_folded(name)] > 1]
+    what, fix = 'class names alike but for case or spaces', 'merge those that mean one class'
+    yield from cases('warning', coco.path, what, alike, shortened, fix)
 
 
 def _dangling(coco: CocoFile) -> Iterator[Problem]:

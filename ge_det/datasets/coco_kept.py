@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ge_det.datasets.coco_file import CocoFile
-from ge_det.datasets.problem import Problem, cases, shortened
+from ge_det.datasets.problem import Problem, annotation, cases, shortened
 
 DETECTIONS = 100
 """Detections of an image that mmdet's detectors give and that mAP counts of a class."""
@@ -23,15 +24,20 @@ def trained_on(coco: CocoFile) -> Counter[str]:
     Returns:
         Counter[str]: By the name of the class.
     """
-    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float).reshape(-1, 4)
-    sizes = {image['id']: (image['width'], image['height']) for image in coco.images}
-    limits = np.array([sizes[a['image_id']] for a in coco.annotations], dtype=float)
-    start, extent = boxes[:, :2], boxes[:, 2:]
-    inside = np.minimum(start + extent, limits) - np.maximum(start, 0)
+    extent, inside = _extents(coco)
     kept = (inside > 0).all(axis=1) & (extent >= 1).all(axis=1)
     kept &= np.array([a['area'] > 0 and not a['iscrowd'] for a in coco.annotations])
     names = {category['id']: category['name'] for category in coco.categories}
     return Counter(names[coco.annotations[i]['category_id']] for i in np.flatnonzero(kept))
+
+
+def _extents(coco: CocoFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Width and height of the boxes, and of what of them lies in the picture."""
+    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float).reshape(-1, 4)
+    sizes = {image['id']: (image['width'], image['height']) for image in coco.images}
+    limits = np.array([sizes[a['image_id']] for a in coco.annotations], dtype=float)
+    start, extent = boxes[:, :2], boxes[:, 2:]
+    return extent, np.minimum(start + extent, limits) - np.maximum(start, 0)
 
 
 def count_problems(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
@@ -54,6 +60,7 @@ def count_problems(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
     yield from cases('error', coco.path, what, lost, shortened, fix)
     if for_evaluation:
         yield from _too_many(coco)
+        yield from _over_the_border(coco)
     yield from _drawn_twice(coco)
 
 
@@ -66,6 +73,16 @@ def _too_many(coco: CocoFile) -> Iterator[Problem]:
     yield from cases(
         'warning', coco.path, what, found, lambda i: f'{i["file_name"]}, {many[i["id"]]}', fix
     )
+
+
+def _over_the_border(coco: CocoFile) -> Iterator[Problem]:
+    extent, inside = _extents(coco)
+    share = np.clip(inside, 0, None).prod(1) / extent.prod(1)
+    # The highest overlap that mAP asks for, and what rounding takes.
+    found = [coco.annotations[i] for i in np.flatnonzero(share < 0.95 + 1e-5)]
+    found = [a for a in found if not a['iscrowd']]
+    what, fix = 'boxes of which over 5 % lie outside', 'clip them: detectors stay inside the image'
+    yield from cases('warning', coco.path, what, found, annotation, fix)
 
 
 def _drawn_twice(coco: CocoFile) -> Iterator[Problem]:

@@ -121,14 +121,16 @@ def _form_fault(segmentation: Any, size: tuple[int, int]) -> str | None:
 
 
 def _length(counts: list[int] | str) -> int:
-    """Pixels of all runs together; -1 if a text is no code.
+    """Pixels of all runs together; -1 if it is no code, or has an empty run.
+
+    pycocotools writes none between others, and stops comparing where two masks have one at once.
 
     A run is a little-endian row of digits of five bits, each a character from 48 on whose sixth
     bit says that another follows; the fifth bit of the last is the sign. From the fourth run on it
     is the difference to the run two before.
     """
     if isinstance(counts, list):
-        return sum(counts)
+        return -1 if 0 in counts[1:-1] else sum(counts)
     if not counts or not counts.isascii():
         return -1
     digits = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - 48
@@ -143,7 +145,7 @@ def _length(counts: list[int] | str) -> int:
     runs -= np.where(digits[last] & 16, np.int64(1) << (5 * (last - first + 1)), 0)
     runs[1::2] = runs[1::2].cumsum()
     runs[2::2] = runs[2::2].cumsum()
-    return int(runs.sum()) if runs.min() >= 0 else -1
+    return int(runs.sum()) if runs.min() >= 0 and runs[1:-1].all() else -1
 
 
 def _is_apart(polygons: list[list[float]], box: list[float]) -> bool:

@@ -77,7 +77,7 @@ def _polygons(coco: CocoFile) -> None:
 def _with_extent(record: Record) -> list[object]:
     given = record.get('segmentation')
     parts = given if isinstance(given, list) else []
-    return [part for part in parts if not (isinstance(part, list) and len(part) in (2, 4))]
+    return [part for part in parts if not (isinstance(part, list) and len(part) in (0, 2, 4))]
 
 
 def _areas(coco: CocoFile) -> None:

@@ -77,12 +77,14 @@ def _missing_files(coco: CocoFile, folder: Path, missing: list[Record]) -> Probl
     there = {name.lower() for name in os.listdir(folder)}
     if os.path.lexists(os.path.join(folder, first.replace('\0', ' '))):
         fix = 'this is no regular file, or a link to nowhere: put the picture there'
+    elif '://' in first:
+        fix = 'training reads files, not addresses: download them and write their names'
     elif '\\' in first:
         fix = 'write / between folder and file'
     elif first.lower() in there:
         fix = 'upper and lower case differ, rename one of them'
     elif os.path.basename(first).lower() in there:
-        fix = 'the names carry a folder that the path to the images already ends in'
+        fix = 'they are there without the folder in their names: give the folder above, or drop it'
     else:
         fix = 'give the folder that the file names are relative to'
     names = ', '.join(clipped(image['file_name'], 100) for image in missing[:3])

@@ -29,6 +29,8 @@ def _whole(value: float) -> float:
 
 
 def _on_one_line(name: str) -> str:
+    if not name.strip():
+        raise ValueError('blank')
     # The evaluator's table of classes takes it apart and then misses the half.
     if any(unicodedata.category(letter) in ('Cc', 'Zl', 'Zp') for letter in name):
         raise ValueError('line ends or control characters')
@@ -79,7 +81,7 @@ EXPECTED = {
     'image_id': _ID,
     'category_id': _ID,
     'file_name': ('a text', 'write the name of the file'),
-    'name': ('a text without line ends', 'write the name of the class on one line'),
+    'name': ('a text of one line, not blank', 'write it in quotes: "name": "..."'),
     'width': ('a positive whole number', 'write the size of the file'),
     'height': ('a positive whole number', 'write the size of the file'),
     'bbox': ('four numbers of at most a million', 'write [x, y, w, h] in pixels'),

@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped]
+
+from ge_det.datasets.other_files import other_kind
 
 DARK = 64
 """A picture of more than 8 bits whose brightest value, of 255, is lower was not stretched."""
@@ -94,6 +96,8 @@ def decode(path: Path) -> Decoded:
         data = path.read_bytes()
     except OSError as error:
         return Decoded(f'cannot be read ({error.strerror})')
+    if kind := other_kind(data):
+        return Decoded(kind)
     pixels, orientation, form, cut = _header(data)
     with _one_at_a_time if pixels > _ALONE else nullcontext():
         try:
@@ -101,7 +105,7 @@ def decode(path: Path) -> Decoded:
         except (cv2.error, MemoryError, ValueError) as error:
             return Decoded(' '.join(str(error).split())[:200])
         if image is None:
-            named = f'{form}, which OpenCV does not read so' if form else 'no picture'
+            named = f'{form}, damaged or as OpenCV does not read it' if form else 'no picture'
             return Decoded(cut or named)
         if cut:  # Older OpenCV fills the rest with grey.
             return Decoded(cut)
@@ -123,10 +127,12 @@ def _reader() -> Callable[[bytes], NDArray[Any] | None]:
 
 def _header(data: bytes) -> tuple[int, int, str, str]:
     """Pixels, EXIF orientation and form of a picture, and what says that it is cut short."""
+    orientation: Any = 1
     try:
         with Image.open(io.BytesIO(data)) as image:
             pixels, form = image.width * image.height, image.format or ''
-            orientation = image.getexif().get(_ORIENTATION, 1)
+            with suppress(Exception):  # Of a damaged PNG, the tag lies behind what is damaged.
+                orientation = image.getexif().get(_ORIENTATION, 1)
             cut = '' if pixels > _ALONE else _cut_short(image)
     except Image.DecompressionBombError:
         return _ALONE + 1, 1, 'a picture of very many pixels', ''

@@ -7,12 +7,14 @@ Example:
 from __future__ import annotations
 
 import copy
+import gzip
 import json
-import math
 import random
 import uuid
 from collections.abc import Callable
 from typing import Any
+
+from lab.reliability.coco_values import BOXES, MASKS, NAMES, OTHERS, VALUES
 
 Data = dict[str, Any]
 Mutation = Callable[[Data, random.Random], 'Data | bytes']
@@ -23,65 +25,6 @@ FIELDS = {
         *('id', 'image_id', 'category_id', 'bbox', 'area', 'iscrowd', 'ignore', 'segmentation'),
     ),
     'categories': ('id', 'name'),
-}
-
-VALUES: dict[str, Any] = {
-    'none': None,
-    'true': True,
-    'false': False,
-    'empty text': '',
-    'text': 'text',
-    'digit as text': '1',
-    'minus one': -1,
-    'zero': 0,
-    'two': 2,
-    'half': 0.5,
-    'one with a point': 1.0,
-    'nan': math.nan,
-    'infinite': math.inf,
-    '400 digits': 10**400,
-    'beyond 2**63': 2**63 + 1,
-    'list': [1],
-    'empty list': [],
-    'object': {'a': 1},
-    'line end': 'a\nb\x1b[31m\u2028',
-    'nul': 'a\0b',
-}
-"""What a field may hold instead."""
-
-_BOXES: dict[str, Callable[[list[float]], Any]] = {
-    'corners': lambda box: [box[0], box[1], box[0] + box[2], box[1] + box[3]],
-    'shares': lambda box: [value / 1000 for value in box],
-    'texts': lambda box: [str(value) for value in box],
-    'three numbers': lambda box: box[:3],
-    'tiny': lambda box: [box[0], box[1], 0.5, 0.5],
-    'flat': lambda box: [box[0], box[1], box[2], 0],
-    'negative': lambda box: [box[0] + box[2], box[1], -box[2], box[3]],
-    'far': lambda box: [box[0] + 1e5, box[1], box[2], box[3]],
-    'a nan': lambda box: [math.nan, *box[1:]],
-    'huge': lambda box: [*box[:3], 1e300],
-    'nested': lambda box: [box],
-}
-_MASKS: dict[str, Any] = {
-    'pairs': [[1, 2], [3, 4], [5, 6]],
-    'nested pairs': [[[1, 2], [3, 9], [5, 6]]],
-    'a nan': [[1, 2, 3, math.nan, 5, 6]],
-    'a none': [[1, 2, 3, None, 5, 6]],
-    'texts': [['1', '2', '3', '9', '5', '6']],
-    'beyond 1e8': [[1, 2, 3e9, 4, 5, 6]],
-    'outside': [[1, 2, 3e4, 4, 5, 6]],
-    'odd': [[1, 2, 3, 4, 5, 6, 7]],
-    'two points': [[1, 2, 3, 4]],
-    'a point': [[1, 2, 1, 2, 1, 2]],
-    'short runs': {'size': [30, 40], 'counts': [10, 10]},
-    'fractions': {'size': [30, 40], 'counts': [600.5, 599.5]},
-    'negative runs': {'size': [30, 40], 'counts': [-10, 1210]},
-    'garbage': {'size': [30, 40], 'counts': 'Zm\\x~!?'},
-    'no end': {'size': [30, 40], 'counts': 'oooooooooo'},
-    'another size': {'size': [40, 30], 'counts': [1200]},
-    'sizes as text': {'size': ['30', '40'], 'counts': [0, 1200]},
-    'no pixel': {'size': [30, 40], 'counts': [1200]},
-    'whole picture': {'size': [30, 40], 'counts': [0, 1200]},
 }
 
 
@@ -147,6 +90,10 @@ _LISTS: dict[str, Callable[[list[Any], random.Random], Any]] = {
     'one lacking': lambda records, rng: records[1:],
     'shuffled': lambda records, rng: rng.sample(records, len(records)),
     'with a number': lambda records, rng: [*records, 1],
+    'one twice with a point': lambda records, rng: [
+        *records,
+        {**records[0], 'id': float(records[0]['id'])},
+    ],
 }
 
 
@@ -159,9 +106,9 @@ def _all_mutations() -> dict[str, Mutation]:
                 for value, other in VALUES.items():
                     change = _always(other)
                     found[f'{kind}.{name} {where} {value}'] = _field(kind, name, change, everywhere)
-        for value, change in _BOXES.items():
+        for value, change in BOXES.items():
             found[f'box {where} {value}'] = _field('annotations', 'bbox', change, everywhere)
-        for value, other in _MASKS.items():
+        for value, other in MASKS.items():
             mutation = _field('annotations', 'segmentation', _always(other), everywhere)
             found[f'mask {where} {value}'] = mutation
     ids: dict[str, Callable[[int, int], Any]] = {
@@ -195,12 +142,49 @@ def _all_mutations() -> dict[str, Mutation]:
             lambda text: f'{{"x": {"[" * 900}{"]" * 900}, {text[1:]}'.encode()
         ),
         'one more brace': _encoded(lambda text: f'{text}}}'.encode()),
+        'gzip': _encoded(lambda text: gzip.compress(text.encode())),
+        'a pointer': _encoded(lambda text: b'version https://git-lfs.github.com/spec/v1\n'),
+        'a web page': _encoded(lambda text: b'<!DOCTYPE html>\n<html></html>'),
+        'zeros at the end': _encoded(lambda text: text.encode() + bytes(9)),
+        'a comma too many': _encoded(lambda text: f'{text[:-1]}, }}'.encode()),
+        'in single quotes': _encoded(lambda text: repr(json.loads(text)).encode()),
+        'a line a record': _encoded(lambda text: text.replace('}, ', '}\n').encode()),
         'half of a pair': _encoded(lambda text: text.replace('é', '\\ud800').encode()),
     }
+    renamings: dict[str, Callable[[str], str]] = {
+        'with a dot': lambda name: f'./{name}',
+        'by way of the parent': lambda name: f'x/../{name}',
+        'with a slash': lambda name: f'{name}/',
+        'with a space': lambda name: f'{name} ',
+        'addresses': lambda name: f'https://localhost/{name}',
+        'in capitals': str.upper,
+        'all the same': lambda name: '1.png',
+    }
+    for where, rename in renamings.items():
+        found[f'images.file_name {where}'] = _field('images', 'file_name', rename, True)
+    for name, pair in NAMES.items():
+        found[f'categories.name {name}'] = _named(pair)
+    for key, values in OTHERS.items():
+        for index, other in enumerate(values):
+            found[f'the file with {key!r}, {index}'] = _with(key, other)
     for kind in FIELDS:
         for name, change_list in _LISTS.items():
             found[f'{kind} {name}'] = _list(kind, change_list)
     return found
+
+
+def _named(names: tuple[Any, Any]) -> Mutation:
+    def mutate(data: Data, rng: random.Random) -> Data:
+        data = copy.deepcopy(data)
+        for category, name in zip(data['categories'], names, strict=True):
+            category['name'] = name
+        return data
+
+    return mutate
+
+
+def _with(key: str, value: Any) -> Mutation:
+    return lambda data, rng: {**copy.deepcopy(data), key: copy.deepcopy(value)}
 
 
 def _always(value: Any) -> Callable[[Any], Any]:

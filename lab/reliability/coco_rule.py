@@ -22,7 +22,7 @@ from ge_det.datasets.coco_check import CocoReport
 from ge_det.datasets.coco_file import CocoFile, write_copy
 from ge_det.datasets.coco_kept import trained_on
 
-UNREACHABLE = ('more than 100 objects', 'under one pixel')
+UNREACHABLE = ('more than 100 objects', 'under one pixel', 'over 5 % lie outside')
 """Warnings of what keeps even perfect detections below 1."""
 
 
@@ -114,7 +114,7 @@ def perfect_scores(
             ]
             labels = [data.cat2label[a['category_id']] for a in objects]
             found: dict[str, Any] = dict(
-                bboxes=torch.tensor([_corners(a['bbox']) for a in objects]).reshape(-1, 4),
+                bboxes=torch.tensor([_corners(a['bbox'], *size) for a in objects]).reshape(-1, 4),
                 labels=torch.tensor(labels, dtype=torch.long),
                 scores=torch.full((len(objects),), 0.9),
             )
@@ -160,8 +160,10 @@ def _data_set(
         return DATASETS.build(data)
 
 
-def _corners(box: list[float]) -> list[float]:
-    return [float(value) for value in (box[0], box[1], box[0] + box[2], box[1] + box[3])]
+def _corners(box: list[float], height: int, width: int) -> list[float]:
+    """A box as a detector gives it, within the picture."""
+    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    return [max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)]
 
 
 def _code(segmentation: Any, height: int, width: int) -> Any:

@@ -52,8 +52,10 @@ FAULTS = {
     'id is half': (_set('images', 0, 'id', 1.5), '"id" is not a whole number or a text: 1'),
     'id is true': (_set('categories', 0, 'id', True), '"id" is not a whole number or a text: 1'),
     'file name is a number': (_set('images', 0, 'file_name', 5), '"file_name" is not a text: 1'),
-    'class without name': (_set('categories', 0, 'name', ''), '"name" is not a text without'),
-    'name on two lines': (_set('categories', 0, 'name', 'a\rb'), '"name" is not a text without'),
+    'class without name': (_set('categories', 0, 'name', ''), '"name" is not a text of one'),
+    'class of a blank': (_set('categories', 0, 'name', ' '), '"name" is not a text of one'),
+    'class is a number': (_set('categories', 0, 'name', 7), '(first: 7 in'),
+    'name on two lines': (_set('categories', 0, 'name', 'a\rb'), '"name" is not a text of one'),
     'image id twice': (_set('images', 1, 'id', 1), "image ids used twice: 1 (first: '1')"),
     'image id twice, once as text': (_set('images', 1, 'id', '1'), 'image ids used twice: 1'),
     'category id twice': (_set('categories', 1, 'id', 5), 'category ids used twice: 1'),
@@ -142,6 +144,26 @@ def test_warnings_do_not_stop(folder: Folder, fault: str) -> None:
     assert report.ok
     (line,) = map(str, report.problems)
     assert line.startswith('warning: ') and expected in line
+
+
+def test_classes_alike_are_a_warning(folder: Folder) -> None:
+    for data in (folder.train, folder.val):
+        data['categories'][1]['name'] = 'Cat '
+    assert len(folder.lines()) == 2
+    assert "alike but for case or spaces: 2 (first: 'Cat ')" in folder.lines()[0]
+
+
+def test_a_detector_cannot_reach_what_lies_outside(folder: Folder) -> None:
+    folder.val['annotations'][0].update(bbox=[-0.9, 5, 10, 20])
+    (line,) = folder.lines()
+    assert line.startswith('warning: ') and 'boxes of which over 5 % lie outside: 1' in line
+
+
+def test_the_summary_says_what_was_looked_at(folder: Folder) -> None:
+    last = 'of 4 pictures, all are there, and all were decoded as in training'
+    assert folder.check().summary().splitlines()[-1] == last
+    part = folder.check(max_opened=1).summary().splitlines()[-1]
+    assert part == last.replace('and all', 'and 2, evenly spread,')
 
 
 def test_crowd_regions_are_not_counted_as_boxes(folder: Folder) -> None:

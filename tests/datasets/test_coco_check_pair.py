@@ -54,7 +54,8 @@ def test_missing_images_are_counted_and_named(folder: Folder) -> None:
     ('name', 'hint'),
     [
         ('1.PNG', 'upper and lower case differ'),
-        ('images/1.png', 'carry a folder'),
+        ('images/1.png', 'give the folder above, or drop it'),
+        ('http://host/1.png', 'download them and write their names'),
         ('images\\1.png', 'write / between'),
         ('other.png', 'relative to'),
     ],

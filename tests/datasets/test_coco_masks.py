@@ -55,6 +55,7 @@ LENGTH = 'runs are not as long as the image, or no RLE at all: 1'
         ({'counts': 'garbage ~~~', 'size': SIZE}, LENGTH),
         ({'counts': 'oooooooooooo0', 'size': SIZE}, LENGTH),
         ({'counts': '0', 'size': SIZE}, LENGTH),
+        ({'counts': [600, 0, 0, 600], 'size': SIZE}, LENGTH),
         ({'counts': 'é', 'size': SIZE}, LENGTH),
         ([[1, 6, 8, 6, 8, 3e4]], 'polygons far outside the image: 1'),
         ([[0.1, 0.1, 0.5, 0.1, 0.5, 0.5]], 'polygons that do not touch their box: 1'),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +17,8 @@ from coco_folder import Folder
 from PIL import Image
 
 from ge_det.datasets import coco_pictures, picture_decoding
+from ge_det.datasets.coco_file import read_coco
+from ge_det.errors import UserError
 
 
 @pytest.fixture
@@ -51,6 +56,72 @@ def test_whole_pictures_pass_and_cut_ones_are_told(folder: Folder, form: str) ->
     assert '(first: cut, ' in line
 
 
+SHOWN: dict[str, tuple[str, str, dict[str, Any]]] = {
+    'grey JPEG': ('L', 'JPEG', {}),
+    'progressive JPEG': ('RGB', 'JPEG', {'progressive': True}),
+    'CMYK JPEG': ('CMYK', 'JPEG', {}),
+    'JPEG of two cameras': ('RGB', 'MPO', {}),
+    'palette': ('P', 'PNG', {}),
+    'one bit': ('1', 'PNG', {}),
+    'grey with alpha': ('LA', 'PNG', {}),
+    'colour with alpha': ('RGBA', 'PNG', {}),
+    'alpha in WebP': ('RGBA', 'WEBP', {'lossless': True}),
+    'fax': ('1', 'TIFF', {'compression': 'group4'}),
+    'CMYK TIFF': ('CMYK', 'TIFF', {}),
+    'palette BMP': ('P', 'BMP', {}),
+    'JPEG 2000': ('RGB', 'JPEG2000', {}),
+    **{form: ('RGB', form, {'save_all': True}) for form in ('GIF', 'WEBP', 'PNG', 'TIFF', 'AVIF')},
+}
+
+
+@pytest.mark.parametrize('kind', SHOWN)
+def test_what_passes_loads_as_it_looks(folder: Folder, kind: str) -> None:
+    """Of several frames, the first."""
+    mode, form, options = SHOWN[kind]
+    drawn = Image.fromarray(noise(4, 3)).resize((40, 30), Image.Resampling.BICUBIC)
+    if 'save_all' in options:
+        options['append_images'] = [drawn.rotate(180)]
+    file = io.BytesIO()
+    drawn.convert(mode).save(file, form, **options)
+    (folder.images / '1.png').write_bytes(file.getvalue())
+    assert folder.lines() == []
+    loaded = picture_decoding._reader()(file.getvalue())
+    shown = np.asarray(Image.open(file).convert('RGB'), int)
+    assert np.abs(loaded[..., ::-1] - shown).mean() < 2
+
+
+OTHER = {
+    'empty: fetch it again': b'',
+    'nothing but zeros': bytes(5000),
+    'packed with gzip: unpack it': gzip.compress(b'picture'),
+    'a zip archive: unpack it': b'PK\3\4',
+    'a git-lfs pointer: `git lfs pull`': b'version https://git-lfs.github.com/spec/v1\n',
+    'a web page: download the file itself': b'\n<!DOCTYPE HTML><html>',
+    'HEIC, as phones write: convert it': b'\0\0\0\x18ftypheic',
+    'a video: take frames of it': b'\0\0\0\x18ftypisom',
+    'no picture': b'text',
+}
+
+
+@pytest.mark.parametrize('told', OTHER)
+def test_other_files_are_named(folder: Folder, told: str) -> None:
+    line = only_line(folder, OTHER[told])
+    assert line.startswith('error: ') and f'(first: other, {told}' in line
+
+
+@pytest.mark.parametrize('told', list(OTHER)[:-1])
+def test_other_files_are_no_json(tmp_path: Path, told: str) -> None:
+    (tmp_path / 'train.json').write_bytes(OTHER[told])
+    with pytest.raises(UserError, match=re.escape(f'train.json: not JSON but {told}')):
+        read_coco(tmp_path / 'train.json')
+
+
+def test_a_damaged_png(folder: Folder) -> None:
+    data = bytearray(encoded('PNG'))
+    data[len(data) // 2] ^= 255
+    assert 'PNG, damaged or' in only_line(folder, bytes(data))
+
+
 def test_a_cut_picture_that_an_older_opencv_fills_with_grey(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +132,7 @@ def test_a_cut_picture_that_an_older_opencv_fills_with_grey(
 @pytest.mark.parametrize('form', ['TGA', 'PCX', 'SGI', 'DDS'])
 def test_pictures_that_pillow_reads_and_training_does_not(folder: Folder, form: str) -> None:
     line = only_line(folder, encoded(form))
-    assert f'other, {form}, which OpenCV does not read so); replace them, or write' in line
+    assert f'other, {form}, damaged or as OpenCV does not read it); replace them, or write' in line
 
 
 @pytest.mark.parametrize('form', ['PNG', 'TIFF'])

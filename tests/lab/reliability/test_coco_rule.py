@@ -81,3 +81,35 @@ def test_names_of_any_letters_train_and_score_or_are_told(
             path.write_bytes(text.encode('utf-8', 'surrogatepass'))
         report = check_coco(*paths, folder.images, folder.images)
         assert broken_rule(report, Path(scratch), folder.images) is None
+
+
+def edges(size: int) -> st.SearchStrategy[tuple[float, float]]:
+    """Where a box begins and ends along one side of the picture, up to a pixel outside."""
+    near = [-1, -0.5, 0, 0.5, 1, size - 1, size - 0.5, size, size + 0.5, size + 1]
+    edge = st.sampled_from(near) | st.floats(-1, size + 1) | st.integers(-1, size + 1)
+    return st.lists(edge, min_size=2, max_size=2, unique=True).map(sorted).map(tuple)
+
+
+@settings(deadline=None, max_examples=150, database=None)
+@given(
+    boxes=st.lists(st.tuples(edges(40), edges(30)), min_size=3, max_size=3),
+    crowd=st.integers(0, 3),
+    masks=st.booleans(),
+)
+def test_boxes_of_any_numbers_train_and_score_or_are_told(
+    folder: Folder, boxes: list[tuple[tuple[float, float], ...]], crowd: int, masks: bool
+) -> None:
+    """In and around the picture; one may be a crowd region."""
+    data = copy.deepcopy(folder.val)
+    for index, (record, box) in enumerate(zip(data['annotations'], boxes, strict=True)):
+        (left, right), (top, bottom) = box
+        polygon = [left, top, right, top, right, bottom, left, bottom]
+        record['bbox'] = [left, top, right - left, bottom - top]
+        record.update(area=(right - left) * (bottom - top), segmentation=[polygon])
+        record['iscrowd'] = int(index == crowd)
+    with tempfile.TemporaryDirectory(dir=folder.root) as scratch:
+        paths = [Path(scratch, 'train.json'), Path(scratch, 'val.json')]
+        for path, content in zip(paths, (folder.train, data), strict=True):
+            path.write_text(json.dumps(content))
+        report = check_coco(*paths, folder.images, folder.images, with_masks=masks)
+        assert broken_rule(report, Path(scratch), folder.images, masks) is None
