@@ -225,6 +225,17 @@ def test_cached_wheel_that_does_not_fit_is_not_used(machine):
     assert list((machine.stub / '.cache/ge_det').rglob('mmcv-2.1.0-*.whl'))
 
 
+def test_sources_that_do_not_compile_merged_are_compiled_one_by_one(machine):
+    machine.fault('-m pip wheel', 'rm "$fault"; echo "error: redefinition"; exit 1')
+    status, said, complaint = machine.run()
+    assert (status, complaint) == (0, [])
+    told = [line for line in said if 'merged it does not compile' in line]
+    assert len(told) == 1 and 'redefinition' in told[0]
+    calls = (machine.stub / 'calls').read_text().splitlines()
+    assert sum('merge_sources.py' in call for call in calls) == 1
+    assert sum('-m pip wheel' in call for call in calls) == 2
+
+
 def test_nothing_is_compiled_where_the_ops_fail_for_torch(machine):
     (machine.stub / 'has-mmcv').touch()
     machine.fault('-', '[ "$1" != - ] || exit 1')

@@ -38,6 +38,22 @@ def test_a_failure_stays_in_the_row(tmp_path):
     assert counts['failed'][0].endswith('test_b')
 
 
+def test_merged_sources_hold_each_source_once(tmp_path):
+    spec = importlib.util.spec_from_file_location('merge', ROOT / 'tools/setup/merge_sources.py')
+    spec.loader.exec_module(merge := importlib.util.module_from_spec(spec))
+    names = {'pybind.cpp', 'nms.cpp', 'cpu/psamask.cpp', 'cpu/nms.cpp', 'cpu/roi_align.cpp'}
+    (tmp_path / 'cpu').mkdir()
+    for name in names:
+        (tmp_path / name).write_text(f'// {name}\n')
+    merge.merge(tmp_path)
+    units = sorted(tmp_path.rglob('*.cpp'))
+    assert [unit.name for unit in units] == [f'merged_{number}.cpp' for number in range(5)]
+    included = [line.split('"')[1] for unit in units for line in unit.read_text().splitlines()]
+    assert sorted(included) == sorted(name.replace('.cpp', '.inc') for name in names)
+    assert all((tmp_path / name).read_text().startswith('//') for name in included)
+    assert included.index('cpu/psamask.inc') > included.index('cpu/nms.inc')
+
+
 # As the setup.py of mmcv 2.1.0 does it.
 SETUP = """
 def get_version():

@@ -27,7 +27,7 @@ numpy=${4:+numpy==$4}
 mmcv=$(pinned "$([ "$family" = openmmlab ] || echo "$family-")mmcv")
 mmcv=${mmcv%%,*}      # where a range is asked for,
 mmcv=${mmcv/>=/==}    # its lowest
-wheels=${XDG_CACHE_HOME:-${HOME:-$venv}/.cache}/ge_det/$torch
+wheels=${XDG_CACHE_HOME:-${HOME:-$venv}/.cache}/ge_det/optimised/$torch
 
 # A shell prepared for another environment must not leak into this one.
 unset PYTHONHOME PYTHONPATH

@@ -36,8 +36,14 @@ get_mmcv() {
   done 3< <(cached_wheels)
   need_compiler
   jobs=${MAX_JOBS:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
-  say "mmcv: compiling its ops, once; it may take some $((20 / jobs + 1)) minutes"
-  step "mmcv: $jobs compilers at a time (MAX_JOBS=1 where memory is short)" build_mmcv
+  say "mmcv: compiling its ops, once; it may take some $((4 / jobs + 1)) minutes," \
+    'with those of a GPU a quarter of an hour'
+  try_step "mmcv: $jobs compilers at a time (MAX_JOBS=1 where memory is short)" build_mmcv merged
+  if [ -n "$why" ]; then
+    say "mmcv: with its sources merged it does not compile ($why)"
+    rm -rf "$build"
+    step 'mmcv: compiling them one by one, which takes longer' build_mmcv
+  fi
   "$1" || die "mmcv compiled, but its ops do not run here (all of it: $log)"
 }
 
@@ -55,7 +61,8 @@ need_compiler() {
   die 'no C++ compiler for the ops of mmcv; on Debian and Ubuntu: apt-get install g++'
 }
 
-# The sources stay unpacked until a wheel is done, so that ninja goes on after an interruption.
+# build_mmcv [merged]: the sources stay unpacked until a wheel is done, so that ninja goes on after
+# an interruption.
 build_mmcv() {
   local source
   export PYTHONPATH=$root/tools/setup/exec_as_before
@@ -64,11 +71,14 @@ build_mmcv() {
     mkdir -p "$build/unpacked"
     pip download --no-deps --no-build-isolation --no-binary "${mmcv%==*}" -d "$build" "$mmcv"
     tar -xzf "$source.tar.gz" -C "$build/unpacked"
+    [ "${1:-}" != merged ] ||
+      "$py" tools/setup/merge_sources.py "$build/unpacked/${source##*/}"
     mv "$build/unpacked/${source##*/}" "$source"
   fi
-  # PATH is for ninja. Debug symbols would make it half as long again. And pip's cache would hand
-  # out the wheel that this very folder gave before, whatever torch that was for.
-  PATH=$venv/bin:$PATH CFLAGS=-g0 MMCV_WITH_OPS=1 MAX_JOBS=$jobs "$py" -m pip wheel \
+  # PATH is for ninja. CFLAGS take the place of Python's own, so the optimiser has to be asked for;
+  # debug symbols would make it half as long again. And pip's cache would hand out the wheel that
+  # this very folder gave before, whatever torch that was for.
+  PATH=$venv/bin:$PATH CFLAGS='-O2 -g0' MMCV_WITH_OPS=1 MAX_JOBS=$jobs "$py" -m pip wheel \
     --no-deps --no-build-isolation --no-cache-dir --use-pep517 -w "$build" "$source"
   use_wheel "$build"/*mmcv-*.whl
   mkdir -p "$wheels"
