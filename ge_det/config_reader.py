@@ -13,6 +13,12 @@ from ge_det.errors import UserError, one_line
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+_FORMS = {
+    'model': (dict, 'dict(type=...)'),
+    'default_hooks': (dict, 'dict(NAME=dict(type=...))'),
+    'custom_hooks': (list, '[dict(type=...)]'),
+}
+
 
 def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Config:
     """A config with the changes of ``--cfg-options`` to it.
@@ -55,9 +61,11 @@ def read_model(config: str, cfg_options: dict[str, Any] | None = None) -> Config
     cfg = read_config(config, cfg_options)
     if 'model' not in cfg:
         raise UserError(f'{config}: there is no model in it; give the config of a detector')
-    if not isinstance(cfg.model, dict):
-        kind = type(cfg.model).__name__
-        raise UserError(f'{config}: its model is a {kind}; write model = dict(type=...)')
+    for name, (kind, form) in _FORMS.items():
+        value = cfg.get(name)
+        if not isinstance(value, (kind, *[type(None)] * (name != 'model'))):
+            is_a = type(value).__name__
+            raise UserError(f'{config}: its {name} is a {is_a}; write {name} = {form}')
     return cfg
 
 

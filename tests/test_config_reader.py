@@ -67,7 +67,14 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ('text', 'reason'),
-    [('', 'no model in it'), ('model = 3', 'its model is a int'), ('model = [1]', 'a list')],
+    [
+        ('', 'no model in it'),
+        ('model = 3', 'its model is a int'),
+        ('model = [1]', 'a list'),
+        ('model = None', 'its model is a NoneType'),
+        ('model = {}; default_hooks = 3', 'default_hooks is a int'),
+        ("model = {}; custom_hooks = 'a'", 'custom_hooks is a str'),
+    ],
 )
 def test_no_model(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / 'my.py').write_text(text)

@@ -88,7 +88,7 @@ def _check_device(device: str | None) -> None:
     import torch
 
     try:
-        torch.empty(0, device=device)
+        torch.ones(1, device=device).item()  # What 'meta' cannot do.
     except (RuntimeError, AssertionError) as error:  # The latter of a torch without CUDA.
         reason = one_line(error).partition('. ')[0]
         raise UserError(f'--device {device}: not to be had here ({reason})') from error

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TextIO
 
 from ge_det.cli.progress import ProgressLines, is_progress
@@ -53,7 +54,8 @@ def quiet_screen(advice: str = '') -> Iterator[None]:
         if not isinstance(error, (UserError, OSError, ImportError)):
             if advice and not screen.has_begun() and not _is_ours(error):
                 screen.keep(traceback.format_exc())
-                raise UserError(f'{advice}: {_told(error)}{screen.where()}') from error
+                told = shorten(_told(error), 500, placeholder=' ...')  # MMEngine repeats configs.
+                raise UserError(f'{advice}: {told}{screen.where()}') from error
             screen.show_what_is_kept()
         raise
     finally:
@@ -110,7 +112,7 @@ class _Screen:
         from mmengine.logging import MessageHub
 
         scalars = MessageHub.get_current_instance().log_scalars
-        return any(name.endswith('time') for name in scalars)  # Its timer counts every step.
+        return any(name.endswith('/time') for name in scalars)  # Its timer counts every step.
 
     def _new_record(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         """The first record of MMEngine's logger finds its handlers and changes the screen's."""

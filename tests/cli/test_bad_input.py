@@ -46,7 +46,7 @@ def test_a_folder_for_a_config(tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize('device', ['nonsense', 'cuda:77'])
+@pytest.mark.parametrize('device', ['nonsense', 'cuda:77', 'meta'])
 def test_a_device_that_is_not_here(device, tmp_path, capsys):
     from PIL import Image
 

@@ -96,6 +96,8 @@ def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
     [
         ('train_cfg.max_epochs=many', "'many'; the traceback is in "),
         ('train_dataloader.dataset.type=Nobody', 'Nobody'),
+        ('model.data_preprocessor=None', 'my.py: '),
+        ('optim_wrapper=None', 'my.py: '),
         ('model.bbox_head.type=Nobody', 'Nobody'),
         ('train_dataloader.dataset.ann_file=', 'dataset.ann_file is empty'),
         ('model=3', 'my.py: its model is a int'),
@@ -107,7 +109,7 @@ def test_a_config_that_cannot_run_is_one_line(
 ) -> None:
     assert exit_code('train', 'my.py', '--cfg-options', option) == 2
     said = capsys.readouterr().err
-    assert said.count('\n') == 1 and reason in said
+    assert said.count('\n') == 1 and reason in said and len(said) < 1000
 
 
 @pytest.mark.parametrize(
