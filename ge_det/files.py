@@ -12,12 +12,16 @@ from threading import get_ident
 from typing import Any
 
 
-def write_whole(path: Path, content: bytes | Callable[[Path], object]) -> None:
+def write_whole(
+    path: Path, content: bytes | Callable[[Path], object], lasting: bool = True
+) -> None:
     """Write a file in one step: after a crash it is there as it was before, or as it is to be.
 
     Args:
         path (Path): The file; its folder must be there.
         content (bytes | Callable): What to write, or what writes it to the path it is given.
+        lasting (bool): Of bytes, whether that holds after a loss of power, too: some 5 ms, or the
+            time a disk takes for them. Defaults to True.
 
     Raises:
         OSError: If it cannot be written.
@@ -34,7 +38,11 @@ def write_whole(path: Path, content: bytes | Callable[[Path], object]) -> None:
     part = path.with_name(f'.{path.name[:40]}.{os.getpid()}-{get_ident()}.part')
     try:
         if isinstance(content, bytes):
-            part.write_bytes(content)
+            with part.open('wb') as file:
+                file.write(content)
+                file.flush()
+                if lasting:  # Else the name may reach the disk before the content.
+                    os.fsync(file.fileno())
         else:
             content(part)
         os.replace(part, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,18 @@ def test_a_file_is_replaced_whole(tmp_path: Path, content: object) -> None:
     write_whole(file, content)  # type: ignore[arg-type]
     assert file.read_bytes() == b'new'
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize('lasting', [True, False])
+def test_the_content_is_on_the_disk_before_the_name(
+    lasting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[object] = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, 'fsync', lambda fd: (order.append(os.fstat(fd).st_size), sync(fd)))
+    monkeypatch.setattr(os, 'replace', lambda a, b: (order.append('name'), replace(a, b)))
+    write_whole(tmp_path / 'a.json', bytes(70_000), lasting)
+    assert order == ([70_000, 'name'] if lasting else ['name'])
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,31 @@ def check_file(path: str | None, what: str) -> None:
     if Path(path).expanduser().is_dir():
         raise UserError(f'{path}: is a folder; give the {what} file in it')
     raise UserError(f'{path}: no such {what} file; check the path')
+
+
+def shown(path: Path) -> str:
+    """A path on one line, whatever its name holds."""
+    return str(path) if str(path).isprintable() else repr(str(path))
+
+
+def check_new(paths: Sequence[Path], option: str, overwrite: bool) -> None:
+    """Raise a UserError where a file that is to be written is there already.
+
+    Args:
+        paths (Sequence[Path]): Of files. A pipe or device of such a name is no file to lose.
+        option (str): What the user gave them with.
+        overwrite (bool): Whether ``--overwrite`` was given, with which all is well.
+    """
+    there = [path for path in paths if path.is_file() or path.is_dir() or _leads_nowhere(path)]
+    if there and not overwrite:
+        more = f' and {len(there) - 1} others are' if len(there) > 1 else ' is'
+        raise UserError(
+            f'{shown(there[0])}{more} there already; choose another {option} or add --overwrite'
+        )
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def check_arguments(args: argparse.Namespace) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ge_det.cli.drawn_files import Picture, shown
+from ge_det.cli.checks import shown
+from ge_det.cli.drawn_files import Picture
 from ge_det.errors import UserError, one_line
 from ge_det.files import to_json, write_whole
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ge_det.cli.checks import check_new, shown
 from ge_det.datasets.image_files import IMAGE_SUFFIXES
 from ge_det.errors import UserError
 
@@ -29,11 +30,6 @@ class Picture:
     source: Path
     drawn: Path
     predictions: Path
-
-
-def shown(path: Path) -> str:
-    """A path on one line, whatever its name holds."""
-    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def find_pictures(paths: Sequence[str]) -> list[Path]:
@@ -111,11 +107,7 @@ def check_targets(pictures: Sequence[Picture], with_json: bool, overwrite: bool)
     targets += [picture.predictions for picture in pictures] if with_json else []
     if taken := [path for path in targets if _place(path) in sources]:
         raise UserError(f'{shown(taken[0])} is one of the pictures given; choose another --out')
-    if not overwrite and (there := [path for path in targets if os.path.lexists(path)]):
-        more = f' and {len(there) - 1} others are' if len(there) > 1 else ' is'
-        raise UserError(
-            f'{shown(there[0])}{more} there already; choose another --out or add --overwrite'
-        )
+    check_new(targets, '--out', overwrite)
 
 
 def _is_named_as_picture(path: Path) -> bool:

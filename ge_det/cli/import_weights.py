@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ge_det.cli.checks import check_file, load_safely
+from ge_det.cli.checks import check_file, check_new, load_safely
 from ge_det.cli.parsing import new_parser
 from ge_det.errors import UserError, one_line
 
@@ -51,6 +51,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', help='checkpoint to write')
     parser.add_argument('--report', help='JSON file for the report; default: beside --out')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='write over files that are there already'
+    )
     parser.add_argument('--dry-run', action='store_true', help='report only, write no checkpoint')
     parser.add_argument(
         '--no-preserve-function',
@@ -100,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(one_line(error)) from error
     print(report.table())
     if args.report or args.out:
-        report.save(args.report or f'{args.out}.json')
+        report.save(Path(args.report or f'{args.out}.json').expanduser())
     if args.dry_run and report.problems and args.strict:
         raise UserError(f'{args.checkpoint} does not fit; without --dry-run this is an error')
     return 0
@@ -123,9 +126,10 @@ def _check_arguments(args: argparse.Namespace) -> None:
     paths = [Path(file).expanduser().resolve() for file in files if file]
     if len(set(paths)) < len(paths):
         raise UserError('--checkpoint, --config, --out and --report must be different files')
-    for path in filter(None, (args.out, report)):
-        if Path(path).expanduser().is_dir():
+    for path, option in ((args.out, '--out'), (report, '--report')):
+        if path and Path(path).expanduser().is_dir():
             raise UserError(f'{path}: is a folder; give the name of a file')
+        check_new([Path(path).expanduser()] if path else [], option, args.overwrite)
 
 
 def _import(args: argparse.Namespace) -> LoadReport:

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ge_det.cli.checks import check_file, check_model, load_safely
+from ge_det.cli.checks import check_file, check_model, load_safely, shown
 from ge_det.cli.drawing import draw_all
-from ge_det.cli.drawn_files import Picture, check_targets, find_pictures, plan_files, shown
+from ge_det.cli.drawn_files import Picture, check_targets, find_pictures, plan_files
 from ge_det.cli.parsing import new_parser
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.config_reader import read_config

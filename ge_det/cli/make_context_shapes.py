@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ge_det.cli.checks import check_new
 from ge_det.cli.parsing import new_parser
 from ge_det.datasets import CLASSES, ContextShapes
 from ge_det.datasets.coco_writer import count_objects
@@ -46,7 +47,9 @@ def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
             metavar='N',
             help=f'Number of pictures in this split. Default: {count}',
         )
-    parser.add_argument('--overwrite', action='store_true', help='Replace another set in DIR.')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='Replace another set in DIR, and FILE.'
+    )
     parser.add_argument(
         '--preview',
         type=Path,
@@ -92,8 +95,10 @@ def summary(split: str, file: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the set, and tell what is in it."""
     args = build_parser(argv).parse_args(argv)
-    if args.preview is not None and args.preview.is_dir():
-        raise UserError(f'--preview {args.preview}: is a folder; give the name of a file')
+    if args.preview is not None:
+        if args.preview.is_dir():
+            raise UserError(f'--preview {args.preview}: is a folder; give the name of a file')
+        check_new([args.preview], '--preview', args.overwrite)
     names = [field.name for field in dataclasses.fields(ContextShapes)]
     shapes = ContextShapes(**{name: getattr(args, name) for name in names})
     files = shapes.write(args.out, args.train, args.val, args.overwrite, not args.quiet)

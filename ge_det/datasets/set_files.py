@@ -55,7 +55,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     ok, encoded = cv2.imencode('.png', bgr)
     if not ok:
         raise OSError(f'cannot encode {path} as PNG')
-    write_whole(path, encoded.tobytes())
+    write_whole(path, encoded.tobytes(), lasting=False)  # It is drawn again.
 
 
 def with_progress(indices: range, split: str, progress: bool) -> Iterable[int]:

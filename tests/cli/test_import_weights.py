@@ -77,6 +77,23 @@ def test_the_report_lies_beside_the_file_by_default(folder):
     assert json.loads((folder / 'se.pth.json').read_text())['source'] == 'ge_det'
 
 
+@pytest.mark.parametrize('taken', ['se2.pth', 'se2.pth.json', 'own.json'])
+@pytest.mark.parametrize('is_link', [False, True])
+def test_a_file_of_the_user_stays(taken, is_link, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / taken
+    file.symlink_to('nowhere') if is_link else file.write_text('mine')
+    given = f'--checkpoint {folder / "plain.pth"} --attention se --out se2.pth'.split()
+    given += ['--report', taken] * (taken == 'own.json')
+    assert exit_code('import-weights', *given) == 2
+    error = capsys.readouterr().err
+    assert f'{taken} is there already' in error and error.count('\n') == 1
+    assert sorted(tmp_path.iterdir()) == [file] and file.is_symlink() == is_link
+    if not is_link:
+        assert exit_code('import-weights', *given, '--overwrite') == 0
+        assert file.read_bytes() != b'mine' and (tmp_path / 'se2.pth').exists()
+
+
 def test_calibration(folder):
     printed = run(
         '--checkpoint', 'plain.pth', '--attention', 'ge-theta-minus-e8', '--calibrate', 'photos',

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from command_line import exit_code
 
@@ -25,6 +26,13 @@ def test_writes_set_and_preview_and_reports(tmp_path, capsys):
     assert content['info']['pixels_sha256'] in printed
     sheet = cv2.imread(str(tmp_path / 'deep/sheet.png'))
     assert sheet.shape[0] > 3 * 160 and sheet.shape[1] == 4 * 200
+
+    (tmp_path / 'deep/sheet.png').write_text('mine')
+    assert exit_code('make-context-shapes', *arguments) == 2
+    assert 'is there already; choose another --preview or add' in capsys.readouterr().err
+    assert (tmp_path / 'deep/sheet.png').read_text() == 'mine'
+    assert exit_code('make-context-shapes', *arguments, '--overwrite') == 0
+    assert np.array_equal(cv2.imread(str(tmp_path / 'deep/sheet.png')), sheet)
 
 
 def test_every_argument_has_an_option_with_help():
