@@ -76,7 +76,7 @@ class Machine:
         fault.write_text(f'{call}\n{action}\n')
         return fault
 
-    def start(self, **environment):
+    def start(self, *arguments, **environment):
         environment = {
             'PATH': str(self.bin),
             'STUB': str(self.stub),
@@ -84,7 +84,7 @@ class Machine:
             **environment,
         }
         return subprocess.Popen(
-            [self.folder / 'tools/setup.sh'],
+            [self.folder / 'tools/setup.sh', *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,9 +92,9 @@ class Machine:
             cwd='/',
         )
 
-    def run(self, **environment):
+    def run(self, *arguments, **environment):
         """The exit status, what was said, and what was complained of."""
-        process = self.start(**environment)
+        process = self.start(*arguments, **environment)
         said, complaint = process.communicate(timeout=60)
         return process.returncode, said.splitlines(), complaint.splitlines()
 
@@ -249,8 +249,23 @@ def test_nothing_is_compiled_where_the_ops_fail_for_torch(machine):
 def test_half_made_environment_is_made_anew(machine):
     (machine.folder / '.venv/bin').mkdir(parents=True)
     (machine.folder / '.venv/bin/python').symlink_to('/nowhere/python')
+    (machine.folder / 'work_dirs').mkdir()
+    (machine.folder / 'work_dirs/setup.log.lock').touch()  # Of the set-up that was interrupted.
     assert machine.run()[0] == 0
     assert machine.calls()[0].startswith('-m venv --clear')
+
+
+@pytest.mark.parametrize('folder', ['.venv', 'photos'])
+def test_a_folder_of_others_is_not_cleared(folder, machine):
+    own = machine.folder / folder / 'bin' / 'mine.txt'
+    own.parent.mkdir(parents=True)
+    own.touch()
+    arguments = () if folder == '.venv' else (folder, '2.11.0', 'onedl')
+    for _ in range(2):
+        status, said, complaint = machine.run(*arguments)
+        assert (status, said, len(complaint)) == (1, [], 1)
+        assert f'{folder} holds what was not made here: move it away' in complaint[0]
+    assert own.exists()
 
 
 def test_half_installed_package_is_installed_again(machine):

@@ -90,8 +90,16 @@ take_turns() {
   "$python" -c "$lock" 0 2>/dev/null || true # a file system without locks
 }
 
+works() { "$py" -c 'import pip' 2>/dev/null && suits "$py"; }
+
+# Where it would be cleared for a new environment, a folder must be one that was made here.
+refuse_foreign() {
+  [ -z "$(ls -A "$venv" 2>/dev/null)" ] || [ -f "$stamp" ] || [ -e "$log.lock" ] || works ||
+    die "$venv holds what was not made here: move it away, or give another folder"
+}
+
 make_venv() {
-  if "$py" -c 'import pip' 2>/dev/null && suits "$py"; then
+  if works; then
     python_as_asked || die "$venv has Python $(version "$py") and $PYTHON is asked for:" \
       "rm -rf '$venv' and run again"
     drop_half_installed
@@ -159,6 +167,7 @@ fill_peers() {
 end_if_ready
 mkdir -p "${log%/*}"
 python=$(find_python) || exit
+refuse_foreign # before there is a lock, by which the next run knows this one
 take_turns
 end_if_ready
 rm -f "$stamp"

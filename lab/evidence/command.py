@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger
 from ge_det.cli.errors import run_command
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
+from lab.cores import cores
 
 from .matrix.matrix import Matrix
 from .report import write_report
@@ -81,8 +82,7 @@ def _executor(workspace: Workspace, args: argparse.Namespace) -> Executor:
     processes, gpus = workspace.matrix.processes, visible_gpus()
     if args.executor == 'slurm':  # Each is a job step of its own; the cluster has the GPUs.
         return LocalExecutor(args.jobs or 1, args.threads)
-    cores = len(os.sched_getaffinity(0))
-    room = len(gpus) // processes if gpus else max(1, cores // args.threads)
+    room = len(gpus) // processes if gpus else max(1, len(cores()) // args.threads)
     if args.executor == 'ray':
         from .run.ray import RayExecutor
 

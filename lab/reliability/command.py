@@ -18,6 +18,7 @@ from typing import Any
 
 from ge_det.cli.errors import run_command
 from ge_det.files import read_json, write_whole
+from lab.cores import cores
 
 TABLES = ('files', 'coco', 'options', 'kills', 'states', 'signals', 'growth', 'threads')
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add('tables', nargs='*', metavar='TABLE', help=f'of {", ".join(TABLES)}; default: all')
-    add('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='at a time; %(default)s')
+    add('--jobs', type=int, default=len(cores()), help='at a time; %(default)s')
     what = 'where the tries are made; %(default)s'
     add('--work-dir', type=Path, default=ROOT / 'work_dirs/reliability', help=what)
     add('--out', type=Path, default=ROOT / 'docs', help='folder of the page; %(default)s')
@@ -105,7 +106,7 @@ def _machine() -> str:
     return (
         f'ge_det {__version__}, Python {platform.python_version()}, torch {torch.__version__}, '
         f'mmdet {mmdet.__version__}, mmengine {mmengine.__version__}, mmcv {mmcv.__version__}, '
-        f'{len(os.sched_getaffinity(0))} cores, no GPU.'
+        f'{len(cores())} cores, no GPU.'
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from lab.cores import cores, pin
+
 from ..training.launch import end_with_parent, environment
 
 _PATIENCE = 60  # Seconds that a cell may take to end.
@@ -47,10 +49,9 @@ class LocalExecutor:
             # A session of its own: Ctrl-C is for us, who stop it.
             options: dict[str, Any] = dict(start_new_session=True, preexec_fn=end_with_parent)
             process = subprocess.Popen(command, stdout=out, stderr=out, env=variables, **options)
-        cores = sorted(os.sched_getaffinity(0))
-        if not self.gpus and self.slots * self.threads <= len(cores):
-            pinned = cores[slot * self.threads : (slot + 1) * self.threads]
-            os.sched_setaffinity(process.pid, pinned)
+        here = cores()
+        if not self.gpus and self.slots * self.threads <= len(here):
+            pin(process.pid, here[slot * self.threads : (slot + 1) * self.threads])
         return LocalJob(process)
 
     def close(self) -> None:

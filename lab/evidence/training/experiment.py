@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import subprocess
 import time
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.cli.openmmlab import find_script
-from ge_det.errors import UserError
+from ge_det.errors import CheckpointError, UserError
 from ge_det.files import write_whole
+from ge_det.weights.training_checkpoint import NOTE, check_resumable, checkpoints, mend_note
 
 from ..results.log import log_files
 from ..seal import SEALS, checksum, clear, is_damaged, is_sound, seal, sealed, set_aside, unseal
@@ -84,7 +84,7 @@ class Experiment:
         if not is_sound(self.checkpoint):
             self._forget_test('of weights that are trained again')
             # Not before there is something to resume: mmdet then forgets the config's load_from.
-            resume = ['--resume'] if mend_last_checkpoint(self.work_dir) else []
+            resume = ['--resume'] if find_resumable(self.work_dir) else []
             self._seal_logs()
             unseal(self.work_dir, [self.work_dir / 'sessions.jsonl'])  # It is added to.
             self._run(self.training_command(*resume), threads)
@@ -196,26 +196,18 @@ class Experiment:
             process.wait()
 
 
-def mend_last_checkpoint(work_dir: Path) -> bool:
-    """Have MMEngine's note name the newest checkpoint that is whole; returns whether there is one.
-
-    A kill may leave the note empty, or naming a file that was never finished. Without any whole
-    checkpoint, the note is removed. Checkpoints that are not whole are set aside.
-    """
-    note, whole = work_dir / 'last_checkpoint', dict[int, Path]()
-    for file in work_dir.glob('epoch_*.pth'):
-        if not is_sound(file):
+def find_resumable(work_dir: Path) -> bool:
+    """Whether MMEngine's note names a checkpoint to go on from; others are set aside."""
+    for file in checkpoints(work_dir):
+        try:
+            check_resumable(file)
+        except CheckpointError:
             set_aside(work_dir, file, 'the training goes on from before it')
-        elif found := re.fullmatch(r'epoch_(\d+)', file.stem):
-            whole[int(found[1])] = file
-    text = note.read_text(encoding='utf-8', errors='replace').strip() if note.is_file() else ''
-    if os.path.abspath(text) in map(os.path.abspath, whole.values()):
-        return True
-    if whole:
-        write_whole(note, str(whole[max(whole)]).encode('utf-8'))
-    else:
-        note.unlink(missing_ok=True)
-    return bool(whole)
+    if not checkpoints(work_dir):
+        (work_dir / NOTE).unlink(missing_ok=True)
+        return False
+    mend_note(work_dir)
+    return True
 
 
 def _is_list(file: Path) -> bool:

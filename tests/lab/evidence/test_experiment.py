@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ge_det.errors import UserError
-from lab.evidence.training.experiment import Experiment, mend_last_checkpoint
+from lab.evidence.training.experiment import Experiment, find_resumable
 from lab.evidence.training.launch import Launch
 
 
@@ -50,7 +50,9 @@ def test_the_rate_follows_the_number_of_pictures(tmp_path):
 
 
 def save(work_dir, epoch):
-    torch.save(dict(state_dict={}), work_dir / f'epoch_{epoch}.pth')
+    meta, hub = dict(epoch=epoch, iter=epoch), dict(log_scalars={})
+    content = dict(state_dict={}, optimizer={}, message_hub=hub, meta=meta)
+    torch.save(content, work_dir / f'epoch_{epoch}.pth')
 
 
 @pytest.mark.parametrize('note', ['', 'epoch_3.pth', 'gone.pth', '\0', 'x' * 5000, '\ud800'])
@@ -61,22 +63,15 @@ def test_a_note_that_a_kill_spoilt_is_mended(tmp_path, note):
     (tmp_path / 'epoch_3.pth').write_bytes(whole[: len(whole) // 2])
     content = str(tmp_path / note) if note else ''
     (tmp_path / 'last_checkpoint').write_bytes(content.encode('utf-8', 'surrogatepass'))
-    assert mend_last_checkpoint(tmp_path)
+    assert find_resumable(tmp_path)
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_10.pth')
-
-
-def test_a_note_that_is_right_stays(tmp_path):
-    save(tmp_path, 1)
-    save(tmp_path, 2)
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
-    assert mend_last_checkpoint(tmp_path)
-    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_1.pth')
+    assert (tmp_path / 'epoch_3.pth.damaged').read_bytes() == whole[: len(whole) // 2]
 
 
 def test_without_a_whole_checkpoint_the_training_begins_anew(tmp_path):
     (tmp_path / 'epoch_1.pth').write_bytes(b'PK')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
-    assert not mend_last_checkpoint(tmp_path)
+    assert not find_resumable(tmp_path)
     assert not (tmp_path / 'last_checkpoint').exists()
 
 
