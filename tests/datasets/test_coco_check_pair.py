@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,21 @@ def test_image_files_that_do_not_open(folder: Folder) -> None:
 def test_large_sets_are_sampled_evenly(folder: Folder) -> None:
     report = folder.check(max_opened=1)
     assert report.ok and report.opened == 2
+
+
+def test_sets_of_some_thousands_are_loaded_as_a_whole(folder: Folder) -> None:
+    images = folder.train['images']
+    for number in range(1500):
+        name = f'more-{number}.png'
+        os.link(folder.images / '1.png', folder.images / name)
+        images.append({**images[0], 'id': 100 + number, 'file_name': name})
+    broken = folder.images / 'more-777.png'
+    broken.unlink()
+    broken.write_bytes(b'no picture')
+    lines = folder.lines()
+    assert any(
+        'do not load in training (of 1502 opened): 1 (first: more-777.png' in x for x in lines
+    )
 
 
 def test_an_image_in_both_sets_is_a_warning(folder: Folder) -> None:

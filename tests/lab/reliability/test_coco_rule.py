@@ -42,6 +42,30 @@ def verdict(folder: Folder, side: str, names: list[str], seed: int, masks: bool)
         return broken_rule(report, Path(scratch), folder.images, masks)
 
 
+# What users have met. The property test below draws from all mutations.
+MET = [
+    *('annotation ids from zero', 'category ids reversed', 'categories shuffled'),
+    *(f'{kind} ids {how}' for kind in ('image', 'category') for how in ('as text', 'uuid', 'huge')),
+    *('image ids mixed', 'images.id one digit as text'),
+    *('utf-8', 'byte order mark', 'latin-1', 'utf-16', 'nested 900 deep'),
+    *(f'annotations.ignore all {value}' for value in ('two', 'true', 'digit as text')),
+    *(f'annotations.area all {value}' for value in ('text', 'digit as text', 'list', 'zero')),
+    *('box all tiny', 'annotations.bbox one 400 digits', 'images.width one 400 digits'),
+    *(
+        f'mask one {form}'
+        for form in (
+            *('short runs', 'garbage', 'fractions', 'pairs', 'nested pairs'),
+            *('a nan', 'a none', 'texts', 'beyond 1e8'),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize('name', MET)
+def test_what_users_have_met(folder: Folder, name: str) -> None:
+    assert verdict(folder, 'both', [name], 0, True) is None
+
+
 def test_the_good_set_holds(folder: Folder) -> None:
     assert verdict(folder, 'both', [], 0, True) is None
 

@@ -1,0 +1,62 @@
+"""Each command refuses weights that are unsound or of another model, by the same check."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from command_line import exit_code
+from tiny_detector import tiny_detector
+from torch import Tensor
+
+from ge_det.cli.preflight import build_without_memory
+
+State = dict[str, Tensor]
+FAULTS: dict[str, tuple[Callable[[State], State], str]] = {
+    'unsound': (
+        lambda state: {**state, 'backbone.conv1.weight': state['backbone.conv1.weight'] / 0},
+        "conv1.weight' holds infinity",
+    ),
+    'half': (lambda state: dict(list(state.items())[::2]), "tensors are missing, the first '"),
+}
+COMMANDS = {
+    'test': 'test tiny.py x.pth',
+    'resume': 'train tiny.py --resume x.pth',
+    'load_from': 'train tiny.py --cfg-options load_from=x.pth',
+    'infer': 'infer data/val --config tiny.py --checkpoint x.pth --out out',
+}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny detector's config and data."""
+    folder = tmp_path_factory.mktemp('wrong')
+    tiny_detector(folder / 'data', 1).dump(folder / 'tiny.py')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def state(folder: Path) -> State:
+    model = build_without_memory(str(folder / 'tiny.py')).to_empty(device='cpu')
+    return {name: torch.ones_like(value) for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+@pytest.mark.parametrize('fault', FAULTS)
+def test_every_command_refuses_it(
+    folder: Path, state: State, command: str, fault: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, 'argv', ['ge-det'])
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    change, reason = FAULTS[fault]
+    training = dict(meta=dict(epoch=1, iter=3), optimizer={}, message_hub={})
+    torch.save(dict(state_dict=change(state), **training), 'x.pth')
+    assert exit_code(*COMMANDS[command].split()) == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and 'x.pth' in said and reason in said
+    assert not list(folder.glob('work_dirs/*/*.pth')) and not list(folder.glob('out/vis/*'))
