@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ge_det.cli.build_errors import near_name, wrong_name
 from ge_det.cli.screen import show
 from ge_det.errors import UserError, one_line
 
@@ -110,6 +111,16 @@ def worker_options(cfg: Any) -> list[str]:
     return changes
 
 
+def check_optimizer(cfg: Any) -> None:
+    """Raise a UserError if there is no optimizer of that name, of which MMEngine says nothing."""
+    from mmengine.registry import OPTIMIZERS
+
+    kind = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        hint = near_name(kind, OPTIMIZERS)
+        raise UserError(f'optim_wrapper.optimizer.type={kind}: there is no such optimizer{hint}')
+
+
 def check_model(
     config: str,
     cfg_options: dict[str, Any] | None = None,
@@ -145,6 +156,8 @@ def check_model(
     except ValueError as error:
         raise UserError(one_line(error)) from error
     except Exception as error:  # A model of others that the meta device cannot hold, say.
+        if wrong := wrong_name(error):
+            raise UserError(f'{config}: {wrong}') from error
         reason = f'{type(error).__name__}: {one_line(error)}'
         show(f'the model is not checked beforehand ({reason})')
         return None

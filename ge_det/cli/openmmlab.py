@@ -20,7 +20,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ge_det.cli.checks import check_arguments, check_model, load_safely, worker_options
+from ge_det.cli.checks import (
+    check_arguments,
+    check_model,
+    check_optimizer,
+    load_safely,
+    worker_options,
+)
 from ge_det.cli.config_data import check_data_files, check_num_classes
 from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
@@ -119,6 +125,7 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     check_data_files(cfg, name)
     if name == 'train':
         check_length(cfg)
+        check_optimizer(cfg)
         if cfg.get('default_scope', 'mmdet') == 'mmdet':
             check_num_classes(cfg)
     if changes := worker_options(cfg):
@@ -134,8 +141,7 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         if speaks:
             show(*plan_of(cfg, model, name, checkpoint))
             show(*(told_done(cfg, checkpoint) if is_start else []))
-        if is_start:
-            sys.argv += missing_hooks(cfg)
+        sys.argv += missing_hooks(cfg, name)
         yield
     if is_start and speaks and cfg.get('default_scope', 'mmdet') == 'mmdet':
         show(*told_next(args.config, find_work_dir(args, cfg)))

@@ -18,7 +18,7 @@ _SHOWN = re.compile(
     re.VERBOSE,
 )
 _USUAL = '(no score reaches score_thr of test_cfg), which is usual in the first epochs'
-_KEPT = ('lr', 'eta', 'memory', 'loss', 'grad_norm')  # Of a line of training.
+_KEPT = ('lr', 'eta', 'time', 'memory', 'loss', 'grad_norm')  # Of a line of training.
 
 
 def is_progress(record: logging.LogRecord) -> bool:
@@ -40,7 +40,7 @@ class ProgressLines(logging.Formatter):
         """One record as text."""
         message = record.getMessage()
         if message.startswith('The testing results of the whole dataset is empty'):
-            return f'nothing is detected in the whole set {_USUAL}'
+            return f'nothing is detected in the whole set {_USUAL}; its AP is 0'
         if record.levelno >= logging.WARNING:
             return f'{record.levelname.lower()}: {message}'
         if message.startswith('Checkpoints will be saved to'):
@@ -55,8 +55,10 @@ class ProgressLines(logging.Formatter):
 def _shorten(message: str) -> str:
     head = message[: message.rindex(']') + 1]
     fields = re.findall(r'(\S+): (\S+(?: days?, \S+)?)', message[len(head) :])
-    kept = {name: value for name, value in fields if name in _KEPT}
-    return '  '.join([head, *(f'{name} {value}' for name, value in kept.items())])
+    kept = {name: f'{name} {value}' for name, value in fields if name in _KEPT}
+    if 'time' in kept:
+        kept['time'] = f'{float(kept["time"].split()[1]):.3g} s/iter'
+    return '  '.join([head, *kept.values()])
 
 
 def _length() -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any, TextIO
 
+from ge_det.cli.build_errors import told_of_build
 from ge_det.cli.progress import ProgressLines, is_progress
 from ge_det.errors import UserError, one_line
 
@@ -199,6 +200,8 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def _told(error: Exception) -> str:
+    if told := told_of_build(error):
+        return told
     message = one_line(error)
     kind = type(error).__name__
     return message if message.startswith(kind) else f'{kind}: {message}'

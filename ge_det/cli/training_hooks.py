@@ -1,4 +1,4 @@
-"""The hooks of a sound training, for configs that do not have them."""
+"""The hooks of a sound training or test, for configs that do not have them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ HOOKS = {
     'invalid_loss': 'ge_det.StopAtInvalidLoss',
     'randomness': 'ge_det.ResumableRandomness',
     'resumable': 'ge_det.ResumableCheckpoints',
+    'progress': 'ge_det.TimelyProgress',
 }
 """Types by their keys in a config's ``default_hooks``."""
 
+TEST_HOOKS = {'progress': 'ge_det.TimelyProgress', 'precision': 'ge_det.ZeroPrecision'}
+"""The same for a test."""
 
-def missing_hooks(cfg: Config) -> list[str]:
-    """Arguments of mmdet's tool that add to a config those of :data:`HOOKS` that it lacks."""
+
+def missing_hooks(cfg: Config, command: str = 'train') -> list[str]:
+    """Arguments of mmdet's tool that add to a config the hooks that it lacks.
+
+    Args:
+        cfg (Config): The config.
+        command (str): ``'train'`` or ``'test'``. Defaults to 'train'.
+    """
+    wanted = HOOKS if command == 'train' else TEST_HOOKS
     named = cfg.get('default_hooks') or {}
     hooks = [*named.values(), *(cfg.get('custom_hooks') or [])]
     there = {str(hook.get('type')) for hook in hooks if isinstance(hook, dict)}
@@ -24,7 +34,7 @@ def missing_hooks(cfg: Config) -> list[str]:
         there.add(HOOKS['randomness'])
     options = [
         f'default_hooks.{key}.type={kind}'
-        for key, kind in HOOKS.items()
+        for key, kind in wanted.items()
         if key not in named and kind not in there
     ]
     return ['--cfg-options', *options] if options else []

@@ -4,5 +4,14 @@ from .channels_last import ChannelsLast
 from .invalid_loss import StopAtInvalidLoss
 from .resumable_checkpoints import ResumableCheckpoints
 from .resumable_randomness import ResumableRandomness
+from .timely_progress import TimelyProgress
+from .zero_precision import ZeroPrecision
 
-__all__ = ['ChannelsLast', 'ResumableCheckpoints', 'ResumableRandomness', 'StopAtInvalidLoss']
+__all__ = [
+    'ChannelsLast',
+    'ResumableCheckpoints',
+    'ResumableRandomness',
+    'StopAtInvalidLoss',
+    'TimelyProgress',
+    'ZeroPrecision',
+]

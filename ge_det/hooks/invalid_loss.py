@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ge_det.errors import UserError
+from ge_det.reading.soundness import find_faults
 from ge_det.registry import HOOKS
+from ge_det.weights.training_checkpoint import checkpoints
+
+_STATES = ('state_dict', 'ema_state_dict', 'optimizer')
 
 REMEDIES = (
     'lower the learning rate (optim_wrapper.optimizer.lr), warm up longer, clip the gradient '
@@ -23,7 +28,8 @@ class StopAtInvalidLoss(Hook):
 
     Without it a detector trains to the end on NaN. mmdet's ``CheckInvalidLossHook`` looks at every
     50th loss and says no more than ``AssertionError``; this one looks at each, as MMEngine's log
-    does anyway, and lets no checkpoint be written whose weights are no numbers either. In a config:
+    does anyway, and lets no checkpoint be written whose numbers ``--resume`` would refuse, as after
+    a loss that is huge but finite. In a config:
     ``default_hooks = dict(invalid_loss=dict(type='ge_det.StopAtInvalidLoss'))``.
 
     Args:
@@ -31,7 +37,7 @@ class StopAtInvalidLoss(Hook):
             (``--amp``), for which mixed precision leaves the step out. Defaults to 20.
 
     Raises:
-        UserError: If the loss is NaN or infinite, or a weight NaN before a checkpoint is written.
+        UserError: If the loss is NaN or infinite, or a checkpoint would hold such weights.
     """
 
     priority = 'VERY_HIGH'  # Before anything is logged or saved.
@@ -56,22 +62,23 @@ class StopAtInvalidLoss(Hook):
         scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
         if scaler is not None and scaler.is_enabled() and self._in_a_row <= self.patience:
             return
-        raise UserError(
-            f'the loss is {loss.sum().item()} in iteration {runner.iter + 1}, learning rate '
-            f'{_learning_rate(runner):.3g}: {REMEDIES}'
-        )
+        raise _diverged(runner, f'the loss is {loss.sum().item()} in iteration {runner.iter + 1}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Keep weights that are no numbers out of the checkpoints, to which one may return."""
-        for name, value in checkpoint['state_dict'].items():
-            is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
-            if is_number and torch.isnan(value).any():
-                raise UserError(
-                    f'{name} is NaN after iteration {runner.iter + 1}, learning rate '
-                    f'{_learning_rate(runner):.3g}, and no checkpoint is written: {REMEDIES}'
-                )
+        """Keep weights that are no numbers to use out of checkpoints: one may return to them."""
+        states = {key: checkpoint[key] for key in _STATES if key in checkpoint}
+        if faults := find_faults(states):
+            done = checkpoint.get('meta', {}).get('iter', runner.iter)
+            what = f'no checkpoint is written after iteration {done}, for {"; ".join(faults)}'
+            raise _diverged(runner, what)
 
 
-def _learning_rate(runner: Runner) -> float:
-    rates = runner.optim_wrapper.get_lr()
-    return float(next(iter(rates.values()))[0])
+def _diverged(runner: Runner, what: str) -> UserError:
+    rate = next(iter(runner.optim_wrapper.get_lr().values()))[0]
+    message = f'{what}, learning rate {float(rate):.3g}: {REMEDIES}'
+    if files := checkpoints(Path(runner.work_dir)):
+        message += (
+            f'; --resume keeps the learning rate, so begin anew in another --work-dir, from '
+            f'--cfg-options load_from={files[0]}'
+        )
+    return UserError(message)

@@ -7,16 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from ge_det.compat.whole_files import write_whole_files
+from ge_det.errors import UserError, one_line
 from ge_det.files import write_whole
 from ge_det.registry import HOOKS
 from ge_det.weights.training_checkpoint import mend_note
 
 _VALIDATED = 'last_validation'
+# What optimizers keep for each value of a weight; others sum up rows or steps.
+_LIKE_WEIGHTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg')
 
 
 @HOOKS.register_module()
@@ -30,6 +34,8 @@ class ResumableCheckpoints(Hook):
       whatever MMEngine's note says.
     - A validation that was cut short by the interruption is made up for, so that the checkpoint of
       the best result is that of a run without interruption.
+    - The optimizer's state has to be of this optimizer and these weights, else the first step
+      would fail.
     - In a work dir that was moved or copied, the paths that MMEngine keeps in a checkpoint lead to
       this one: else the next best result would remove a file of the old folder.
 
@@ -54,7 +60,10 @@ class ResumableCheckpoints(Hook):
             barrier()  # Each process reads the note.
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Mapping[str, Any]) -> None:
-        """Turn paths of an old place of the work dir into those of this one."""
+        """Check the optimizer's state, and turn paths of an old work dir into those of this one."""
+        optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+        if runner._resume and isinstance(optimizer, torch.optim.Optimizer):
+            _check_optimizer(optimizer, checkpoint.get('optimizer'))
         hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
         if any(hook.out_dir not in (None, runner.work_dir) for hook in hooks):
             return  # They are elsewhere by the user's choice.
@@ -78,6 +87,35 @@ class ResumableCheckpoints(Hook):
         """Note that this validation is done, its best checkpoint written."""
         if runner._train_loop is not None and is_main_process():
             write_whole(Path(runner.work_dir) / _VALIDATED, _step(runner).encode())
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, content: Any) -> None:
+    """Raise a UserError if a state to resume is of another optimizer or of other weights."""
+    try:
+        what = _misfit(optimizer, content)
+    except (TypeError, KeyError, AttributeError) as error:
+        what = f'is none of torch ({one_line(error)})'
+    if what:
+        raise UserError(
+            f"the checkpoint's state of the optimizer {what}; resume with the config it was "
+            'trained with, or start from its weights by load_from=, without --resume'
+        )
+
+
+def _misfit(optimizer: torch.optim.Optimizer, content: Any) -> str | None:
+    groups, own = content['param_groups'], optimizer.param_groups
+    if [len(group['params']) for group in groups] != [len(group['params']) for group in own]:
+        return 'is of weights in other groups'
+    if lacks := sorted(optimizer.defaults.keys() - set.intersection(*map(set, groups))):
+        return f'is of another kind than {type(optimizer).__name__}: it lacks {", ".join(lacks)}'
+    weights = [weight for group in own for weight in group['params']]
+    numbers = [number for group in groups for number in group['params']]
+    for number, weight in zip(numbers, weights, strict=True):
+        for key, value in content['state'].get(number, {}).items():
+            if key in _LIKE_WEIGHTS and value is not None and value.shape != weight.shape:
+                shapes = f'{tuple(value.shape)} for a weight of {tuple(weight.shape)}'
+                return f'has {key} of shape {shapes}'
+    return None
 
 
 def _validation_is_due(runner: Runner) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from ge_det.errors import CheckpointError
 from ge_det.files import write_whole
 from ge_det.reading.load import load_file
-from ge_det.reading.soundness import check_sound
+from ge_det.reading.soundness import find_faults
 
 NOTE = 'last_checkpoint'
 """MMEngine's note, in the work dir, of the path of the checkpoint that it wrote last."""
@@ -45,7 +45,11 @@ def check_resumable(checkpoint: Path) -> None:
             f'{checkpoint}: weights alone, without the state of a training ({", ".join(lacks)}); '
             f'start from them with --cfg-options load_from={checkpoint}, without --resume'
         )
-    check_sound(content, str(checkpoint))
+    if faults := find_faults(content):
+        raise CheckpointError(
+            f'{checkpoint}: {"; ".join(faults)}; if the training diverged, start from an earlier '
+            'checkpoint (load_from=FILE) with a lower learning rate (optim_wrapper.optimizer.lr)'
+        )
 
 
 def find_checkpoint(work_dir: Path) -> Found:

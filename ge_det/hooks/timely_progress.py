@@ -1,0 +1,54 @@
+"""A line of progress where MMEngine's next one is far: it counts iterations, not seconds."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from mmengine.hooks import Hook, LoggerHook
+from mmengine.runner import Runner
+
+from ge_det.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TimelyProgress(Hook):
+    """Logs the line of an iteration, with the time left, after some seconds without one.
+
+    On a CPU, the 50 iterations between two lines of MMEngine's ``LoggerHook`` take minutes. In a
+    config: ``default_hooks = dict(progress=dict(type='ge_det.TimelyProgress'))``.
+
+    Args:
+        first (float): Seconds to the first line of a loop. Defaults to 10.
+        then (float): Seconds to each further one. Defaults to 60.
+    """
+
+    priority = 'VERY_LOW'  # After the time left is known.
+
+    def __init__(self, first: float = 10.0, then: float = 60.0) -> None:
+        self.first, self.then = first, then
+
+    def before_train(self, runner: Runner) -> None:
+        """Start the clock of a training."""
+        self._due = time.monotonic() + self.first
+
+    def _before_epoch(self, runner: Runner, mode: str = 'train') -> None:
+        if mode != 'train':  # A loop of its own.
+            self._due = time.monotonic() + self.first
+
+    def _after_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+        mode: str = 'train',
+    ) -> None:
+        intervals = [hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)]
+        is_told = any((batch_idx + 1) % interval == 0 for interval in intervals)
+        if not is_told:
+            if time.monotonic() < self._due:
+                return
+            _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
+            runner.logger.info(line)
+        self._due = time.monotonic() + self.then
