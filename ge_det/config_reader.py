@@ -64,8 +64,7 @@ def read_model(config: str, cfg_options: dict[str, Any] | None = None) -> Config
     for name, (kind, form) in _FORMS.items():
         value = cfg.get(name)
         if not isinstance(value, (kind, *[type(None)] * (name != 'model'))):
-            is_a = type(value).__name__
-            raise UserError(f'{config}: its {name} is a {is_a}; write {name} = {form}')
+            raise UserError(f'{config}: its {name} is {value!r:.40}; write {name} = {form}')
     return cfg
 
 

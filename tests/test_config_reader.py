@@ -69,11 +69,11 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     ('text', 'reason'),
     [
         ('', 'no model in it'),
-        ('model = 3', 'its model is a int'),
-        ('model = [1]', 'a list'),
-        ('model = None', 'its model is a NoneType'),
-        ('model = {}; default_hooks = 3', 'default_hooks is a int'),
-        ("model = {}; custom_hooks = 'a'", 'custom_hooks is a str'),
+        ('model = 3', 'its model is 3; write'),
+        ('model = [1]', 'its model is [1]'),
+        ('model = None', 'its model is None'),
+        ('model = {}; default_hooks = 3', 'default_hooks is 3'),
+        ("model = {}; custom_hooks = 'a'", "custom_hooks is 'a'"),
     ],
 )
 def test_no_model(tmp_path: Path, text: str, reason: str) -> None:

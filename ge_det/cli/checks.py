@@ -115,7 +115,9 @@ def check_optimizer(cfg: Any) -> None:
     """Raise a UserError if there is no optimizer of that name, of which MMEngine says nothing."""
     from mmengine.registry import OPTIMIZERS
 
-    kind = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
+    wrapper = cfg.get('optim_wrapper')
+    settings = wrapper.get('optimizer') if isinstance(wrapper, dict) else None
+    kind = settings.get('type') if isinstance(settings, dict) else None
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
         hint = near_name(kind, OPTIMIZERS)
         raise UserError(f'optim_wrapper.optimizer.type={kind}: there is no such optimizer{hint}')

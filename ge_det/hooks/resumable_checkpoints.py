@@ -62,7 +62,7 @@ class ResumableCheckpoints(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: Mapping[str, Any]) -> None:
         """Check the optimizer's state, and turn paths of an old work dir into those of this one."""
         optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
-        if runner._resume and isinstance(optimizer, torch.optim.Optimizer):
+        if isinstance(optimizer, torch.optim.Optimizer) and runner._resume:
             _check_optimizer(optimizer, checkpoint.get('optimizer'))
         hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
         if any(hook.out_dir not in (None, runner.work_dir) for hook in hooks):

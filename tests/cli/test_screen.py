@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import warnings
 from argparse import Namespace
@@ -94,13 +95,13 @@ def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ('option', 'reason'),
     [
-        ('train_cfg.max_epochs=many', "'many'; the traceback is in "),
+        ('train_cfg.max_epochs=many', "'many'); mend that; the traceback is in "),
         ('train_dataloader.dataset.type=Nobody', 'Nobody'),
         ('model.data_preprocessor=None', 'my.py: '),
         ('optim_wrapper=None', 'my.py: '),
         ('model.bbox_head.type=Nobody', 'Nobody'),
         ('train_dataloader.dataset.ann_file=', 'dataset.ann_file is empty'),
-        ('model=3', 'my.py: its model is a int'),
+        ('model=3', 'my.py: its model is 3; write'),
         ('val_evaluator.ann_file=gone.json', 'gone.json'),
     ],
 )
@@ -183,10 +184,21 @@ def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> N
     (folder / 'my.py').write_text(config)
     options = ['train_dataloader.num_workers=0', 'val_dataloader.num_workers=0']
     options.append('model.test_cfg.score_thr=1.0')
-    assert exit_code('train', 'my.py', '--cfg-options', *options) == 0
+    options += ['default_hooks.progress.type=ge_det.TimelyProgress']
+    assert (
+        exit_code('train', 'my.py', '--cfg-options', *options, 'default_hooks.progress.first=0')
+        == 0
+    )
     shown = capsys.readouterr().out
+    assert re.search(r'\nEpoch\(train\) +\[1\]\[1/1\] .* eta 0:00:00  [\d.e-]+ s/iter', shown)
     assert 'train_dataloader.persistent_workers=False' in shown
     assert '\nnothing is detected in the whole set' in shown
+    checkpoint = 'work_dirs/my/epoch_1.pth'
+    options = ['model.test_cfg.score_thr=1.0', 'test_dataloader.num_workers=0']
+    assert exit_code('test', 'my.py', checkpoint, '--cfg-options', *options) == 0
+    shown = capsys.readouterr().out
+    assert '; its AP is 0\n' in shown
+    assert re.search(r'\nEpoch\(test\) \[2/2\] +coco/bbox_mAP: 0.0000', shown)
 
 
 def test_what_comes_before_the_log_file_is_in_it(tmp_path: Path, capsys) -> None:
@@ -220,8 +232,10 @@ def test_what_is_shown_of_a_log() -> None:
         'Epoch(train)  [10][ 50/200]  base_lr: 2.0e-03 lr: 2.0e-03  eta: 1 day, 0:12:00  '
         'time: 0.5  data_time: 0.1  memory: 900  loss: 1.5  loss_cls: 1.0  acc: 90.0'
     )
-    short = 'Epoch(train)  [10][ 50/200]  lr 2.0e-03  eta 1 day, 0:12:00  memory 900  loss 1.5'
-    assert is_progress(record(line)) and ProgressLines().format(record(line)) == short
+    short = 'Epoch(train)  [10][ 50/200]  lr 2.0e-03  eta 1 day, 0:12:00  0.5 s/iter  memory 900'
+    assert (
+        is_progress(record(line)) and ProgressLines().format(record(line)) == f'{short}  loss 1.5'
+    )
     ended = 'Epoch(val) [1][2/2]    accuracy/top1: 9.0  data_time: 0.01  time: 0.02'
     assert ProgressLines().format(record(ended)) == 'Epoch(val) [1][2/2]    accuracy/top1: 9.0'
     assert not is_progress(record('Hooks will be executed'))

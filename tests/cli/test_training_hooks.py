@@ -26,10 +26,13 @@ class OwnSeeds(Hook):
         (dict(default_hooks=dict(timer=dict(type='IterTimerHook'))), list(HOOKS)),
         (
             dict(default_hooks=dict(invalid_loss=dict(type='CheckInvalidLossHook'))),
-            ['randomness', 'resumable'],
+            ['randomness', 'resumable', 'progress'],
         ),
-        (dict(custom_hooks=[dict(type=HOOKS['resumable'])]), ['invalid_loss', 'randomness']),
-        (dict(custom_hooks=[dict(type='OwnSeeds')]), ['invalid_loss', 'resumable']),
+        (
+            dict(custom_hooks=[dict(type=HOOKS['resumable'])]),
+            ['invalid_loss', 'randomness', 'progress'],
+        ),
+        (dict(custom_hooks=[dict(type='OwnSeeds')]), ['invalid_loss', 'resumable', 'progress']),
     ],
 )
 def test_what_a_config_lacks(
@@ -38,6 +41,12 @@ def test_what_a_config_lacks(
     monkeypatch.setitem(REGISTRY.module_dict, 'OwnSeeds', OwnSeeds)
     options = [f'default_hooks.{key}.type={HOOKS[key]}' for key in missing]
     assert missing_hooks(Config(config)) == ['--cfg-options', *options]
+
+
+def test_what_a_test_lacks() -> None:
+    cfg = Config(dict(custom_hooks=[dict(type='ge_det.ZeroPrecision')]))
+    options = ['--cfg-options', 'default_hooks.progress.type=ge_det.TimelyProgress']
+    assert missing_hooks(cfg, 'test') == options
 
 
 @pytest.mark.parametrize('folder', ['coco', 'imagenet'])

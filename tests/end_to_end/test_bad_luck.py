@@ -18,7 +18,8 @@ import torch
 from command_line import exit_code
 from tiny_detector import tiny_detector
 
-from ge_det.weights.training_checkpoint import check_resumable
+from ge_det.reading.load import load_file
+from ge_det.weights.training_checkpoint import checkpoints
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 40  # More than anybody waits for.
@@ -126,11 +127,32 @@ def test_a_full_disk(folder: Path) -> None:
     assert not list(work_dir.glob('*.pth')) and not list(work_dir.glob('.*.part'))
 
 
-def test_a_loss_that_is_no_number(folder: Path) -> None:
-    options = ['--cfg-options', 'optim_wrapper.optimizer.lr=1e12', 'optim_wrapper.clip_grad=None']
-    code, errors = forked(folder, '--work-dir', str(folder / 'nan'), *options)
+@pytest.mark.parametrize('batch_size', [2, 5])
+def test_a_loss_that_is_no_number(folder: Path, batch_size: int) -> None:
+    """With a batch of all pictures, an epoch ends before a loss can tell what the weights are."""
+    options = ['optim_wrapper.optimizer.lr=1e35', 'optim_wrapper.clip_grad=None']
+    options += [f'train_dataloader.batch_size={batch_size}']
+    work_dir = folder / f'nan-{batch_size}'
+    code, errors = forked(folder, '--work-dir', str(work_dir), '--cfg-options', *options)
     assert (code, 'Traceback' in errors) == (2, False), errors
     (line,) = said(errors)
-    assert re.search('the loss is (nan|inf)|is NaN', line) and 'lower the learning rate' in line
-    for checkpoint in (folder / 'nan').glob('*.pth'):
-        check_resumable(checkpoint)
+    what = 'the loss is (nan|inf)' if batch_size == 2 else 'no checkpoint is written after .* 1, '
+    assert re.search(what, line) and 'lower the learning rate' in line
+    assert checkpoints(work_dir) == [] and not (work_dir / 'last_checkpoint').exists()
+
+
+def test_what_comes_after_a_training_that_diverged(folder: Path) -> None:
+    """The learning rate is part of what is resumed, so the way out is another one."""
+    work_dir = folder / 'diverged'
+    arguments = ('--work-dir', str(work_dir), '--cfg-options')
+    assert forked(folder, *arguments, 'train_cfg.max_epochs=1')[0] == 0
+    loss = 'model.rpn_head.loss_cls.loss_weight=1e38'
+    code, errors = forked(folder, '--resume', *arguments, loss, 'optim_wrapper.clip_grad=None')
+    (line,) = said(errors)
+    assert code == 2 and line.endswith(f'from --cfg-options load_from={work_dir / "epoch_1.pth"}')
+    content = load_file(work_dir / 'epoch_1.pth')
+    next(iter(content['state_dict'].values())).fill_(torch.inf)  # As MMEngine alone writes it.
+    torch.save(content, work_dir / 'epoch_1.pth')
+    code, errors = forked(folder, '--resume', *arguments, 'train_cfg.max_epochs=2')
+    (line,) = said(errors)
+    assert code == 2 and 'nothing to resume' in line and 'lower learning rate' in line

@@ -24,6 +24,7 @@ from mmengine.runner import Runner, save_checkpoint
 from tiny_detector import tiny_detector
 from torch.utils.data import DataLoader
 
+from ge_det.errors import UserError
 from ge_det.hooks import ResumableCheckpoints
 from ge_det.hooks.seeded_samples import seed_samples
 from ge_det.reading.load import load_file
@@ -219,13 +220,44 @@ def test_one_checkpoint_is_not_removed_for_one_that_is_never_written(
 
 
 def test_a_copied_folder_leaves_the_old_one_alone() -> None:
-    runner = SimpleNamespace(hooks=[CheckpointHook()], work_dir='/new')
+    runner = SimpleNamespace(hooks=[CheckpointHook()], work_dir='/new', optim_wrapper=None)
     info = dict(best_ckpt='/old/best_epoch_1.pth', last_ckpt='/old/epoch_2.pth', epoch=2)
     checkpoint = dict(message_hub=dict(runtime_info=info))
     ResumableCheckpoints().after_load_checkpoint(runner, checkpoint)
     assert info == dict(best_ckpt='/new/best_epoch_1.pth', last_ckpt='/new/epoch_2.pth', epoch=2)
     # As a published or a foreign file is loaded, without resuming.
     ResumableCheckpoints().after_load_checkpoint(runner, dict(state_dict={}))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'changes', 'said'),
+    [
+        (torch.optim.SGD, {}, 'of another kind than SGD: it lacks dampening, momentum, nesterov'),
+        (torch.optim.AdamW, dict(exp_avg=torch.zeros(3, 3)), 'exp_avg of shape .3, 3. for .*2, 4'),
+        (torch.optim.AdamW, dict(param_groups=[dict(params=[0])]), 'is of weights in other groups'),
+        (torch.optim.AdamW, dict(param_groups=None), 'is none of torch'),
+        (torch.optim.AdamW, {}, ''),
+    ],
+)
+def test_a_state_of_another_optimizer_or_of_other_weights(
+    kind: Any, changes: dict[str, Any], said: str
+) -> None:
+    def new(kind: Any) -> Any:
+        return kind(torch.nn.Linear(4, 2).parameters(), lr=0.1)
+
+    trained = new(torch.optim.AdamW)
+    for weight in trained.param_groups[0]['params']:
+        weight.grad = torch.ones_like(weight)
+    trained.step()
+    state = trained.state_dict()
+    (state if 'param_groups' in changes else state['state'][0]).update(changes)
+    wrapper = SimpleNamespace(optimizer=new(kind))
+    runner = SimpleNamespace(hooks=[], work_dir='/new', _resume=True, optim_wrapper=wrapper)
+    if not said:
+        ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
+        return
+    with pytest.raises(UserError, match=f'{said}.*; resume with the config it was'):
+        ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
 
 
 def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> None:
