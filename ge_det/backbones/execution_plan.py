@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
+from torch.nn.modules import module as torch_module
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.plain import is_plain
 from ge_det.ops.tracing import is_traced
 
 from .fused import ConvNormGate, has_affine, is_absent, is_pointwise
+
+# torch has no public name for it.
+_has_global_hook: Callable[[], bool] | None = getattr(torch_module, '_has_any_global_hook', None)
 
 
 class UnitPlan(NamedTuple):
@@ -47,7 +51,9 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
     reason: str | None = gate.contract_gap or gate.unfused_because
     if reason is not None:
         return reason
-    if _has_any_global_hook():
+    if _has_global_hook is None:
+        return 'this torch does not tell whether a global module hook is registered'
+    if _has_global_hook():
         return 'a global module hook is registered'
     if not is_plain(gate, type(gate)):
         return (

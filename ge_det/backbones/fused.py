@@ -32,6 +32,9 @@ from ge_det.ops.precision import autocast_input, statistics_dtype
 # A matrix of weights for each image is worth its making from this many positions a column on.
 POSITIONS_PER_COLUMN = 8
 
+# As they were when this was imported: who patches the class later means it.
+_FORWARDS = (BatchNorm2d.forward, SyncBatchNorm.forward)
+
 
 class ConvNormGate(NamedTuple):
     """What ends a residual unit. Modules that are not as torch has them are called as they are."""
@@ -65,10 +68,7 @@ def is_affine(norm: nn.Module) -> bool:
         return False
     if isinstance(norm, SyncBatchNorm) and norm.training:
         return False
-    return (
-        type(norm).forward in (BatchNorm2d.forward, SyncBatchNorm.forward)
-        and type(norm).__call__ is nn.Module.__call__
-    )
+    return type(norm).forward in _FORWARDS and type(norm).__call__ is nn.Module.__call__
 
 
 def finish_unit(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:

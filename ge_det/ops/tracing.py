@@ -10,5 +10,7 @@ def is_traced() -> bool:
     ``torch.export``.
     """
     # Not torch.compiler.is_exporting(): up to torch 2.11 `torch.compile` answers True there.
-    exporting = getattr(torch.compiler, '_is_exporting_flag', False)
+    exporting = getattr(torch.compiler, '_is_exporting_flag', None)
+    if exporting is None:
+        exporting = torch.compiler.is_exporting()
     return exporting or torch.jit.is_tracing()  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from random_networks import randomise
 from torch import nn
 
 from ge_det import AttentionResNet, SpatialGroupEnhance
+from ge_det.backbones import execution_plan
 from ge_det.registry import MODELS
 from lab.speed.memory import kept_bytes
 
@@ -239,6 +240,34 @@ def test_runs_what_was_changed_as_modules_and_says_so(change, runs, why):
         expected = network(images())[0].detach()
         network.fused = True
         torch.testing.assert_close(network(images())[0], expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize('kind', [nn.Conv2d, nn.BatchNorm2d, nn.ReLU])
+@pytest.mark.parametrize('method', ['forward', '__call__'])
+def test_a_class_of_torch_that_was_patched_is_called(kind, method, monkeypatch):
+    network, _ = pair(GATED['sge'])
+    original = getattr(kind, method)
+    monkeypatch.setattr(kind, method, lambda *arguments: original(*arguments) * 0.9)
+    outputs = []
+    for fused in (True, False):
+        network.double().fused = fused
+        outputs.append(network(images())[0].detach())
+    torch.testing.assert_close(*outputs, atol=1e-10, rtol=1e-10)
+
+
+def test_private_names_of_torch_are_there():
+    """Where one is gone in a newer torch, its fallback works, and is to be looked at."""
+    assert not execution_plan._has_global_hook()
+    assert torch.compiler._is_exporting_flag is False
+
+
+def test_without_the_private_names_nothing_is_wrong(monkeypatch):
+    network, _ = pair(GATED['sge'])
+    monkeypatch.setattr(torch.compiler, '_is_exporting_flag', None)
+    assert {unit.runs for unit in network.execution_plan()} == {'fused'}
+    monkeypatch.setattr(execution_plan, '_has_global_hook', None)
+    assert {unit.runs for unit in network.execution_plan()} == {'modules'}
+    assert 'does not tell' in network.execution_plan()[0].why
 
 
 def test_a_hook_sees_what_it_saw_without_fusion():
