@@ -14,6 +14,7 @@ _SHOWN = re.compile(
     (Epoch|Iter)\((train|val|test)\) | Saving\ checkpoint | The\ (best\ checkpoint|previous\ best)
     | Checkpoints\ will\ be\ saved | [Rr]esumed\ (epoch|from) | Auto\ resumed | Load\ checkpoint
     | Did\ not\ find\ last | LR\ is\ set\ based | \n\+- | AttentionResNet: | the\ monitored\ metric
+    | .*:\ of\ several\ sets\ of\ weights
     """,
     re.VERBOSE,
 )

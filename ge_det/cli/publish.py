@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_file(args.config, 'config')
         check_model(args.config, checkpoint=args.checkpoint)
     made = publish(args.checkpoint, args.out, args.config, args.backbone_only, args.safetensors)
+    if made.choice:
+        print(f'publish: {args.checkpoint}: {made.choice}', file=sys.stderr)
     if not made.has_config:
         print(
             'publish: the checkpoint tells no config, so nobody can rebuild its model from '

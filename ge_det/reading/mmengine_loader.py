@@ -8,6 +8,7 @@ MMEngine's, so the way is closed there, for mmdet's own tools as well.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from ge_det.errors import CheckpointError
 from .load import check_torch, load
 from .soundness import check_sound
 from .values import Refused
-from .weight_sets import find_sets
+from .weight_sets import find_sets, told_choice
 
 # Where MMEngine keeps the text of a config; what it needs of a checkpoint stands in no other key.
 _CONFIGS = ('cfg', 'config')
@@ -105,7 +106,7 @@ def _for_runner(name: str, path: Path, content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     check_sound(content, name)
-    content = _with_weights(content)
+    content = _with_weights(name, content)
     if content.get('meta') is not None:
         content['meta'] = _without(_CONFIGS, _mapping(name, content, 'meta'))
         _check_numbers(name, content['meta'])
@@ -122,10 +123,14 @@ def _for_runner(name: str, path: Path, content: Any) -> Any:
     return content
 
 
-def _with_weights(content: dict[Any, Any]) -> dict[Any, Any]:
+def _with_weights(name: str, content: dict[Any, Any]) -> dict[Any, Any]:
     """Its weights where MMEngine looks for them, under names without what wrappers put in."""
+    from mmengine.logging import print_log
+
     place = 'state_dict' if 'state_dict' in content else ''
     sets = find_sets(content, as_runner=True)
+    if told := told_choice(sets[0].key if sets else '', [one.key for one in sets[1:]]):
+        print_log(f'{name}: {told}', 'current', logging.WARNING)
     if not sets or (sets[0].key == place and sets[0].is_plain):
         return copy(content)  # With the versions of modules that a bare state dict carries.
     plain = sets[0].plain()

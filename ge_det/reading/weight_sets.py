@@ -8,7 +8,7 @@ tensors, wherever it lies.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,14 @@ def find_sets(content: Any, as_runner: bool = False) -> list[WeightSet]:
         found = [one for one in found if one.key.split('.')[0] == 'state_dict']
     found = [one for one in found if one.has_resnet] or found
     return sorted(found, key=lambda one: (is_averaged(one.key), _rank(one.key), -len(one.state)))
+
+
+def told_choice(taken: str, others: Sequence[str]) -> str | None:
+    """What to say where a file holds several sets of weights, by their keys."""
+    if not others:
+        return None
+    left = ', '.join(map(repr, others))
+    return f'of several sets of weights in it, {taken!r} was taken, not {left}'
 
 
 def is_averaged(name: str) -> bool:

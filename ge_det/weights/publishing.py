@@ -27,7 +27,7 @@ import ge_det
 from ge_det.errors import CheckpointError
 from ge_det.files import sha256_of, write_whole
 from ge_det.reading.safetensors_file import to_safetensors
-from ge_det.reading.weight_sets import WeightSet
+from ge_det.reading.weight_sets import WeightSet, told_choice
 
 from .checkpoint import read_checkpoint
 
@@ -56,6 +56,7 @@ class PublishedFile:
         size (int): Bytes of the file.
         is_new (bool): False if the very same file was there already.
         has_config (bool): Whether the file tells the config of its model.
+        choice (str | None): Which of several sets of weights was taken.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class PublishedFile:
     size: int
     is_new: bool
     has_config: bool
+    choice: str | None = None
 
 
 def publish(
@@ -100,10 +102,12 @@ def publish(
     if '://' in checkpoint:
         raise CheckpointError(f'{checkpoint}: must be a path; download it first')
     folder, stem, suffix = _place(checkpoint, out, safetensors)
-    state, meta = _read(checkpoint)
+    read = read_checkpoint(checkpoint, as_runner=True)
+    plain = WeightSet(read.key, read.state, read.versions).plain()
+    state = _state_dict(plain.state, plain.versions)
     if backbone_only:
         state = _keep_backbone(checkpoint, state)
-    kept = {key: _plain(meta[key]) for key in _KEPT_META if key in meta}
+    kept = {key: _plain(read.meta[key]) for key in _KEPT_META if key in read.meta}
     if config is not None:
         kept['cfg'] = _config_text(config)
     kept['versions'] = _versions()
@@ -117,6 +121,7 @@ def publish(
         size=path.stat().st_size,
         is_new=is_new,
         has_config='cfg' in kept,
+        choice=told_choice(read.key, read.other_keys),
     )
 
 
@@ -138,13 +143,6 @@ def _place(checkpoint: str, out: str | None, safetensors: bool) -> tuple[Path, s
             f"{found and found[0]!r} in it for the file's hash; give another name with --out"
         )
     return folder, stem, _SAFETENSORS if safetensors else '.pth'
-
-
-def _read(checkpoint: str) -> tuple[OrderedDict[str, Tensor], Mapping[str, Any]]:
-    """The weights, with the versions of their modules, and what the file says about them."""
-    content = read_checkpoint(checkpoint, as_runner=True)
-    plain = WeightSet(content.key, content.state, content.versions).plain()
-    return _state_dict(plain.state, plain.versions), content.meta
 
 
 def _state_dict(

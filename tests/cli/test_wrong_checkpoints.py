@@ -1,4 +1,4 @@
-"""Each command refuses weights that are unsound or of another model, by the same check."""
+"""Each command refuses unsound weights and another model's, and tells which of several it takes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import exit_code
+from mmengine.logging import MessageHub, MMLogger
 from tiny_detector import tiny_detector
 from torch import Tensor
 
@@ -44,15 +45,22 @@ def state(folder: Path) -> State:
     return {name: torch.ones_like(value) for name, value in model.state_dict().items()}
 
 
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own, in this folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, 'argv', ['ge-det'])
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    for kind in (MMLogger, MessageHub):
+        monkeypatch.setattr(kind, '_instance_dict', type(kind._instance_dict)())
+
+
 @pytest.mark.parametrize('command', COMMANDS)
 @pytest.mark.parametrize('fault', FAULTS)
 def test_every_command_refuses_it(
     folder: Path, state: State, command: str, fault: str, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, 'argv', ['ge-det'])
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    monkeypatch.setenv('LOCAL_RANK', '0')
+    prepare(folder, monkeypatch)
     change, reason = FAULTS[fault]
     training = dict(meta=dict(epoch=1, iter=3), optimizer={}, message_hub={})
     torch.save(dict(state_dict=change(state), **training), 'x.pth')
@@ -60,3 +68,16 @@ def test_every_command_refuses_it(
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and 'x.pth' in said and reason in said
     assert not list(folder.glob('work_dirs/*/*.pth')) and not list(folder.glob('out/vis/*'))
+
+
+@pytest.mark.parametrize(
+    'command', [COMMANDS['infer'], 'test tiny.py x.pth', 'publish x.pth --out out/small']
+)
+def test_which_of_several_sets_is_taken(
+    folder: Path, state: State, command: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    prepare(folder, monkeypatch)
+    torch.save(dict(model=state, ema=dict(module=state)), 'x.pth')
+    assert exit_code(*command.split()) == 0
+    shown = capsys.readouterr()
+    assert "x.pth: of several sets of weights in it, 'model' was taken" in shown.out + shown.err
