@@ -236,11 +236,16 @@ class AttentionResNet(GatedResNet):
         if not any(list(gate.parameters()) for gate in gates.values()):
             return
         fresh = [name for name in gates if name not in self._loaded_gates]
-        running = [name for name in gates if self._norm_eval_of(name)]
-        print_log(
-            f'AttentionResNet: {len(gates) - len(fresh)} gates loaded, {len(fresh)} fresh; '
-            f'{len(self._frozen_gates())} frozen; batch normalisation, where gates have it, on '
-            f'running statistics in {len(running)} and on batch statistics in '
-            f'{len(gates) - len(running)}',
-            logger='current',
-        )
+        told = f'{len(fresh)} of {len(gates)} gates start untrained'
+        if fresh:
+            told += ' (a checkpoint that is loaded later fills them)'
+        if frozen := self._frozen_gates():
+            told += f'; {len(frozen)} are frozen'
+        normed = [n for n, gate in gates.items() if any(map(_is_norm, gate.modules()))]
+        if kept := [name for name in normed if self._norm_eval_of(name)]:
+            told += f'; {len(kept)} keep the statistics of their batch normalisation as they are'
+        print_log(f'AttentionResNet: {told}', logger='current')
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm)

@@ -196,9 +196,18 @@ def test_log_says_which_gates_are_fresh(trunk_file, capsys, monkeypatch):
     )
     prepared(trunk_file)
     assert lines == [
-        'AttentionResNet: 0 gates loaded, 16 fresh; 0 frozen; batch normalisation, where gates '
-        'have it, on running statistics in 0 and on batch statistics in 16'
+        'AttentionResNet: 16 of 16 gates start untrained (a checkpoint that is loaded later fills '
+        'them)'
     ]
+
+
+def test_log_says_what_trained_gates_keep(gated_file, monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'ge_det.backbones.attention_resnet.print_log', lambda text, **_: lines.append(text)
+    )
+    prepared(gated_file)
+    assert lines[0].startswith('AttentionResNet: 0 of 16 gates start untrained; ')
 
 
 def _train_two_steps(rank, world_size, port, kwargs, queue):
