@@ -7,13 +7,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that `lab` imports from anywhere
 
+from ge_det.cli import flops
 from ge_det.cli.errors import run_command
 from ge_det.errors import UserError
-from ge_det.flops import command
 
 
 def parse_args(argv: Sequence[str] | None = None) -> Namespace:
-    parser = command.build_parser(
+    parser = flops.build_parser(
         'python tools/get_flops.py', '    python tools/get_flops.py --published\n'
     )
     parser.add_argument(
@@ -37,7 +37,7 @@ def count_published() -> tuple[str, object]:
 def get_flops(args: Namespace) -> None:
     if args.published == (args.config is not None):
         raise UserError('give either a CONFIG or --published')
-    command.report(count_published if args.published else lambda: command.count(args), args.json)
+    flops.report(count_published if args.published else lambda: flops.count(args), args.json)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,10 +7,13 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
 from ge_det.cli.signals import run_until_signal
 from ge_det.compat.known_warnings import ignore_known_warnings
 from ge_det.errors import UserError, one_line
+
+_CUT_SHORT = 141  # 128 and the number of SIGPIPE.
 
 
 def run_command(
@@ -25,16 +28,20 @@ def run_command(
 
     Returns:
         int: The exit code: the action's own (None is 0), 2 after an error that a user can mend, 130
-        or 143 after an interruption. Other errors are ours, and keep their traceback.
+        or 143 after an interruption, 141 if its reader, as ``head``, left before it was done, as
+        with every filter. Other errors are ours, and keep their traceback.
     """
     ignore_known_warnings()
     _print_any_letter()
     _tell_of_crashes()
+    code = _CUT_SHORT
     try:
-        return run_until_signal(name, action, interrupted)
-    except BrokenPipeError:  # `| head` has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code = run_until_signal(name, action, interrupted)
+        sys.stdout.flush()  # Here and not as Python ends, where it would be a warning and 120.
+        return code
+    except BrokenPipeError:
+        forget_reader(sys.stdout)
+        return code
     except (UserError, OSError) as error:
         print(f'{name}: {one_line(error)}', file=sys.stderr)
         return 2
@@ -46,6 +53,11 @@ def run_command(
         message = f'{one_line(error)}; `ge-det doctor` tells what is missing'
         print(f'{name}: {message}', file=sys.stderr)
         return 2
+
+
+def forget_reader(stream: TextIO) -> None:
+    """Let what is still written to a broken pipe, as Python does when it ends, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _print_any_letter() -> None:

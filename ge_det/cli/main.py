@@ -23,7 +23,7 @@ COMMANDS = {
     'infer': ('ge_det.cli.infer', 'draw the detections into images'),
     'import-weights': ('ge_det.cli.import_weights', 'bring weights into a network with attention'),
     'publish': ('ge_det.cli.publish', 'write a small file of weights to share'),
-    'flops': ('ge_det.flops.command', 'count parameters and FLOPs, gates in full'),
+    'flops': ('ge_det.cli.flops', 'count parameters and FLOPs, gates in full'),
     'blocks': ('ge_det.cli.blocks', 'list the attention blocks'),
     'train-classifier': ('ge_det.cli.train_classifier', 'train a classifier'),
     'make-context-shapes': ('ge_det.cli.make_context_shapes', 'draw a data set to try things on'),

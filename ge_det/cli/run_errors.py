@@ -23,7 +23,7 @@ _SYSTEM = {
     errno.ENOMEM: 'too little memory for another process; take fewer num_workers',
     errno.EAGAIN: 'no further process is allowed; take fewer num_workers',
     errno.EMFILE: 'too many files are open; allow more (ulimit -n) or take fewer num_workers',
-    errno.EPIPE: 'whoever read the output is gone; send it into a file',
+    errno.EPIPE: 'the process at the other end is gone; send output into a file',
 }
 
 

@@ -19,6 +19,7 @@ from textwrap import shorten
 from typing import Any, TextIO
 
 from ge_det.cli.build_errors import told_of_build
+from ge_det.cli.errors import forget_reader
 from ge_det.cli.progress import ProgressLines, is_progress
 from ge_det.errors import UserError, one_line
 
@@ -96,6 +97,13 @@ class _Screen:
         for file in self._files:
             file.handle(logging.LogRecord('stdout', logging.INFO, '', 0, text, None, None))
 
+    def say(self, line: str) -> None:
+        """Onto the screen; a training goes on if nobody is there to read it any more."""
+        try:
+            print(line, file=self.stdout, flush=True)
+        except BrokenPipeError:
+            forget_reader(self.stdout)
+
     def show_what_is_kept(self) -> None:
         """What came before a fault of ours may tell its cause."""
         print(*self._kept, sep='\n', end='\n' * bool(self._kept), file=sys.stderr)
@@ -133,7 +141,7 @@ class _Screen:
             elif isinstance(handler, logging.FileHandler) and handler not in self._files:
                 _use_utf8(handler)
                 self._files.append(handler)
-                print(f'log:     {handler.baseFilename}', file=self.stdout, flush=True)
+                self.say(f'log:     {handler.baseFilename}')
                 while self._kept:
                     self.keep(self._kept.popleft())
 
@@ -153,7 +161,7 @@ class _Lines:
             if line.strip():
                 self._screen.keep(line)
             if line.startswith(' Average '):  # pycocotools' table
-                print(line, file=self._screen.stdout)
+                self._screen.say(line)
         return len(text)
 
     def flush(self) -> None:
@@ -174,7 +182,7 @@ def show(*lines: str) -> None:
     for line in lines:
         print(line)
         if isinstance(out, _Lines):
-            print(line, file=out._screen.stdout, flush=True)
+            out._screen.say(line)
 
 
 class _Keeping(logging.Handler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 _GRACE = 3.0  # Seconds in which a further signal says nothing new.
+_RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 _ENDING = ('SIGINT', 'SIGTERM', 'SIGHUP')
 
 
@@ -105,6 +107,12 @@ def end_children() -> None:
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that speaks, of those that train together."""
-    ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
-    return next((rank for rank in ranks if rank), '0') == '0'
+    """Whether this is the process that speaks, of those that train together.
+
+    Only ``--launcher`` says that there are others: an interactive shell of Slurm, say, numbers what
+    runs in it, too.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('--launcher', nargs='?')
+    launcher = parser.parse_known_args()[0].launcher
+    return os.environ.get(_RANKS.get(launcher, ''), '0') == '0'

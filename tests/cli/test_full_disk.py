@@ -59,7 +59,7 @@ def fill(size: int) -> None:
 def test_a_full_disk(command: str, folder: Path, full_disk: None, capsys, monkeypatch) -> None:
     arguments = COMMANDS[command].replace('OUT', str(folder)).split()
     if command == 'flops':  # MMEngine itself copies configs to read them.
-        from ge_det.flops import command as flops
+        from ge_det.cli import flops
 
         count = flops.count
         monkeypatch.setattr(flops, 'count', lambda args: (count(args), fill(100))[0])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ge_det.cli.run_errors import run_errors
+from ge_det.cli.signals import is_first_process
 from ge_det.errors import UserError
 
 
@@ -56,7 +59,7 @@ def test_a_file_that_a_data_worker_does_not_find() -> None:
         (OSError(errno.ENOMEM, 'Cannot allocate memory'), 'memory for another process; .*workers'),
         (OSError(errno.EMFILE, 'Too many open files'), 'allow more'),
         (OSError(errno.EHOSTUNREACH, 'No route to host'), 'No route to host: mend that, then run'),
-        (BrokenPipeError(errno.EPIPE, 'Broken pipe'), 'whoever read the output is gone'),
+        (BrokenPipeError(errno.EPIPE, 'Broken pipe'), 'the process at the other end is gone'),
     ],
 )
 def test_memory_and_disks(error: Exception, said: str) -> None:
@@ -68,3 +71,61 @@ def test_memory_and_disks(error: Exception, said: str) -> None:
 def test_errors_of_ours_pass(error: Exception) -> None:
     with pytest.raises(type(error)), run_errors('run it again'):
         raise error
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'variable', 'is_first'),
+    [
+        ([], 'RANK', True),
+        (['--launcher', 'none'], 'SLURM_PROCID', True),  # As in an interactive shell of Slurm.
+        (['--launcher=slurm'], 'SLURM_PROCID', False),
+        (['--launcher', 'pytorch'], 'RANK', False),
+        (['--launch', 'mpi'], 'OMPI_COMM_WORLD_RANK', False),
+        (['--launcher', 'pytorch'], 'SLURM_PROCID', True),
+    ],
+)
+def test_only_the_launcher_tells_that_there_are_others(
+    arguments: list[str], variable: str, is_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, '1')
+    monkeypatch.setattr(sys, 'argv', ['train.py', 'my.py', *arguments, '--resume'])
+    assert is_first_process() == is_first
+
+
+@pytest.mark.parametrize(
+    ('action', 'code', 'said'),
+    [
+        ("print('a' * 100)", 0, ''),  # It was done when nobody read it.
+        ("print('a' * 100) or 1", 1, ''),
+        ("[print('a' * 100) for _ in range(10_000)]", 141, ''),
+        ('training()', 0, 'trained'),
+    ],
+)
+def test_a_reader_that_leaves(action: str, code: int, said: str) -> None:
+    """As with ``| head``: 141 for who was not done, as of every filter; a training goes on."""
+    text = f"""
+import sys, time
+from ge_det.cli.errors import run_command
+from ge_det.cli.screen import quiet_screen, show
+def training():
+    with quiet_screen():
+        for _ in range(1000): show('a' * 100)
+        print('trained', file=sys.stderr)
+sys.stdin.read()
+sys.exit(run_command('x', lambda: {action}))
+"""
+    process = subprocess.Popen(
+        [sys.executable, '-c', text],
+        env={name: value for name, value in os.environ.items() if name != 'PYTHONUNBUFFERED'},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    process.stdout.close()
+    process.stdin.close()
+    assert (process.wait(), process.stderr.read().strip()) == (code, said)
+    process.stderr.close()

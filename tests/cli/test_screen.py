@@ -141,6 +141,7 @@ def test_only_the_first_process_looks_at_weights_to_start_from(
     with pytest.raises(UserError, match=r'gone\.pth'), _prepared('train', args):
         pass
     monkeypatch.setenv('RANK', '1')
+    monkeypatch.setattr(sys, 'argv', ['ge-det train', '--launcher', 'pytorch'])
     with _prepared('train', args):
         assert capsys.readouterr().out == ''
 

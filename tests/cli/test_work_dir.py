@@ -97,6 +97,7 @@ def test_a_file_system_without_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_of_several_processes_one_speaks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     save(tmp_path / 'epoch_1.pth')
     monkeypatch.setenv('RANK', '1')
+    monkeypatch.setattr(sys, 'argv', ['train', 'my.py', '--launcher', 'pytorch'])
     assert take(tmp_path) is None
 
 
@@ -109,6 +110,7 @@ def test_all_processes_begin_anew_or_none(
         save(tmp_path / 'epoch_1.pth')
     for rank in '01':
         monkeypatch.setenv('RANK', rank)
-        monkeypatch.setattr(sys, 'argv', ['train', 'my.py', '--resume'])
+        words = ['train', 'my.py', '--launcher', 'pytorch']
+        monkeypatch.setattr(sys, 'argv', [*words, '--resume'])
         take(tmp_path, 'auto')
-        assert sys.argv == ['train', 'my.py', *['--resume'] * is_begun]
+        assert sys.argv == [*words, *['--resume'] * is_begun]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ge_det.cli.flops import build_parser, main
 from ge_det.errors import UserError
-from ge_det.flops.command import build_parser, main
 
 CONFIG = Path(__file__).parents[2] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
 
@@ -34,7 +34,7 @@ def test_changes_are_read_as_mmengine_does() -> None:
 
 def test_help_imports_nothing_slow() -> None:
     code = (
-        'import sys; from ge_det.flops.command import main\n'
+        'import sys; from ge_det.cli.flops import main\n'
         'try: main(["--help"])\n'
         'finally: sys.stderr.write(str({"torch", "mmengine", "numpy"} & set(sys.modules)))'
     )
