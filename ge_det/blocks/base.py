@@ -14,10 +14,11 @@ from ge_det.ops.tracing import is_traced
 from .checks import check_positive_int
 from .contract import BlockType
 from .frozen import NoticesFreezing
+from .start import Start
 from .variant import Variant
 
 
-class AttentionBlock(NoticesFreezing, metaclass=BlockType):
+class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
     """A gate on a feature map: ``forward(x) = x * gate(x)``.
 
     The blocks follow mmcv's plugin layer protocol (``in_channels`` by keyword, ``_abbr_`` as the
@@ -182,52 +183,6 @@ class AttentionBlock(NoticesFreezing, metaclass=BlockType):
             Tensor: What :meth:`coarse_gate` gives for z, of any floating dtype.
         """
         return self.coarse_gate(affine(y, scale, shift).to(y.dtype))
-
-    # ---- weights -------------------------------------------------------------------------------
-
-    def init_weights(self) -> None:
-        """Initialise as the authors did; MMEngine calls it after the backbone's own rules.
-
-        By default the weights stay as the constructor made them.
-        """
-
-    def make_constant(self) -> Tensor | None:
-        """Zero the weights that end the gate, so that it no longer depends on its input.
-
-        It still learns: those weights receive a gradient, and the others once those have moved.
-
-        Returns:
-            Tensor | None: The value of the gate in each channel, (C,); None, with nothing changed,
-            if the gate has no such weights.
-        """
-        return None
-
-    def scale_statistics_of_mean(self, mean: Tensor) -> tuple[Tensor, ...] | None:
-        """The same where nothing is known of the features but the mean of each channel, (C,)."""
-        return None
-
-    def scale_statistics(self, x: Tensor) -> tuple[Tensor, ...] | None:
-        """What :meth:`fit_scale` needs to know of features that reach the gate.
-
-        Args:
-            x (Tensor): Features (N, C, H, W).
-
-        Returns:
-            tuple[Tensor, ...] | None: Each (K, C), to be concatenated over batches; None, as by
-            default, for a gate that :meth:`make_constant` makes constant.
-        """
-        return None
-
-    def fit_scale(self, *statistics: Tensor) -> Tensor:
-        """The factor for its input with which a gate without weights changes that least.
-
-        Args:
-            *statistics (Tensor): From :meth:`scale_statistics`.
-
-        Returns:
-            Tensor: (C,).
-        """
-        raise NotImplementedError(f'{type(self).__name__} has no scale to fit')
 
     # ---- what the block says of itself ---------------------------------------------------------
 

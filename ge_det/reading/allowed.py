@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import torch
@@ -96,16 +95,17 @@ def _tensor(arguments: Sequence[Any], budget: Budget) -> Made:
     if not 4 <= len(arguments) <= 6:
         raise Refused(_NO_TENSOR.format('conjugated or negated'))
     storage = arguments[0]
-    return _view(arguments, storage.itemsize if isinstance(storage, Made) else 0, budget)
+    return _view(arguments, storage.itemsize if isinstance(storage, Made) else 0)
 
 
 def _tensor_with_dtype(arguments: Sequence[Any], budget: Budget) -> Made:
     """Of a dtype that has no type of storage, and so comes beside one of bytes."""
     dtype = arguments[6] if len(arguments) == 7 else None
-    return _view(arguments, _DTYPES.get(dtype.path, 0) if isinstance(dtype, Name) else 0, budget)
+    return _view(arguments, _DTYPES.get(dtype.path, 0) if isinstance(dtype, Name) else 0)
 
 
-def _view(arguments: Sequence[Any], itemsize: int, budget: Budget) -> Made:
+def _view(arguments: Sequence[Any], itemsize: int) -> Made:
+    # No memory of its own: how much it unfolds to is counted once it is there.
     storage, offset, size, stride = arguments[:4]
     sizes, strides = _integers(size), _integers(stride)
     is_storage = isinstance(storage, Made) and storage.kind == 'storage' and itemsize
@@ -115,7 +115,6 @@ def _view(arguments: Sequence[Any], itemsize: int, budget: Budget) -> Made:
         last = offset + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
         if (last + 1) * itemsize > storage.numel * storage.itemsize:
             raise Refused('a tensor in it reaches beyond its storage')
-    budget.count_tensor(prod(sizes) * itemsize)
     return Made('tensor')
 
 

@@ -88,7 +88,7 @@ class _Settling:
         if extent.size > self.most:
             raise Refused(
                 f'its tensors, arrays and texts unfold to {extent.size / 1e6:.0f} MB or more; '
-                'save each of them once'
+                'save each of them once, and contiguous'
             )
 
     def _open(self, value: Any, depth: int) -> tuple[Any, _Extent]:

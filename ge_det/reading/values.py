@@ -99,7 +99,6 @@ class Budget:
             asked for; returns a stand-in for it, or raises Refused.
         steps (int): Steps of its pickles, with the entries that calls go through.
         copied (int): Bytes that calls copy.
-        unfolded (int): Bytes of all tensors if each had a memory of its own.
         long_integers (int): Integers of more than 64 bits.
     """
 
@@ -107,7 +106,6 @@ class Budget:
     storage: Callable[[str, str, int], Made]
     steps: int = 0
     copied: int = 0
-    unfolded: int = 0
     long_integers: int = 0
 
     def count_steps(self, number: int = 1) -> None:
@@ -121,15 +119,6 @@ class Budget:
         self.copied += number
         if self.copied > most_bytes(self.size):
             raise Refused(f'its numbers unfold to {self.copied / 1e6:.0f} MB or more')
-
-    def count_tensor(self, size: int) -> None:
-        """Count a tensor's bytes; an expanded one has many more than are in the file."""
-        self.unfolded += size
-        if self.unfolded > most_bytes(self.size):
-            raise Refused(
-                f'its tensors unfold to {self.unfolded / 1e6:.0f} MB or more, the file has '
-                f'{self.size / 1e6:.1f} MB; save them with .contiguous()'
-            )
 
     def count_integer(self, value: int) -> None:
         """Count an integer, if it is a long one."""
