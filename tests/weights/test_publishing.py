@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 from collections import OrderedDict
@@ -237,15 +238,14 @@ def test_files_of_an_old_torch(tmp_path, new):
     assert_same(read_state_dict(str(publish(str(path)).path)), content)
 
 
-def test_a_full_disk_leaves_nothing(checkpoint, monkeypatch):
-    def write_bytes(path, content):
-        with open(path, 'wb') as file:
-            file.write(content[: len(content) // 2])
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(Path, 'write_bytes', write_bytes)
-    with pytest.raises(CheckpointError, match='cannot be written into .*No space left'):
-        publish(str(checkpoint))
+def test_a_full_disk_leaves_nothing(checkpoint):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match='cannot be written into .*File too large'):
+            publish(str(checkpoint))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(checkpoint.parent) == [checkpoint.name]
 
 
