@@ -14,6 +14,9 @@ from ge_det.config_writer.text import config_text, write_config
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
 
 
+SOUND = ('StopAtInvalidLoss', 'ResumableRandomness', 'ResumableCheckpoints')
+
+
 def options(**changes: Any) -> UserConfig:
     return UserConfig(
         **{
@@ -148,6 +151,8 @@ def test_config_of_every_detector(tmp_path: Path, detector: str) -> None:
     assert cfg.optim_wrapper.optimizer.type == 'SGD'
     assert cfg.auto_scale_lr.base_batch_size == cfg.train_dataloader.batch_size
     assert cfg.default_hooks.checkpoint.save_best == 'coco/bbox_mAP'
+    hooks = {hook.type for hook in cfg.default_hooks.values()}
+    assert hooks >= {f'ge_det.{name}' for name in SOUND}  # With mmdet's own tools, too.
 
 
 @pytest.mark.parametrize('detector', DETECTORS)
