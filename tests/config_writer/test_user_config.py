@@ -13,7 +13,6 @@ from ge_det.config_writer.options import UserConfig
 from ge_det.config_writer.text import config_text, write_config
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
 
-
 SOUND = ('StopAtInvalidLoss', 'ResumableRandomness', 'ResumableCheckpoints')
 
 
