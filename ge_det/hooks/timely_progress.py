@@ -20,12 +20,12 @@ class TimelyProgress(Hook):
 
     Args:
         first (float): Seconds to the first line of a loop. Defaults to 10.
-        then (float): Seconds to each further one. Defaults to 60.
+        then (float): Seconds to each further one. Defaults to 30.
     """
 
     priority = 'VERY_LOW'  # After the time left is known.
 
-    def __init__(self, first: float = 10.0, then: float = 60.0) -> None:
+    def __init__(self, first: float = 10.0, then: float = 30.0) -> None:
         self.first, self.then = first, then
 
     def before_train(self, runner: Runner) -> None:
@@ -46,8 +46,12 @@ class TimelyProgress(Hook):
     ) -> None:
         intervals = [hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)]
         is_told = any((batch_idx + 1) % interval == 0 for interval in intervals)
+        if mode == 'train':  # LoggerHook may tell of the last one, too.
+            is_told = is_told or self.end_of_epoch(runner.train_dataloader, batch_idx)
         if not is_told:
-            if time.monotonic() < self._due:
+            if (
+                time.monotonic() < self._due or batch_idx == 0
+            ):  # The first takes longer than others.
                 return
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
             runner.logger.info(line)

@@ -192,6 +192,7 @@ def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> N
     )
     shown = capsys.readouterr().out
     assert re.search(r'\nEpoch\(train\) +\[1\]\[1/1\] .* eta 0:00:00  [\d.e-]+ s/iter', shown)
+    assert re.search(r'\nEpoch\(val\) +\[1\]\[2/2\] +eta: 0:00:00', shown)  # Of TimelyProgress.
     assert 'train_dataloader.persistent_workers=False' in shown
     assert '\nnothing is detected in the whole set' in shown
     checkpoint = 'work_dirs/my/epoch_1.pth'
