@@ -70,7 +70,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         args (argparse.Namespace): Arguments of mmdet's ``train.py`` or ``test.py``.
 
     Raises:
-        UserError: If a file is missing, ``--out`` is no pickle file, or ``--amp`` finds no GPU.
+        UserError: If a file is missing, ``--out`` is no pickle file or cannot be written, or
+            ``--amp`` finds no GPU.
     """
     check_file(args.config, 'config')
     check_file(getattr(args, 'checkpoint', None), 'checkpoint')
@@ -79,8 +80,22 @@ def check_arguments(args: argparse.Namespace) -> None:
     out = getattr(args, 'out', None)
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {out}: predictions are pickled, the name must end in .pkl')
+    if out is not None:
+        _check_can_be_written(Path(out))
     if _wants_amp(args) and not _has_amp_device():
         raise UserError('--amp needs a GPU, and none is visible here; leave it out on a CPU')
+
+
+def _check_can_be_written(out: Path) -> None:
+    """Raise a UserError now, not when the figures are there and would be lost."""
+    try:
+        if out.exists():  # A pipe would wait for its reader.
+            return
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.open('ab').close()
+        out.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f'--out {out}: cannot be written ({error.strerror})') from error
 
 
 def check_data(args: argparse.Namespace) -> None:

@@ -72,6 +72,7 @@ def test_flags_are_mmdets(
         ('test', '{config}', 'the following arguments are required: checkpoint'),
         ('test', '{config} none.pth', 'test: none.pth: no such checkpoint file'),
         ('test', '{config} {config} --out a.json', 'test: --out a.json: predictions are pickled'),
+        ('test', '{config} {config} --out /proc/a.pkl', 'test: --out /proc/a.pkl: cannot be writ'),
     ],
 )
 def test_argument_errors_are_one_line(
@@ -133,6 +134,7 @@ def test_what_mmdet_accepts_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     check_arguments(
         argparse.Namespace(config=__file__, checkpoint='https://host/a.pth', out='a.pkl')
     )
+    assert not Path('a.pkl').exists()
 
 
 def test_the_script_runs_as_main_with_the_arguments_as_they_are(
