@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
+from PIL import Image
 
+from ge_det.cli.config_data import class_names, data_sets
+from ge_det.datasets.other_files import LENGTH, other_kind
 from ge_det.errors import UserError, one_line
+
+MOST_PIXELS = 64_000_000
+"""Of a picture: drawing takes some fifty bytes of memory for each."""
 
 
 class UnreadablePicture(Exception):
@@ -38,11 +45,21 @@ class PictureDetector:
             cfg.visualizer.vis_backends = None  # The drawn picture is all that is wanted.
         try:
             self._inferencer = DetInferencer(cfg, checkpoint, device=device, show_progress=False)
+            self._name_classes(cfg)
         except Exception as error:
             raise UserError(
                 f'{cfg.filename}: no detector for pictures can be made of it '
                 f'({type(error).__name__}: {one_line(error)})'
             ) from error
+
+    def _name_classes(self, cfg: Config) -> None:
+        """Classes that the checkpoint does not name are the config's; mmdet takes COCO's."""
+        model, meta = self._inferencer.model, self._inferencer.visualizer.dataset_meta
+        count = max(getattr(module, 'num_classes', 0) for module in model.modules())
+        told = class_names(data_sets(cfg, 'test')['test_dataloader'][0])
+        if count and len(meta['classes']) != count:
+            numbers = tuple(f'class {index}' for index in range(count))
+            meta['classes'] = told if len(told) == count else numbers
 
     def read(self, path: Path) -> dict[str, Any]:
         """The picture as the config's test pipeline reads it.
@@ -54,9 +71,7 @@ class PictureDetector:
         try:
             read: dict[str, Any] = self._inferencer.pipeline.transforms[0](str(path))
         except Exception as error:
-            raise UnreadablePicture(
-                'cannot be read: no picture, cut, damaged or of a kind that OpenCV does not read'
-            ) from error
+            raise UnreadablePicture(_other(path)) from error
         return read
 
     @torch.inference_mode()
@@ -105,7 +120,7 @@ class PictureDetector:
 
 
 def check_file(path: Path) -> None:
-    """Raise UnreadablePicture for what is no file, without waiting for it."""
+    """Raise UnreadablePicture for what is no file, without waiting for it, or far too large."""
     try:
         status = path.stat()
     except OSError as error:
@@ -114,15 +129,41 @@ def check_file(path: Path) -> None:
         raise UnreadablePicture('a pipe or device, not a file')
     if status.st_size == 0:
         raise UnreadablePicture('the file is empty')
+    _check_size(path)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether mmcv reads a file."""
+def _check_size(path: Path) -> None:
+    """Raise UnreadablePicture for a picture that would take all memory, by its header."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with Image.open(path) as image:
+                pixels = image.width * image.height
+    except Image.DecompressionBombError:
+        pixels = MOST_PIXELS + 1  # By Pillow's limit, which is higher.
+    except Exception:  # OpenCV has the word.
+        return
+    if pixels > MOST_PIXELS:
+        raise UnreadablePicture(
+            f'of more than {MOST_PIXELS // 10**6} million pixels: scale it or cut it into pieces'
+        )
+
+
+def why_unreadable(path: Path) -> str:
+    """Why mmcv does not read a file; '' if it does."""
     try:
         check_file(path)
-        return mmcv.imfrombytes(path.read_bytes()) is not None
+        return '' if mmcv.imfrombytes(path.read_bytes()) is not None else _other(path)
+    except UnreadablePicture as error:
+        return str(error)
     except Exception:
-        return False
+        return _other(path)
+
+
+def _other(path: Path) -> str:
+    with path.open('rb') as file:
+        kind = other_kind(file.read(LENGTH))
+    return kind or 'no picture, cut, damaged or of a kind that OpenCV does not read'
 
 
 def as_colour(image: np.ndarray) -> np.ndarray:

@@ -43,10 +43,15 @@ class Tally:
         """One line for the user."""
         line = f'{out}: {self.drawn} images, {self.detections} detections over {threshold} drawn'
         if self.drawn and not self.detections:
-            line += f'; the highest score is {self.best:.2f}, and --score-thr lowers the limit'
+            line += f'; {self._no_detections()}'
         if self.skipped:
             line += f'; {len(self.skipped)} images skipped'
         return line
+
+    def _no_detections(self) -> str:
+        if not self.best:
+            return 'the detector gives none; score_thr of its test_cfg leaves out low scores'
+        return f'the highest score is {self.best:.2g}, and --score-thr lowers the limit'
 
 
 def draw_all(
@@ -57,7 +62,8 @@ def draw_all(
     Args:
         detector (PictureDetector): What detects and draws.
         pictures (Sequence[Picture]): Pictures and where they go.
-        args (argparse.Namespace): ``score_thr``, ``json`` and ``overwrite`` of the command.
+        args (argparse.Namespace): ``score_thr``, ``json``, ``overwrite`` and ``resume`` of
+            the command.
 
     Raises:
         UserError: If a file cannot be written.
@@ -83,7 +89,9 @@ def draw_all(
             continue
         try:
             if args.json:
-                _write(picture.predictions, to_json(predictions), args.overwrite, tally)
+                # Where a run was interrupted, they may be there without their picture.
+                again = args.overwrite or args.resume
+                _write(picture.predictions, to_json(predictions), again, tally)
             _write(picture.drawn, content, args.overwrite, tally)
         except _UnfitName as error:
             tally.skipped.append((picture, str(error)))

@@ -45,15 +45,21 @@ def find_pictures(paths: Sequence[str]) -> list[Path]:
         UserError: If a path does not exist, or a folder has no picture.
     """
     found: dict[str, Path] = {}
-    for path in map(Path, paths):
-        if not os.path.lexists(path):
-            raise UserError(f'{shown(path)}: no such image or folder; check the path')
+    for given in paths:
+        path = Path(given)
+        if '://' in given:
+            raise UserError(f'{given}: images are files here; download it')
+        if not os.path.lexists(given):
+            name = shown(path) if given else repr(given)
+            raise UserError(f'{name}: no such image or folder; check the path')
         inside = [path]
         if path.is_dir():
             inside = [file for file in sorted(path.iterdir()) if _is_named_as_picture(file)]
         if not inside:
             known = ' '.join(IMAGE_SUFFIXES)
-            raise UserError(f'{shown(path)}: no image in this folder; known are {known}')
+            has_folders = any(entry.is_dir() for entry in path.iterdir())
+            hint = '; give its own folders, which are not looked into' if has_folders else ''
+            raise UserError(f'{shown(path)}: no image in this folder; known are {known}{hint}')
         for file in inside:
             found.setdefault(os.path.abspath(file), file)
     return list(found.values())
@@ -108,6 +114,15 @@ def check_targets(pictures: Sequence[Picture], with_json: bool, overwrite: bool)
     if taken := [path for path in targets if _place(path) in sources]:
         raise UserError(f'{shown(taken[0])} is one of the pictures given; choose another --out')
     check_new(targets, '--out', overwrite)
+
+
+def rest(pictures: Sequence[Picture], with_json: bool) -> list[Picture]:
+    """The pictures whose files an earlier run has not written."""
+    return [
+        picture
+        for picture in pictures
+        if not picture.drawn.exists() or (with_json and not picture.predictions.exists())
+    ]
 
 
 def _is_named_as_picture(path: Path) -> bool:

@@ -16,19 +16,21 @@ from pathlib import Path
 
 from ge_det.cli.checks import check_file, check_model, load_safely, shown
 from ge_det.cli.drawing import draw_all
-from ge_det.cli.drawn_files import Picture, check_targets, find_pictures, plan_files
+from ge_det.cli.drawn_files import Picture, check_targets, find_pictures, plan_files, rest
 from ge_det.cli.parsing import new_parser
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.config_reader import read_config
 from ge_det.errors import UserError, one_line
 
-INTERRUPTED = 'what is drawn is whole; run it again with --overwrite or for the rest'
+INTERRUPTED = 'what is drawn is whole; the same command with --resume goes on with the rest'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the arguments."""
     parser = new_parser('infer', __doc__, argv)
-    parser.add_argument('images', nargs='+', metavar='IMAGE', help='image files or folders')
+    parser.add_argument(
+        'images', nargs='+', metavar='IMAGE', help='image files or folders (not theirs)'
+    )
     # The config is asked for, since the copy inside a checkpoint is code that would be run.
     parser.add_argument('--config', required=True, help='config the detector was trained with')
     parser.add_argument('--checkpoint', required=True, help='file or URL of its weights')
@@ -37,13 +39,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--score-thr',
         type=float,
         default=0.3,
-        help='draw detections from this score on; %(default)s',
+        help='draw detections of a higher score; %(default)s',
     )
     parser.add_argument(
         '--json', action='store_true', help='write all detections too, into the subfolder preds'
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='write over files in --out that are there already'
+    )
+    parser.add_argument(
+        '--resume', action='store_true', help='leave out images whose copy is in --out already'
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
     return parser.parse_args(argv)
@@ -57,18 +62,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_file(args.checkpoint, 'checkpoint')
     if not 0 <= args.score_thr <= 1:
         raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
-    check_targets(pictures, args.json, args.overwrite)
+    if args.resume:
+        given, pictures = len(pictures), rest(pictures, args.json)
+        print(f'infer: {given - len(pictures)} of {given} images are drawn already')
+    check_targets(pictures, args.json and not args.resume, args.overwrite)
+    if not pictures:
+        return 0
     with quiet_screen('infer'):
         return _infer(args, pictures)
 
 
 def _infer(args: argparse.Namespace, pictures: list[Picture]) -> int:
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # What it says of a picture, we say.
-    from ge_det.cli.detecting import PictureDetector, is_picture
+    from ge_det.cli.detecting import PictureDetector, why_unreadable
 
-    if not any(is_picture(picture.source) for picture in pictures):
-        first = shown(pictures[0].source)
-        raise UserError(f'{first}: not an image that can be read, and no other is given')
+    reasons = (why_unreadable(picture.source) for picture in pictures)
+    if (reason := next(reasons)) and all(reasons):
+        raise UserError(f'{shown(pictures[0].source)}: no image that can be read ({reason})')
     _make_folder(args.out)
     _check_device(args.device)
     load_safely()
@@ -91,11 +101,13 @@ def _check_device(device: str | None) -> None:
         torch.ones(1, device=device).item()  # What 'meta' cannot do.
     except (RuntimeError, AssertionError) as error:  # The latter of a torch without CUDA.
         reason = one_line(error).partition('. ')[0]
-        raise UserError(f'--device {device}: not to be had here ({reason})') from error
+        fix = 'leave it out, or give cpu'
+        raise UserError(f'--device {device}: not to be had here ({reason}); {fix}') from error
 
 
 def _make_folder(out: str) -> None:
     try:
         os.makedirs(Path(out).expanduser(), exist_ok=True)
     except OSError as error:
-        raise UserError(f'--out {out}: not a folder that can be made ({error})') from error
+        reason = f'no folder can be made there ({error.strerror}); choose another'
+        raise UserError(f'--out {out}: {reason}') from error

@@ -18,8 +18,11 @@ from PIL import Image
 
 pytest.importorskip('mmdet')
 
+from ge_det.cli import detecting
+from ge_det.cli.drawing import Tally
 from ge_det.cli.drawn_files import check_targets, find_pictures, plan_files
 from ge_det.cli.preflight import build_without_memory
+from ge_det.config_reader import read_config
 from ge_det.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +97,7 @@ def test_a_folder_of_odd_pictures(photos: Path, detector: Path, capsys) -> None:
     (photos / 'cut.jpg').write_bytes(cut[: len(cut) // 2])
     (photos / 'empty.jpg').touch()
     (photos / 'text.png').write_text('no picture')
+    (photos / 'lfs.jpg').write_text('version https://git-lfs.github.com/spec/v1\n')
     (photos / '._a.jpg').write_bytes(b'\0\5\26\7')  # macOS notes such
     os.mkfifo(photos / 'pipe.png')
     os.symlink('nowhere', photos / 'link.png')
@@ -107,9 +111,9 @@ def test_a_folder_of_odd_pictures(photos: Path, detector: Path, capsys) -> None:
     assert Image.open('out/vis/long.png').size == (900, 4)
     found = json.loads(Path('out/preds/long.json').read_text())
     assert all(x <= 900 and y <= 4 for *_, x, y in found['bboxes'])
-    assert f'out: {len(made)} images, ' in shown.out and '5 images skipped' in shown.out
+    assert f'out: {len(made)} images, ' in shown.out and '6 images skipped' in shown.out
     skipped = [line for line in shown.err.splitlines() if line.startswith('skipped')]
-    assert len(skipped) == 5
+    assert len(skipped) == 6
     for name, reason in (('cut.jpg', 'cut, damaged'), ('empty', 'is empty'), ('pipe', 'a pipe')):
         assert any(name in line and reason in line for line in skipped)
     assert Path('ph/cut.jpg').stat().st_size == len(cut) // 2
@@ -135,6 +139,53 @@ def test_nothing_found_is_said(photos: Path, detector: Path, capsys) -> None:
     picture().save(photos / 'a.png')
     assert infer(detector, photos, '--score-thr', 1) == 0
     assert '0 detections over 1.0 drawn; the highest score is 0' in capsys.readouterr().out
+
+
+def test_nothing_found_at_all_names_no_limit_that_is_at_its_end() -> None:
+    assert '--score-thr' not in Tally(drawn=1).summary('out', 0.0)
+
+
+def test_an_interrupted_run_goes_on(photos: Path, detector: Path, capsys) -> None:
+    for name in 'abc':
+        picture().save(photos / f'{name}.png')
+    assert infer(detector, photos / 'a.png', photos / 'b.png', '--json') == 0
+    before = Path('out/vis/a.png').stat().st_mtime_ns
+    os.remove('out/vis/b.png')  # Its predictions are written first.
+    capsys.readouterr()
+    assert infer(detector, photos, '--json', '--resume') == 0
+    said = capsys.readouterr().out
+    assert '1 of 3 images are drawn already' in said and 'out: 2 images' in said
+    assert sorted(os.listdir('out/vis')) == ['a.png', 'b.png', 'c.png']
+    assert Path('out/vis/a.png').stat().st_mtime_ns == before
+    assert infer(detector, photos, '--json', '--resume') == 0
+    assert '3 of 3 images are drawn already' in capsys.readouterr().out
+
+
+def test_what_cannot_be_drawn_says_what_it_is(
+    photos: Path, detector: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / 'a.jpg').write_text('<!DOCTYPE html>')
+    assert infer(detector, photos) == 2
+    assert 'ph/a.jpg: no image that can be read (a web page: download' in capsys.readouterr().err
+    picture().save(photos / 'b.png')
+    picture(8, 8).save(photos / 'c.png')
+    monkeypatch.setattr(detecting, 'MOST_PIXELS', 1000)
+    assert infer(detector, photos) == 1
+    assert '/b.png: of more than 0 million pixels: scale' in capsys.readouterr().err
+    assert os.listdir('out/vis') == ['c.png']
+
+
+@pytest.mark.parametrize('names', [('cup', 'pen'), ('cup', 'pen', 'cap')])
+def test_classes_that_a_checkpoint_does_not_name(tmp_path, detector, names) -> None:
+    config = (detector / 'my.py').read_text()
+    config += f'test_dataloader["dataset"]["metainfo"] = dict(classes={names})\n'
+    (tmp_path / 'my.py').write_text(config)
+    content = torch.load(detector / 'my.pth', weights_only=True)
+    torch.save(content['state_dict'], tmp_path / 'bare.pth')
+    cfg = read_config(str(tmp_path / 'my.py'))
+    found = detecting.PictureDetector(cfg, str(tmp_path / 'bare.pth'), 'cpu')
+    told = found._inferencer.visualizer.dataset_meta['classes']
+    assert told == (names if len(names) == 2 else ('class 0', 'class 1'))
 
 
 def test_what_is_done_stays_done_on_a_full_disk(photos: Path, detector: Path) -> None:
@@ -189,8 +240,14 @@ def test_pictures_of_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / 'folder.png').mkdir()
     found = find_pictures([str(tmp_path), str(tmp_path / 'notes.txt'), str(tmp_path / 'a.png')])
     assert [path.name for path in found] == ['a.png', 'b.JPG', 'notes.txt']
-    with pytest.raises(UserError, match='no such image or folder'):
-        find_pictures([str(tmp_path / 'none')])
+    for none in (str(tmp_path / 'none'), ''):
+        with pytest.raises(UserError, match='no such image or folder'):
+            find_pictures([none])
+    with pytest.raises(UserError, match='images are files here; download it'):
+        find_pictures(['https://host/a.jpg'])
+    with pytest.raises(UserError, match='give its own folders, which are not looked into'):
+        (tmp_path / 'folder.png' / 'inner').mkdir()
+        find_pictures([str(tmp_path / 'folder.png')])
     with pytest.raises(UserError, match='no image in this folder'):
         find_pictures([str(tmp_path / 'folder.png')])
 
