@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,13 @@ def _run(args: argparse.Namespace) -> int:
     faults = 0
     for name in args.tables or TABLES:
         begun = time.monotonic()
-        table = importlib.import_module(f'{__package__}.tables.{name}').run(place, args.jobs)
+        try:
+            table = importlib.import_module(f'{__package__}.tables.{name}').run(place, args.jobs)
+        except Exception:  # The others are worth having all the same.
+            traceback.print_exc()
+            print(f'{name}: not done; `python tools/reliability.py {name}` tries it again')
+            faults += 1
+            continue
         table.seconds = time.monotonic() - begun
         table.faults = [fault.replace(str(place.folder), '.') for fault in table.faults]
         print(table.markdown())

@@ -13,7 +13,7 @@ from lab.evidence.command import main
 from .place import ROOT
 
 CELL = 'faster-rcnn_r50_context-shapes_short_seed0'
-RESULT = f'out/cells/{CELL}.json'
+RESULT = f'cells/{CELL}/result.json'
 
 _MATRIX = dict(
     title='Small',
@@ -53,12 +53,18 @@ def reproduce(command: str = 'run') -> int:
     return main(arguments)
 
 
-def findings(folder: Path) -> Any:
+def other_findings(folder: Path, straight: Path) -> str | None:
+    """How the cell's result differs from that of a run without bad luck; None if it does not."""
+    wanted = _findings(straight)
+    try:
+        return None if _findings(folder) == wanted else 'other findings'
+    except (OSError, ValueError, KeyError) as error:
+        return f'no findings: {error}'
+
+
+def _findings(folder: Path) -> Any:
     """What the cell found, without how long it took and where."""
-    file = folder / RESULT
-    if not file.is_file():
-        return None
-    content = json.loads(file.read_text(encoding='utf-8'))
+    content = json.loads((folder / RESULT).read_text(encoding='utf-8'))
     for name in ('hours', 'machine', 'versions', 'commands'):
         content.pop(name)
     return content

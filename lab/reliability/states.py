@@ -13,10 +13,14 @@ from ge_det.reading.load import load_file
 
 def difference(file: Path, other: Path) -> str | None:
     """What differs in weights and optimizer of two checkpoints; None if nothing does."""
+    if not file.is_file():
+        raise FileNotFoundError(file)
     if not other.is_file():
         return f'{other.name} is not there'
     contents = [load_file(path) for path in (file, other)]
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        if part not in contents[0]:
+            raise KeyError(part)
         if not _equal(*(content.get(part) for content in contents)):
             return f'{part} of {other.name} differs'
     return None

@@ -77,6 +77,7 @@ def attempt(
     seconds: float = SECONDS,
     before: Callable[[], object] | None = None,
     interrupt: Callable[[int], object] | None = None,
+    after: Callable[[], object] | None = None,
 ) -> Trial:
     """Run something in a fork of this process, its output kept and its memory bounded.
 
@@ -90,6 +91,7 @@ def attempt(
         before (callable, optional): Done in the child first, such as setting a limit.
         interrupt (callable, optional): Called in the parent with the child's process ID, to send
             it signals.
+        after (callable, optional): Called when the child has ended, its own children may not have.
 
     Returns:
         Trial: How it ended. Its process group is killed in any case.
@@ -106,6 +108,8 @@ def attempt(
             if interrupt is not None:
                 interrupt(child)
             status, usage = _wait(child, begun + seconds)
+            if after is not None:
+                after()
         finally:
             _kill_group(child)
         took = time.monotonic() - begun
@@ -114,6 +118,11 @@ def attempt(
         )
     code = os.waitstatus_to_exitcode(status)
     return Trial(code, text, error, took, usage.ru_maxrss * 1024 - before_fork, seconds)
+
+
+def is_running(child: int) -> bool:
+    """Whether a child of this process has not ended yet."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
 def _memory() -> tuple[int, int]:

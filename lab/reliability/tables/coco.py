@@ -17,7 +17,7 @@ from ..coco_rule import broken_rule
 from ..parallel import in_parallel
 from ..place import Place
 from ..table import Table
-from ..trial import attempt, fresh
+from ..trial import ACCEPTED, attempt, fresh
 
 ABOUT = (
     'Good files, each spoilt in one way, as train set and as val set, with masks. The check must '
@@ -84,7 +84,9 @@ def _outcome(task: tuple[Path, str, str]) -> str:
     images, name, side = task
     folder = fresh(images / f'{sorted(MUTATIONS).index(name)}-{side}')
     trial = attempt(partial(_check, images, folder, name, side), folder)
-    return trial.out.strip() or f'{trial.outcome}: {trial.last_line}'
+    if trial.outcome == ACCEPTED:
+        return trial.out.strip()
+    return f'{trial.outcome}: {trial.last_line}'
 
 
 def _check(images: Path, folder: Path, name: str, side: str) -> None:

@@ -4,105 +4,131 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ge_det.cli.main import run as run_ge_det
 
 from ..parallel import in_parallel
 from ..place import EPOCHS, Place
-from ..small_matrix import findings, reproduce, write_matrix
+from ..small_matrix import other_findings, reproduce, write_matrix
 from ..states import difference
 from ..table import Table
-from ..trial import attempt, fresh, kill_all_in
+from ..trial import ACCEPTED, attempt, fresh, kill_all_in
 
 KILLS = 20
 WORKERS = (0, 2)
+_CHAINS = 2
+_KILLED = 'crash (SIGKILL)'
 ABOUT = (
-    f'{KILLS} trainings and {KILLS} matrices of one cell, killed with all their processes at '
-    'random moments, then run again (`--resume`; a matrix resumes by itself). Right is the end of '
-    'a run that nobody killed: weights, optimizer and schedule bit for bit; the findings of the '
-    'cell. The training flips pictures at random, with no worker process and with two.'
+    f'{KILLS} kills of trainings and {KILLS} of a matrix of one cell, with all their processes, at '
+    'random moments, before they have ended. Each is run again (`--resume`; a matrix resumes by '
+    'itself) and killed again, until it ends before its kill comes. Right is the end of a run that '
+    'nobody killed: weights, optimizer and schedule bit for bit; the findings of the cell. The '
+    'training flips pictures at random, with no worker process and with two.'
 )
+
+Ended = tuple[int, list[str | None]]  # Kills, and what is wrong with each end.
 
 
 def run(place: Place, jobs: int) -> Table:
     """Kill trainings and matrices."""
     folder = fresh(place.tries / 'kills')
-    table = Table('kill -9', ABOUT, ['killed', 'ended as if nothing had happened'])
-    seconds = {workers: _train(place, _straight(folder, workers), workers) for workers in WORKERS}
+    table = Table('kill -9', ABOUT, ['killed', 'times', 'ended as if nothing had happened'])
+    per_chain = KILLS // len(WORKERS) // _CHAINS
     for workers in WORKERS:
-        tasks = [
-            (place, folder, workers, number, seconds[workers])
-            for number in range(KILLS // len(WORKERS))
-        ]
-        _add(table, f'train, {workers} workers', in_parallel(_killed_training, tasks, jobs))
-    straight = fresh(folder / 'matrix')
-    write_matrix(straight)
-    trial = attempt(reproduce, straight, seconds=300)
-    if trial.code:
-        raise RuntimeError(trial.err)
-    cells = [(folder, number, trial.seconds) for number in range(KILLS)]
-    _add(table, 'reproduce', in_parallel(_killed_matrix, cells, jobs))
+        straight = folder / f'straight{workers}'
+        seconds = place.must(partial(_train, place, workers), straight).seconds
+        trainings = [(place, folder, workers, c, per_chain, seconds) for c in range(_CHAINS)]
+        _add(table, f'train, {workers} workers', in_parallel(_killed_trainings, trainings, jobs))
+    write_matrix(fresh(folder / 'matrix'))
+    seconds = place.must(reproduce, folder / 'matrix').seconds
+    matrices = [(folder, chain, KILLS // _CHAINS, seconds) for chain in range(_CHAINS)]
+    _add(table, 'reproduce', in_parallel(_killed_matrices, matrices, jobs))
     return table
 
 
-def _add(table: Table, name: str, faults: list[str | None]) -> None:
-    table.count(name, (sum(fault is None for fault in faults), len(faults)))
+def _add(table: Table, name: str, chains: list[Ended]) -> None:
+    faults = [fault for _, found in chains for fault in found]
+    right = sum(fault is None for fault in faults)
+    times = sum(kills for kills, _ in chains)
+    table.rows.append([name, str(times), f'{right} of {len(faults)}'])
     table.faults += [f'{name}: {fault}' for fault in faults if fault is not None]
 
 
-def _straight(folder: Path, workers: int) -> Path:
-    return folder / f'straight{workers}'
-
-
-def _arguments(place: Place, workers: int) -> list[str]:
-    return place.train_arguments(
+def _train(place: Place, workers: int, *more: str) -> object:
+    config, *arguments = place.train_arguments(
         'run',
         f'train_dataloader.num_workers={workers}',
         f'train_dataloader.persistent_workers={workers > 0}',
     )
+    return run_ge_det('train', [config, *more, *arguments])
 
 
-def _train(place: Place, folder: Path, workers: int) -> float:
-    trial = attempt(lambda: run_ge_det('train', _arguments(place, workers)), folder, seconds=300)
-    if trial.code:
-        raise RuntimeError(trial.err)
-    return trial.seconds
-
-
-def _killed_training(task: tuple[Place, Path, int, int, float]) -> str | None:
-    place, root, workers, number, seconds = task
-    folder = fresh(root / f'train{workers}-{number}')
-    moment = random.Random(f'{workers} {number}').uniform(0.1, 0.95) * seconds
-
-    def kill(child: int) -> None:
-        time.sleep(moment)
-        kill_all_in(folder)
-
-    arguments = _arguments(place, workers)
-    attempt(lambda: run_ge_det('train', arguments), folder, 300, interrupt=kill)
-    arguments = [arguments[0], '--resume', *arguments[1:]]
-    again = attempt(lambda: run_ge_det('train', arguments), folder, 300)
-    if again.code:
-        return f'after {moment:.1f} s: {again.outcome}: {again.last_line}'
+def _killed_trainings(task: tuple[Place, Path, int, int, int, float]) -> Ended:
+    place, root, workers, chain, kills, seconds = task
     last = f'run/epoch_{EPOCHS}.pth'
-    found = difference(_straight(root, workers) / last, folder / last)
-    return found and f'after {moment:.1f} s: {found}'
+    return _kill_again_and_again(
+        root / f'train{workers}-{chain}',
+        lambda is_first: _train(place, workers, *([] if is_first else ['--resume'])),
+        lambda folder: difference(root / f'straight{workers}' / last, folder / last),
+        kills,
+        seconds,
+    )
 
 
-def _killed_matrix(task: tuple[Path, int, float]) -> str | None:
-    root, number, seconds = task
-    folder = fresh(root / f'matrix{number}')
-    write_matrix(folder)
-    moment = random.Random(f'matrix {number}').uniform(0.02, 0.95) * seconds
+def _killed_matrices(task: tuple[Path, int, int, float]) -> Ended:
+    root, chain, kills, seconds = task
 
-    def kill(child: int) -> None:
+    def run_matrix(is_first: bool) -> object:
+        if is_first:  # The first kill comes later than this.
+            write_matrix(Path())
+        return reproduce()
+
+    return _kill_again_and_again(
+        root / f'matrix{chain}',
+        run_matrix,
+        lambda folder: other_findings(folder, root / 'matrix'),
+        kills,
+        seconds,
+    )
+
+
+def _kill_again_and_again(
+    folder: Path,
+    action: Callable[[bool], object],
+    difference_in: Callable[[Path], str | None],
+    kills: int,
+    seconds: float,
+) -> Ended:
+    """Kill what is tried so many times; whenever it has come to its end, look and begin anew."""
+    chance = random.Random(folder.name)
+    done, found = 0, []
+    while True:
+        moments: list[str] = []
+        fresh(folder)
+        while True:
+            moment = chance.uniform(0.05, 0.95) * seconds
+            trial = attempt(
+                partial(action, not moments),
+                folder,
+                300,
+                interrupt=partial(_kill, folder, moment if done < kills else None),
+            )
+            if trial.outcome != _KILLED:
+                break
+            done += 1
+            moments.append(f'{moment:.1f} s')
+        wrong = difference_in(folder) if trial.outcome == ACCEPTED else trial.last_line
+        if moments:
+            told = f'killed after {", ".join(moments)}: {trial.outcome}, {wrong}'
+            found.append(told if wrong or trial.outcome != ACCEPTED else None)
+        if done == kills or trial.outcome != ACCEPTED:
+            return done, found
+
+
+def _kill(folder: Path, moment: float | None, child: int) -> None:
+    if moment is not None:
         time.sleep(moment)
         kill_all_in(folder)
-
-    attempt(reproduce, folder, 300, interrupt=kill)
-    again = attempt(reproduce, folder, 300)
-    if again.code:
-        return f'after {moment:.1f} s: {again.outcome}: {again.last_line}'
-    alike = findings(folder) == findings(root / 'matrix')
-    return None if alike else f'after {moment:.1f} s: other findings'

@@ -14,6 +14,7 @@ ABOUT = (
     'through `--cfg-options`. Right: it works, or one line with exit code 2.'
 )
 
+# Only what nobody can write, or what lies within the folder of the try.
 _FILES = ('/proc/none/x', '', '.', 'ü\u2028{{ x }}.py')
 _NUMBERS = ('0', '-1', '1e99', 'nan', 'x', '99999999999999999999', '')
 _BACKBONE = {

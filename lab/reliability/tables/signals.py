@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -14,56 +15,61 @@ from pathlib import Path
 
 from ge_det.cli.main import run as run_ge_det
 
+from ..parallel import in_parallel
 from ..place import Place
 from ..small_matrix import reproduce, write_matrix
 from ..states import difference
 from ..table import Table
-from ..trial import ACCEPTED, ONE_LINE, Trial, attempt, fresh, kill_all_in, processes_in
+from ..trial import ACCEPTED, ONE_LINE, Trial, attempt, fresh, is_running, kill_all_in, processes_in
 
 ABOUT = (
     'Right: after a signal one line that tells how to go on, the exit code of that signal, no '
-    'process left; without room or leave to write, one line and what was there as it was; of two '
-    'trainings in one folder, the second ends in one line and the first as if alone.'
+    'process left; without room or leave to write, one line that says so, and the files as '
+    'they were, none beside them (of a training, none changed); of two trainings in one '
+    'folder, the second ends in one line while the first runs, and the first as if alone.'
 )
+SIGNALS = {
+    'Ctrl-C': ([signal.SIGINT], 130),
+    'three Ctrl-C': ([signal.SIGINT] * 3, 130),
+    'SIGTERM': ([signal.SIGTERM], 143),
+}
+_EPOCHS = 20  # Longer than a second training waits for the first, which may be about to end.
+_NO_LEAVE = [
+    os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES)
+]
 
 Fault = str | None
 
 
 def run(place: Place, jobs: int) -> Table:
-    """Try each, one after the other, for they are about time."""
+    """Try each."""
     folder = fresh(place.tries / 'signals')
     table = Table('Signals, disks, two at once', ABOUT, ['tried', 'right'])
-    for name, check in _checks(place, folder).items():
-        fault = check()
+    names = list(_checks(place, folder))
+    for name, fault in zip(
+        names, in_parallel(_check, [(place, folder, name) for name in names], jobs), strict=True
+    ):
         table.count(name, (int(fault is None), 1))
         if fault is not None:
             table.faults.append(f'{name}: {fault}')
     return table
 
 
-def _checks(place: Place, folder: Path) -> dict[str, Callable[[], Fault]]:
-    train = place.train_arguments(
-        'run', 'train_cfg.max_epochs=30', 'train_dataloader.num_workers=2'
-    )
-    training = partial(run_ge_det, 'train', train)
-    checks: dict[str, Callable[[], Fault]] = {}
-    for name, signals, code in (
-        ('Ctrl-C', [signal.SIGINT], 130),
-        ('three Ctrl-C', [signal.SIGINT] * 3, 130),
-        ('SIGTERM', [signal.SIGTERM], 143),
-    ):
-        inside = fresh(folder / f'train {name}')
-        checks[f'train, {name}'] = partial(
-            _signalled, training, inside, 'run/epoch_1.pth', signals, code
-        )
-        inside = fresh(folder / f'matrix {name}')
-        checks[f'reproduce, {name}'] = partial(_signalled_matrix, inside, signals)
+def _check(task: tuple[Place, Path, str]) -> Fault:
+    place, root, name = task
+    return _checks(place, root)[name](fresh(root / name.replace(' ', '-').replace(',', '')))
+
+
+def _checks(place: Place, root: Path) -> dict[str, Callable[[Path], Fault]]:
+    """What is tried, each in a folder of its own."""
+    checks: dict[str, Callable[[Path], Fault]] = {'two trainings': partial(_two_at_once, place)}
+    for name, (signals, code) in SIGNALS.items():
+        checks[f'train, {name}'] = partial(_signalled_training, place, signals, code)
+        # A matrix ends its cells in the same way for both.
+        checks[f'reproduce, {name}'] = partial(_signalled_matrix, signals)
     for name, arguments in _writing(place).items():
-        inside = fresh(folder / f'full {name}')
-        checks[f'{name}, disk full'] = partial(_full_disk, name, arguments, inside)
-        inside = fresh(folder / f'read-only {name}')
-        checks[f'{name}, folder read-only'] = partial(_read_only, name, arguments, inside)
-    checks['two trainings in one folder'] = partial(_two_at_once, place, fresh(folder / 'two'))
+        checks[f'{name}, disk full'] = partial(_full_disk, name, arguments)
+        checks[f'{name}, folder read-only'] = partial(_read_only, name, arguments)
     return checks
 
 
@@ -80,36 +86,66 @@ def _writing(place: Place) -> dict[str, list[str]]:
     }
 
 
+def _train(place: Place, *options: str) -> object:
+    return run_ge_det('train', place.train_arguments('run', *options))
+
+
+def _signalled_training(place: Place, signals: Sequence[int], code: int, folder: Path) -> Fault:
+    workers = 'train_dataloader.num_workers=2'
+    training = partial(_train, place, 'train_cfg.max_epochs=300', workers)
+    return _signalled(training, folder, 'run/epoch_1.pth', signals, code, '--resume')
+
+
+def _signalled_matrix(signals: Sequence[int], folder: Path) -> Fault:
+    write_matrix(folder)
+    return _signalled(reproduce, folder, 'cells/*/epoch_1.pth', signals, 130, 'goes on')
+
+
 def _signalled(
-    action: Callable[[], object], folder: Path, begun: str, signals: Sequence[int], code: int
+    action: Callable[[], object],
+    folder: Path,
+    begun: str,
+    signals: Sequence[int],
+    code: int,
+    told: str,
 ) -> Fault:
+    sent, left = [], []
+
     def send(child: int) -> None:
-        until = time.monotonic() + 120
-        while not list(folder.glob(begun)) and time.monotonic() < until:
-            time.sleep(0.05)
+        if not _wait_until(lambda: bool(list(folder.glob(begun))), child):
+            return
         for number in signals:
             os.killpg(child, number) if number == signal.SIGINT else os.kill(child, number)
+            sent.append(number)
             time.sleep(0.1)
 
-    left: list[int] = []
-    trial = attempt(action, folder, 200, interrupt=send)
-    time.sleep(0.5)
-    left = processes_in(folder)
+    def look() -> None:
+        # The system takes a moment to end what was told to.
+        until = time.monotonic() + 2
+        while processes_in(folder) and time.monotonic() < until:
+            time.sleep(0.05)
+        left.extend(processes_in(folder))
+
+    trial = attempt(action, folder, 300, interrupt=send, after=look)
     kill_all_in(folder)
+    if len(sent) != len(signals):
+        return f'ended before the signal: {trial.outcome}'
     if left:
         return f'{len(left)} processes left'
     if trial.code != code:
         return f'exit code {trial.code} instead of {code}: {trial.outcome}'
     if trial.outcome != ONE_LINE:
         return trial.outcome
-    return (
-        None if 'interrupted' in trial.last_line or 'ended' in trial.last_line else trial.last_line
-    )
+    return None if told in trial.last_line else trial.last_line
 
 
-def _signalled_matrix(folder: Path, signals: Sequence[int]) -> Fault:
-    write_matrix(folder)
-    return _signalled(reproduce, folder, 'cells/*/epoch_1.pth', signals, 130)
+def _wait_until(begun: Callable[[], bool], child: int) -> bool:
+    """Wait until something has begun; False if the process has ended before."""
+    while not begun():
+        if not is_running(child):
+            return False
+        time.sleep(0.02)
+    return is_running(child)
 
 
 def _full_disk(name: str, arguments: list[str], folder: Path) -> Fault:
@@ -118,11 +154,12 @@ def _full_disk(name: str, arguments: list[str], folder: Path) -> Fault:
     size = '600k' if name == 'train' else '64k'
     mounted = _mount('-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(folder))
     try:
+        _write_earlier(folder)
         if mounted and name != 'train':
             with suppress(OSError):
                 (folder / 'filler').write_bytes(bytes(64 << 10))
-        before = None if mounted else _short_files
-        return _refused(attempt(lambda: run_ge_det(name, arguments), folder, before=before))
+        limit = None if mounted else _short_files
+        return _refused(name, arguments, folder, limit)
     finally:
         _unmount(folder, mounted)
 
@@ -134,18 +171,23 @@ def _short_files() -> None:
 
 def _read_only(name: str, arguments: list[str], folder: Path) -> Fault:
     """In a mount that is read-only, since root may write into any folder."""
+    _write_earlier(folder)
     mounted = _mount('--bind', str(folder), str(folder))
     try:
-        if mounted:
-            _mount('-o', 'remount,ro,bind', str(folder))
-        else:
+        if not (mounted and _mount('-o', 'remount,ro,bind', str(folder))):
             folder.chmod(0o555)
-        fault = _refused(attempt(lambda: run_ge_det(name, arguments), folder))
-        left = [file.name for file in folder.iterdir()]
+        with suppress(OSError):
+            (folder / 'probe').touch()
+            return 'not tried: the folder can be written'
+        return _refused(name, arguments, folder)
     finally:
         _unmount(folder, mounted)
         folder.chmod(0o755)
-    return fault or (f'left {left}' if left else None)
+
+
+def _write_earlier(folder: Path) -> None:
+    """What a command with ``--force`` writes over."""
+    (folder / 'my.py').write_text('earlier = True\n', encoding='utf-8')
 
 
 def _mount(*arguments: str) -> bool:
@@ -160,29 +202,52 @@ def _unmount(folder: Path, mounted: bool) -> None:
         subprocess.run(['umount', '-l', str(folder)], capture_output=True)
 
 
-def _refused(trial: Trial) -> Fault:
-    if trial.outcome == ONE_LINE:
-        return None
-    return f'{trial.outcome}: {trial.last_line}'
+def _refused(
+    name: str,
+    arguments: list[str],
+    folder: Path,
+    before: Callable[[], object] | None = None,
+) -> Fault:
+    earlier = _content(folder)
+    trial = attempt(lambda: run_ge_det(name, arguments), folder, before=before)
+    if trial.outcome != ONE_LINE or not any(told in trial.last_line for told in _NO_LEAVE):
+        return f'{trial.outcome}: {trial.last_line}'
+    now = _content(folder)
+    if name == 'train':  # What it wrote until there was no room stays for --resume.
+        now = {file: content for file, content in now.items() if file in earlier}
+    changed = sorted(file for file in {*earlier, *now} if earlier.get(file) != now.get(file))
+    return f'changed: {", ".join(changed)}' if changed else None
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
 
 
 def _two_at_once(place: Place, folder: Path) -> Fault:
-    arguments = place.train_arguments('run')
-    second: list[Trial] = []
+    alone = folder / 'alone'
+    training = partial(_train, place, f'train_cfg.max_epochs={_EPOCHS}')
+    place.must(training, alone)
+    second: list[tuple[Trial, bool]] = []
 
     def start_second(child: int) -> None:
-        until = time.monotonic() + 120
-        while not list(folder.glob('run/*/vis_data')) and time.monotonic() < until:
-            time.sleep(0.02)
+        if not _wait_until(lambda: bool(list(folder.glob('both/run/*/vis_data'))), child):
+            return
         other = folder / 'other'
         other.mkdir()
-        (other / 'run').symlink_to(folder / 'run')
-        second.append(attempt(lambda: run_ge_det('train', arguments), other, 200))
+        (other / 'run').symlink_to(folder / 'both/run')
+        second.append((attempt(training, other, 200), is_running(child)))
 
-    first = attempt(lambda: run_ge_det('train', arguments), folder, 300, interrupt=start_second)
+    first = attempt(training, folder / 'both', 300, interrupt=start_second)
     if first.outcome != ACCEPTED:
         return f'the first: {first.outcome}'
-    if second[0].outcome != ONE_LINE:
-        return f'the second: {second[0].outcome}'
-    alone = place.detector
-    return difference(alone, folder / 'run' / alone.name)
+    if not second or not second[0][1]:
+        return 'not tried: the first had ended before the second'
+    trial = second[0][0]
+    if trial.outcome != ONE_LINE or 'another training' not in trial.last_line:
+        return f'the second: {trial.outcome}: {trial.last_line}'
+    last = f'run/epoch_{_EPOCHS}.pth'
+    return difference(alone / last, folder / 'both' / last)

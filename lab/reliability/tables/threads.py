@@ -13,7 +13,7 @@ from ge_det.catalogue import BLOCKS, attention_config, stage_channels
 
 from ..place import Place
 from ..table import Table
-from ..trial import attempt, fresh
+from ..trial import ACCEPTED, attempt, fresh
 
 THREADS, TIMES = 4, 25
 ABOUT = (
@@ -28,7 +28,7 @@ def run(place: Place, jobs: int) -> Table:
     table = Table('Threads and forks', ABOUT, ['block', 'threads', 'fork'])
     for name in BLOCKS:
         found = attempt(partial(_differing, name), fresh(place.tries / 'threads'), 300)
-        parts = (found.out.split() or ['?', '?'])[:2]
+        parts = found.out.split() if found.outcome == ACCEPTED else ['?', '?']
         table.count(name, *((int(part == '0'), 1) for part in parts))
         if parts != ['0', '0']:
             table.faults.append(f'{name}: {found.out} {found.outcome} {found.last_line}')
