@@ -6,9 +6,11 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,11 @@ class DataSet:
         name = self.settings.get('ann_file')
         is_here = isinstance(name, str) and name and '://' not in str(self.path(name))
         return self.path(str(name)) if is_here else None
+
+    @cached_property
+    def picture_names(self) -> list[str]:
+        """Names of the pictures in its annotation file, if that is in COCO format."""
+        return _picture_names(self.annotations)
 
     def folders(self) -> dict[str, Path]:
         """Its folders on a disk here, by the keys that name them."""
@@ -80,21 +87,20 @@ def _inner(key: str, settings: Any) -> Iterator[DataSet]:
         yield DataSet(key, settings)
 
 
-def check_data_files(cfg: Any, command: str) -> None:
+def check_data_files(found: Mapping[str, list[DataSet]]) -> None:
     """Raise a UserError if an annotation file, a folder or all of its pictures are not there."""
-    for sets in data_sets(cfg, command).values():
-        for one in sets:
-            _check_files(one)
+    for one in chain.from_iterable(found.values()):
+        _check_files(one)
 
 
-def check_num_classes(cfg: Any) -> None:
+def check_num_classes(cfg: Any, found: Mapping[str, list[DataSet]]) -> None:
     """Raise a UserError if a head of a detector has another number of classes than the data."""
-    for one in (one for sets in data_sets(cfg, 'train').values() for one in sets):
+    for one in chain.from_iterable(found.values()):
         count = len(class_names(one))
-        for key, found in _num_classes('model', cfg.model):
-            if count and found != count:
+        for key, number in _num_classes('model', cfg.model):
+            if count and number != count:
                 raise UserError(
-                    f'{key}.num_classes={found}, but {one.key} has {count} classes; add '
+                    f'{key}.num_classes={number}, but {one.key} has {count} classes; add '
                     f'--cfg-options {key}.num_classes={count}, or change the classes of the data'
                 )
 
@@ -129,7 +135,7 @@ def _check_files(one: DataSet) -> None:
                 f'or add --cfg-options {one.key}.{key}=FOLDER'
             )
     folder = folders.get('data_prefix.img', one.path(''))
-    names = _picture_names(file)
+    names = one.picture_names
     names = names[:: max(1, len(names) // _SAMPLE)]
     if names and not any((folder / name).exists() for name in names):
         raise UserError(
@@ -170,11 +176,6 @@ def _category_names(file: Path) -> list[str]:
         return [str(record['name']) for record in records]
     except (ValueError, KeyError, TypeError):
         return []
-
-
-def count_pictures(one: DataSet) -> int | None:
-    """How many pictures a set in COCO format names, without reading it as JSON."""
-    return len(_picture_names(one.annotations)) or None if one.annotations else None
 
 
 def class_names(one: DataSet) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from ge_det.cli.checks import (
     load_safely,
     worker_options,
 )
-from ge_det.cli.config_data import check_data_files, check_num_classes
+from ge_det.cli.config_data import check_data_files, check_num_classes, data_sets
 from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
 from ge_det.cli.run_errors import run_errors
@@ -122,12 +122,13 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     cfg = read_model(args.config, options)
     if getattr(args, 'no_validate', False):  # A flag of mmpretrain's: these data may be missing.
         cfg.val_dataloader = None
-    check_data_files(cfg, name)
+    found = data_sets(cfg, name)  # Once: annotation files may be large.
+    check_data_files(found)
     if name == 'train':
         check_length(cfg)
         check_optimizer(cfg)
         if cfg.get('default_scope', 'mmdet') == 'mmdet':
-            check_num_classes(cfg)
+            check_num_classes(cfg, found)
     if changes := worker_options(cfg):
         sys.argv += ['--cfg-options', *changes]
         show(f'without worker processes: {" ".join(changes)}')
@@ -139,7 +140,7 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         # whether the training starts at all or goes on.
         model = check_model(args.config, options, checkpoint, is_start=is_start and speaks)
         if speaks:
-            show(*plan_of(cfg, model, name, checkpoint))
+            show(*plan_of(cfg, found, model, checkpoint))
             show(*(told_done(cfg, checkpoint) if is_start else []))
         sys.argv += missing_hooks(cfg, name)
         yield

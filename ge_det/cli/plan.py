@@ -4,43 +4,49 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from ge_det.blocks.gated_backbone import as_gated
-from ge_det.cli.config_data import class_names, count_pictures, data_sets
+from ge_det.cli.config_data import DataSet, class_names
 
 
-def plan_of(cfg: Any, model: nn.Module | None, command: str, weights: str | None) -> list[str]:
+def plan_of(
+    cfg: Any, data: Mapping[str, list[DataSet]], model: nn.Module | None, weights: str | None
+) -> list[str]:
     """The lines.
 
     Args:
         cfg (Config): The config, changes included.
+        data (Mapping[str, list[DataSet]]): Its data sets by the names of their loaders.
         model (nn.Module, optional): Its model, on any device; None if it could not be built.
-        command (str): ``'train'`` or ``'test'``.
         weights (str, optional): Checkpoint that is resumed or measured.
     """
     from mmengine.device import get_device
 
-    lines = {'data': _data(cfg, command), 'network': _network(cfg, model)}
+    lines = {'data': _data(data), 'network': _network(cfg, model)}
     lines['weights'] = weights or cfg.get('load_from') or _pretrained(cfg)
     lines['device'] = get_device()
     return [f'{name + ":":<8} {text}' for name, text in lines.items()]
 
 
-def _data(cfg: Any, command: str) -> str:
+def _data(data: Mapping[str, list[DataSet]]) -> str:
     told = []
-    for sets in data_sets(cfg, command).values():
+    for sets in data.values():
         files = [os.path.basename(str(one.annotations or one.path(''))) for one in sets]
         text = ' + '.join(dict.fromkeys(files))
-        if all(counts := [count_pictures(one) for one in sets]):
-            text += f', {sum(filter(None, counts)):,} images'
+        if all(counts := [len(one.picture_names) for one in sets]):
+            text += f', {sum(counts):,} images'
         told.append(text)
         classes = class_names(sets[0]) if sets else ()
     if not told:
         return 'as the config says'
     few = f' ({", ".join(classes)})' if 0 < len(classes) <= 8 else ''
+    read = [{one.annotations for one in sets} - {None} for sets in data.values()]
+    if len(read) > 1 and set.intersection(*read):
+        told.append('WARNING: measured on what it trains on, which tells nothing of new pictures')
     return '; '.join(told) + (f'; {len(classes)} classes{few}' if classes else '')
 
 

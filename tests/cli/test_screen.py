@@ -80,6 +80,7 @@ def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
     assert [line.split(':')[0] for line in lines[:5]] == [
         *('data', 'network', 'weights', 'device', 'log')
     ]
+    assert lines[0].count('WARNING: measured on what it trains on') == 1
     assert '2 images' in lines[0] and '2 classes (cat, dog)' in lines[0]
     assert 'RetinaNet, AttentionResNet-18, 8 gates SqueezeExcite' in lines[1]
     assert 'length:  1 iterations' in lines
