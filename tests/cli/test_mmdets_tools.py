@@ -229,7 +229,7 @@ def test_no_images(tmp_path: Path) -> None:
         ('{file} --config {file} --checkpoint none.pth --out out', 'none.pth: no such checkpoint'),
         (
             '{file} --config {file} --checkpoint {file} --out out',
-            'py: not an image that can be read',
+            'py: no image that can be read',
         ),
         ('--config {file} --checkpoint {file} --out out', 'arguments are required: IMAGE'),
     ],
