@@ -9,6 +9,20 @@ from mmengine.config import Config
 from ge_det.datasets import ContextShapes
 
 NARROW = Path(__file__).parents[1] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
+NARROW_RETINANET = """
+_base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='ge_det.AttentionResNet',
+        depth=18,
+        base_channels=16,
+        attention=dict(type='ge_det.SpatialGroupEnhance', groups=8),
+    ),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=16),
+    bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=1, num_classes=2),
+)
+"""
 
 
 def tiny_detector(data: Path, epochs: int) -> Config:

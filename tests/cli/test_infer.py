@@ -18,6 +18,8 @@ from PIL import Image
 
 pytest.importorskip('mmdet')
 
+from tiny_detector import NARROW_RETINANET
+
 from ge_det.cli import detecting
 from ge_det.cli.drawing import Tally
 from ge_det.cli.drawn_files import check_targets, find_pictures, plan_files
@@ -26,17 +28,10 @@ from ge_det.config_reader import read_config
 from ge_det.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-CONFIG = """
-_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(
-        type='ge_det.AttentionResNet', depth=18, init_cfg=None, base_channels=16,
-        attention=dict(type='ge_det.SqueezeExcite'),
-    ),
-    neck=dict(in_channels=[16, 32, 64, 128], out_channels=16),
-    bbox_head=dict(in_channels=16, feat_channels=16, num_classes=2),
-    test_cfg=dict(score_thr=0.0, max_per_img=5),
-)
+CONFIG = (
+    NARROW_RETINANET
+    + """
+model.update(test_cfg=dict(score_thr=0.0, max_per_img=5))
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(64, 64), keep_ratio=True),
@@ -44,6 +39,7 @@ test_pipeline = [
 ]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 """
+)
 
 
 @pytest.fixture(scope='module')

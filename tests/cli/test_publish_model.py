@@ -12,22 +12,9 @@ import pytest
 import torch
 from command_line import exit_code
 from mmengine.runner import save_checkpoint
+from tiny_detector import NARROW_RETINANET
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'publish_model.py'
-CONFIG = """
-_base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='ge_det.AttentionResNet',
-        depth=18,
-        base_channels=16,
-        attention=dict(type='ge_det.SpatialGroupEnhance', groups=8),
-    ),
-    neck=dict(in_channels=[16, 32, 64, 128], out_channels=16),
-    bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=1, num_classes=2),
-)
-"""
 
 
 @pytest.fixture
@@ -121,7 +108,7 @@ def test_config_must_be_of_the_checkpoint_and_is_noted_whole(
     from mmengine.config import Config
     from mmengine.registry import DefaultScope
 
-    Path('my.py').write_text(CONFIG)
+    Path('my.py').write_text(NARROW_RETINANET)
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = models.build(Config.fromfile('my.py').model)
     save_checkpoint(dict(state_dict=model.state_dict()), 'trained.pth')
@@ -131,7 +118,7 @@ def test_config_must_be_of_the_checkpoint_and_is_noted_whole(
     noted = Config.fromstring(torch.load(made, weights_only=True)['meta']['cfg'], '.py')
     assert noted.to_dict() == Config.fromfile('my.py').to_dict()
 
-    Path('my.py').write_text(CONFIG.replace('depth=18', 'depth=34'))
+    Path('my.py').write_text(NARROW_RETINANET.replace('depth=18', 'depth=34'))
     assert exit_code('publish', *['trained.pth', '--config', 'my.py']) == 2
     assert "does not belong to this config's model" in capsys.readouterr().err
     assert len(list(Path().glob('trained-*.pth'))) == 1

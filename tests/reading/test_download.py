@@ -1,7 +1,6 @@
 """Downloads end: with the file, or in bounded time with one line and nothing left behind."""
 
 import hashlib
-import http.server
 import socket
 import threading
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import hostile
 import pytest
 import torch
+from file_server import served
 
 from ge_det.errors import CheckpointError
 from ge_det.reading import transfer
@@ -101,18 +101,8 @@ def site(tmp_path, monkeypatch):
     """A server of the files in a folder, and its URL."""
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
     (tmp_path / 'site').mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=tmp_path / 'site')
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield tmp_path / 'site', f'http://127.0.0.1:{server.server_port}'
-        server.shutdown()
+    with served(tmp_path / 'site') as url:
+        yield tmp_path / 'site', url
 
 
 def cached(folder):

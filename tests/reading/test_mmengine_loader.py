@@ -1,6 +1,5 @@
 """Nothing out of a checkpoint is run or removed by MMEngine, at any of its ways in."""
 
-import http.server
 import os
 import subprocess
 import sys
@@ -10,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from file_server import served
 from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader, Runner, checkpoint, load_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint
+from tiny_detector import NARROW_RETINANET
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -243,34 +244,11 @@ def test_urls_go_the_same_way(trained, tmp_path, monkeypatch):
     content = load_file(trained)
     content['meta']['config'] = config(tmp_path / 'trace')
     torch.save(content, tmp_path / 'a.pth')
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=tmp_path)
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f'http://127.0.0.1:{server.server_port}/a.pth'
-        assert 'config' not in CheckpointLoader.load_checkpoint(url)['meta']
-        server.shutdown()
+    with served(tmp_path) as url:
+        assert 'config' not in CheckpointLoader.load_checkpoint(f'{url}/a.pth')['meta']
 
 
-CONFIG = """
-_base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='ge_det.AttentionResNet',
-        depth=18,
-        base_channels=16,
-        attention=dict(type='ge_det.SpatialGroupEnhance', groups=8),
-    ),
-    neck=dict(in_channels=[16, 32, 64, 128], out_channels=16),
-    bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=1, num_classes=2),
-)
+DATA = """
 data = dict(type='CocoDataset', data_root={folder!r}, ann_file='train.json',
             data_prefix=dict(img=''), metainfo=dict(classes=('a', 'b')),
             pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True),
@@ -299,7 +277,8 @@ def test_mmdets_own_tool_runs_no_text_either(tmp_path):
                           iscrowd=0)],
         categories=[dict(id=1, name='a'), dict(id=2, name='b')],
     )))  # fmt: skip
-    (tmp_path / 'c.py').write_text(CONFIG.replace('{folder!r}', repr(str(tmp_path))))
+    data = DATA.replace('{folder!r}', repr(str(tmp_path)))
+    (tmp_path / 'c.py').write_text(NARROW_RETINANET + data)
     cfg = Config.fromfile(tmp_path / 'c.py')
     state = MODELS.build(dict(cfg.model, _scope_='mmdet')).state_dict()
     text = config(tmp_path / 'trace')

@@ -1,12 +1,11 @@
 """Reading checkpoints: safe, strict, and one clear line when something is wrong."""
 
-import http.server
 import os
 import pickle
-import threading
 
 import pytest
 import torch
+from file_server import served
 
 from ge_det import AttentionResNet
 from ge_det.errors import CheckpointError
@@ -162,18 +161,8 @@ def test_unreadable_files_give_one_line(write, message, tmp_path, monkeypatch):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=tmp_path)
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f'http://127.0.0.1:{running.server_port}'
-        running.shutdown()
+    with served(tmp_path) as url:
+        yield url
 
 
 def test_url_is_downloaded_once_and_its_hash_is_checked(server, tmp_path):
