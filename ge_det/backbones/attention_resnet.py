@@ -194,9 +194,8 @@ class AttentionResNet(GatedResNet):
         super().train(mode)
         if mode:
             for name, gate in self.gates().items():
-                for module in gate.modules():
-                    if isinstance(module, _BatchNorm):
-                        module.train(not self._norm_eval_of(name))
+                for norm in _norms(gate):
+                    norm.train(not self._norm_eval_of(name))
         return self
 
     def _freeze_stages(self) -> None:
@@ -241,11 +240,10 @@ class AttentionResNet(GatedResNet):
             told += ' (a checkpoint that is loaded later fills them)'
         if frozen := self._frozen_gates():
             told += f'; {len(frozen)} are frozen'
-        normed = [n for n, gate in gates.items() if any(map(_is_norm, gate.modules()))]
-        if kept := [name for name in normed if self._norm_eval_of(name)]:
+        if kept := [n for n, gate in gates.items() if _norms(gate) and self._norm_eval_of(n)]:
             told += f'; {len(kept)} keep the statistics of their batch normalisation as they are'
         print_log(f'AttentionResNet: {told}', logger='current')
 
 
-def _is_norm(module: nn.Module) -> bool:
-    return isinstance(module, _BatchNorm)
+def _norms(gate: nn.Module) -> list[nn.Module]:
+    return [module for module in gate.modules() if isinstance(module, _BatchNorm)]
