@@ -85,7 +85,7 @@ def _of_training(place: Place) -> list[tuple[str, int, list[Sample]]]:
             time.sleep(0.2)
 
     action = partial(run_ge_det, 'train', ['growth.py', '--work-dir', 'run'])
-    trial = attempt(action, folder, 600, interrupt=watch)
+    trial = attempt(action, folder, 1200, interrupt=watch)
     if trial.outcome != ACCEPTED:
         raise RuntimeError(f'{trial.outcome}: {trial.out[-2000:]}{trial.err[-2000:]}')
     steps = load_file(folder / f'run/epoch_{_EPOCHS}.pth')['meta']['iter']
