@@ -145,9 +145,10 @@ def extras(network: Any, x: Tensor, args: Namespace) -> None:
     ours, modules = (variant(network, 'eval', on) for on in (True, False))
     with guarded(name):
         expected = run(published(network, 'eval'), large.double(), 'fp64', False)[0]
-        a, b = (distance(run(own, large, 'bf16', False)[0], expected) for own in (ours, modules))
-        line = f'{name}, error fused/modules: {a:.1e}/{b:.1e}'
-        tell(name, line, a <= limit(b, 'bf16'), error=[a, b])
+        found = [run(own, large, 'bf16', False)[0] for own in (ours, modules)]
+        error, theirs = (distance(outputs, expected) for outputs in found)
+        line = f'{name}, error fused/modules: {error:.1e}/{theirs:.1e}'
+        tell(name, line, error <= limit(theirs, 'bf16'), errors=[error, theirs])
     name = f'{args.block} with a NaN'
     with guarded(name):
         a, b = (run(own, spoiled, 'fp32', False)[0] for own in (ours, modules))
