@@ -133,8 +133,12 @@ def check_optimizer(cfg: Any) -> None:
     wrapper = cfg.get('optim_wrapper')
     settings = wrapper.get('optimizer') if isinstance(wrapper, dict) else None
     kind = settings.get('type') if isinstance(settings, dict) else None
-    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
-        hint = near_name(kind, OPTIMIZERS)
+    if not isinstance(kind, str):
+        return
+    # MMEngine looks in the scope of the config first, where mmpretrain has Lamb.
+    with OPTIMIZERS.switch_scope_and_registry(cfg.get('default_scope', 'mmdet')) as registry:
+        is_there, hint = registry.get(kind) is not None, near_name(kind, registry)
+    if not is_there:
         raise UserError(f'optim_wrapper.optimizer.type={kind}: there is no such optimizer{hint}')
 
 

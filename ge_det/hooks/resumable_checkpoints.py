@@ -106,7 +106,7 @@ def _misfit(optimizer: torch.optim.Optimizer, content: Any) -> str | None:
     groups, own = content['param_groups'], optimizer.param_groups
     if [len(group['params']) for group in groups] != [len(group['params']) for group in own]:
         return 'is of weights in other groups'
-    if lacks := sorted(optimizer.defaults.keys() - set.intersection(*map(set, groups))):
+    if lacks := sorted(optimizer.defaults.keys() - _settings(optimizer, groups)):
         return f'is of another kind than {type(optimizer).__name__}: it lacks {", ".join(lacks)}'
     weights = [weight for group in own for weight in group['params']]
     numbers = [number for group in groups for number in group['params']]
@@ -116,6 +116,14 @@ def _misfit(optimizer: torch.optim.Optimizer, content: Any) -> str | None:
                 shapes = f'{tuple(value.shape)} for a weight of {tuple(weight.shape)}'
                 return f'has {key} of shape {shapes}'
     return None
+
+
+def _settings(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]]) -> set[str]:
+    """Those that all groups have once the optimizer has added what an older torch did not write."""
+    like = type(optimizer).__new__(type(optimizer))
+    vars(like).update(vars(optimizer))
+    like.__setstate__(dict(state={}, param_groups=[dict(group, params=[]) for group in groups]))
+    return set.intersection(*map(set, like.param_groups))
 
 
 def _validation_is_due(runner: Runner) -> bool:

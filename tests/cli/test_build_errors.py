@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from mmdet.registry import OPTIMIZERS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, PARAM_SCHEDULERS
@@ -130,3 +132,9 @@ def test_an_optimizer_that_does_not_exist() -> None:
         check_optimizer(Config(dict(optim_wrapper=optimizer(type='Adamm'))))
     check_optimizer(Config(dict(optim_wrapper=optimizer(type='AdamW'))))
     check_optimizer(Config({}))
+
+
+def test_an_optimizer_of_the_scope_of_the_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dict(default_scope='mmdet', optim_wrapper=optimizer(type='OfAUser'))
+    monkeypatch.setitem(OPTIMIZERS.module_dict, 'OfAUser', torch.optim.SGD)
+    check_optimizer(Config(settings))
