@@ -54,12 +54,19 @@ class PictureDetector:
 
     def _name_classes(self, cfg: Config) -> None:
         """Classes that the checkpoint does not name are the config's; mmdet takes COCO's."""
+        from mmdet.evaluation import get_classes
+
         model, meta = self._inferencer.model, self._inferencer.visualizer.dataset_meta
-        count = max(getattr(module, 'num_classes', 0) for module in model.modules())
-        told = class_names(data_sets(cfg, 'test')['test_dataloader'][0])
-        if count and len(meta['classes']) != count:
-            numbers = tuple(f'class {index}' for index in range(count))
-            meta['classes'] = told if len(told) == count else numbers
+        if meta['classes'] != get_classes('coco'):
+            return
+        told = [getattr(module, 'num_classes', None) for module in model.modules()]
+        count = max((number for number in told if isinstance(number, int)), default=0)
+        sets = data_sets(cfg, 'test').get('test_dataloader')
+        names = class_names(sets[0]) if sets else ()
+        if count and len(names) == count:
+            meta['classes'] = names
+        elif count not in (0, len(meta['classes'])):
+            meta['classes'] = tuple(f'class {index}' for index in range(count))
 
     def read(self, path: Path) -> dict[str, Any]:
         """The picture as the config's test pipeline reads it.
@@ -161,8 +168,11 @@ def why_unreadable(path: Path) -> str:
 
 
 def _other(path: Path) -> str:
-    with path.open('rb') as file:
-        kind = other_kind(file.read(LENGTH))
+    try:
+        with path.open('rb') as file:
+            kind = other_kind(file.read(LENGTH))
+    except OSError as error:
+        return error.strerror or 'cannot be opened'
     return kind or 'no picture, cut, damaged or of a kind that OpenCV does not read'
 
 

@@ -60,6 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     pictures = plan_files(find_pictures(args.images), Path(args.out).expanduser())
     check_file(args.config, 'config')
     check_file(args.checkpoint, 'checkpoint')
+    if args.resume and args.overwrite:
+        raise UserError(
+            '--resume leaves out what earlier runs have drawn, --overwrite draws it anew: give one '
+            'of them'
+        )
     if not 0 <= args.score_thr <= 1:
         raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
     if args.resume:

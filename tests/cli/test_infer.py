@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,9 @@ def test_an_interrupted_run_goes_on(photos: Path, detector: Path, capsys) -> Non
     assert Path('out/vis/a.png').stat().st_mtime_ns == before
     assert infer(detector, photos, '--json', '--resume') == 0
     assert '3 of 3 images are drawn already' in capsys.readouterr().out
+    # Of what an older checkpoint has drawn, nobody knows what is to be drawn anew.
+    assert infer(detector, photos, '--overwrite', '--resume') == 2
+    assert 'give one of them' in capsys.readouterr().err
 
 
 def test_what_cannot_be_drawn_says_what_it_is(
@@ -182,6 +187,32 @@ def test_classes_that_a_checkpoint_does_not_name(tmp_path, detector, names) -> N
     found = detecting.PictureDetector(cfg, str(tmp_path / 'bare.pth'), 'cpu')
     told = found._inferencer.visualizer.dataset_meta['classes']
     assert told == (names if len(names) == 2 else ('class 0', 'class 1'))
+
+
+def test_classes_that_a_checkpoint_names(tmp_path, detector) -> None:
+    cfg = read_config(str(detector / 'my.py'))
+    cfg.test_dataloader.dataset.backend_args = dict(backend='local')
+    content = torch.load(detector / 'my.pth', weights_only=True)
+    content['meta']['dataset_meta']['classes'] = ('cup', 'pen', 'table')  # As with panoptic heads.
+    torch.save(content, tmp_path / 'my.pth')
+    found = detecting.PictureDetector(cfg, str(tmp_path / 'my.pth'), 'cpu')
+    assert found._inferencer.visualizer.dataset_meta['classes'] == ('cup', 'pen', 'table')
+
+
+@pytest.mark.skipif(not hasattr(os, 'seteuid') or os.geteuid() != 0, reason='needs a root')
+def test_a_picture_that_may_not_be_read_stops_nothing() -> None:
+    folder = Path(tempfile.mkdtemp())  # Not in one of pytest's, which are closed to others.
+    try:
+        folder.chmod(0o755)
+        picture().save(folder / 'a.png')
+        (folder / 'a.png').chmod(0)
+        os.seteuid(65534)
+        try:
+            assert detecting.why_unreadable(folder / 'a.png') == 'Permission denied'
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_what_is_done_stays_done_on_a_full_disk(photos: Path, detector: Path) -> None:
