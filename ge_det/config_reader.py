@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FORMS = {
     'model': (dict, 'dict(type=...)'),
     'default_hooks': (dict, 'dict(NAME=dict(type=...))'),
-    'custom_hooks': (list, '[dict(type=...)]'),
+    'custom_hooks': ((list, tuple), '[dict(type=...)]'),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # Before the host a URL may have a password, after the question mark a signature.
-_URL = re.compile(r"""(https?://)(?:[^/\s@]*@)?([^\s?'"]*)(\?[^\s'")]*[^\s'"):;,.])?""")
+_URL = re.compile(r"""(https?://)(?:[^/\s?#]*@)?([^\s?'"]*)(\?[^\s'")]*[^\s'"):;,.])?""")
 
 
 class UserError(ValueError):

@@ -81,6 +81,11 @@ def test_no_model(tmp_path: Path, text: str, reason: str) -> None:
     assert reason in line_of(read_model, str(tmp_path / 'my.py'))
 
 
+def test_hooks_in_a_tuple(tmp_path: Path) -> None:
+    (tmp_path / 'my.py').write_text("model = {}; custom_hooks = (dict(type='A'),)")
+    assert len(read_model(str(tmp_path / 'my.py')).custom_hooks) == 1
+
+
 @pytest.mark.parametrize(
     ('change', 'reason'),
     [('m.b=1', 'list indices'), ('m.7=1', 'Index 7 exceeds'), ('s.x=1', 's is a dict in the')],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,7 +90,11 @@ def check_arguments(args: argparse.Namespace) -> None:
 def _check_can_be_written(out: Path) -> None:
     """Raise a UserError now, not when the figures are there and would be lost."""
     try:
-        if out.exists():  # A pipe would wait for its reader.
+        if os.path.lexists(out):  # A pipe would wait for its reader; a link is the user's.
+            if out.is_dir():
+                raise UserError(f'--out {out}: is a folder; give the name of a file')
+            if out.exists() and not os.access(out, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return
         out.parent.mkdir(parents=True, exist_ok=True)
         out.open('ab').close()

@@ -11,6 +11,7 @@ from torch import nn
 
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.cli.config_data import DataSet, class_names
+from ge_det.errors import without_secrets
 
 
 def plan_of(
@@ -29,7 +30,7 @@ def plan_of(
     lines = {'data': _data(data), 'network': _network(cfg, model)}
     lines['weights'] = weights or cfg.get('load_from') or _pretrained(cfg)
     lines['device'] = get_device()
-    return [f'{name + ":":<8} {text}' for name, text in lines.items()]
+    return [without_secrets(f'{name + ":":<8} {text}') for name, text in lines.items()]
 
 
 def _data(data: Mapping[str, list[DataSet]]) -> str:

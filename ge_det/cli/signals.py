@@ -87,9 +87,11 @@ def run_until_signal(name: str, action: Callable[[], int | None], interrupted: s
 
 def _is_interruption(error: BaseException | None) -> bool:
     """Also of what others made of one: MMEngine's way to format a config catches everything."""
-    while error is not None:
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # `raise error from error` names itself.
         if isinstance(error, KeyboardInterrupt):
             return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
     return False
 

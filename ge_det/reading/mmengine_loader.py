@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from ge_det.errors import CheckpointError
+from ge_det.errors import CheckpointError, without_secrets
 
 from .load import check_torch, load
 from .soundness import check_sound
@@ -130,7 +130,7 @@ def _with_weights(name: str, content: dict[Any, Any]) -> dict[Any, Any]:
     place = 'state_dict' if 'state_dict' in content else ''
     sets = find_sets(content, as_runner=True)
     if told := told_choice(sets[0].key if sets else '', [one.key for one in sets[1:]]):
-        print_log(f'{name}: {told}', 'current', logging.WARNING)
+        print_log(f'{without_secrets(name)}: {told}', 'current', logging.WARNING)
     if not sets or (sets[0].key == place and sets[0].is_plain):
         return copy(content)  # With the versions of modules that a bare state dict carries.
     plain = sets[0].plain()

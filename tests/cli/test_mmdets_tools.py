@@ -137,6 +137,18 @@ def test_what_mmdet_accepts_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Path('a.pkl').exists()
 
 
+def test_where_predictions_go(tmp_path: Path) -> None:
+    def check(out: Path) -> None:
+        check_arguments(argparse.Namespace(config=__file__, out=str(out)))
+
+    os.symlink(tmp_path / 'later.pkl', tmp_path / 'link.pkl')
+    check(tmp_path / 'link.pkl')
+    assert os.listdir(tmp_path) == ['link.pkl']
+    (tmp_path / 'folder.pkl').mkdir()
+    with pytest.raises(UserError, match='folder.pkl: is a folder'):
+        check(tmp_path / 'folder.pkl')
+
+
 def test_the_script_runs_as_main_with_the_arguments_as_they_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

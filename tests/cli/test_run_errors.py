@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ge_det.cli.run_errors import run_errors
-from ge_det.cli.signals import is_first_process
+from ge_det.cli.signals import is_first_process, run_until_signal
 from ge_det.errors import UserError
 
 
@@ -71,6 +71,15 @@ def test_memory_and_disks(error: Exception, said: str) -> None:
 def test_errors_of_ours_pass(error: Exception) -> None:
     with pytest.raises(type(error)), run_errors('run it again'):
         raise error
+
+
+def test_an_error_that_names_itself_as_its_cause_passes() -> None:
+    def fail() -> None:
+        error = KeyError('a')
+        raise error from error
+
+    with pytest.raises(KeyError):
+        run_until_signal('x', fail, '')
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,11 @@ from PIL import Image
 
 pytest.importorskip('mmdet')
 
+from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 
 from ge_det.cli.openmmlab import _prepared
+from ge_det.cli.plan import plan_of
 from ge_det.cli.progress import ProgressLines, is_progress
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.errors import UserError
@@ -276,3 +278,8 @@ def test_verbose_shows_all(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     with quiet_screen():
         print('chatter')
     assert capsys.readouterr().out == 'chatter\n'
+
+
+def test_the_plan_tells_no_signature_of_a_url() -> None:
+    cfg = Config(dict(model=dict(type='A'), load_from='https://host/x.pth?sig=SECRET'))
+    assert 'weights: https://host/x.pth?...' in plan_of(cfg, {}, None, None)

@@ -176,7 +176,7 @@ def test_what_is_secret_in_a_url_is_told_nowhere(site):
     (folder / 'x.pth').write_bytes(GOOD)
     (folder / 'nan.pth').write_bytes(hostile.saved({'a': NAN}))
     read_state_dict(f'{url}/x.pth?sig=SECRET')
-    password = url.replace('//', '//user:SECRET@')
+    password = url.replace('//', '//user:SECRET@SECRET@')
     for asked in ('/gone.pth?sig=SECRET', '/nan.pth?a=b&sig=SECRET', '/?sig=SECRET'):
         for begin in (url, password):
             with pytest.raises(CheckpointError) as caught:
