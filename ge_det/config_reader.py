@@ -13,7 +13,7 @@ from ge_det.errors import UserError, one_line
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-_FORMS = {
+_FORMS: dict[str, tuple[Any, str]] = {
     'model': (dict, 'dict(type=...)'),
     'default_hooks': (dict, 'dict(NAME=dict(type=...))'),
     'custom_hooks': ((list, tuple), '[dict(type=...)]'),
