@@ -49,9 +49,8 @@ class TimelyProgress(Hook):
         if mode == 'train':  # LoggerHook may tell of the last one, too.
             is_told = is_told or self.end_of_epoch(runner.train_dataloader, batch_idx)
         if not is_told:
-            if (
-                time.monotonic() < self._due or batch_idx == 0
-            ):  # The first takes longer than others.
+            # The first of a loop takes longer than others.
+            if batch_idx == 0 or time.monotonic() < self._due:
                 return
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
             runner.logger.info(line)

@@ -28,7 +28,9 @@ class ZeroPrecision(Hook):
         if metrics is None or type(evaluator) is not Evaluator:  # Others have names of their own.
             return
         for metric in evaluator.metrics:
-            if not isinstance(metric, CocoMetric) or metric.format_only:
+            # LVISMetric and others that inherit from it have names of their own.
+            names = getattr(type(metric), 'compute_metrics', None)
+            if names is not CocoMetric.compute_metrics or metric.format_only:
                 continue
             for kind in {'bbox', 'segm'}.intersection(metric.metrics):
                 for item in metric.metric_items or _ITEMS:

@@ -79,9 +79,12 @@ def _leaves(
 
 def _fault(name: str, value: Tensor | float) -> tuple[str, str] | None:
     """What is wrong with a tensor, and in how many of its values."""
-    if isinstance(value, float):
-        return None if math.isfinite(value) else ('is NaN or infinite', '')
     last = name.rpartition('.')[2]
+    if isinstance(value, float):
+        # Some settings are infinite by design, such as growth_rate of D-Adaptation.
+        is_setting = '.param_groups.' in name and not last.endswith('lr')
+        is_good = math.isfinite(value) or (is_setting and math.isinf(value))
+        return None if is_good else ('is NaN or infinite', '')
     if value.layout is not torch.strided or value.is_quantized or value.is_meta:
         return 'is sparse, quantized or without content; save dense tensors', ''
     if value.is_complex():

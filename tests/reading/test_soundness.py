@@ -50,6 +50,7 @@ def test_kinds_are_counted_apart():
         dict(state={0: dict(momentum_buffer=torch.tensor([NAN]))}, param_groups=[dict(lr=0.1)]),
         dict(state={0: dict(exp_avg_sq=torch.tensor([-1.0]))}, param_groups=[]),
         dict(state={}, param_groups=[dict(lr=NAN)]),
+        dict(state={}, param_groups=[dict(lr=INF)]),
         dict(generator=dict(state={0: dict(exp_avg=torch.tensor([INF]))})),
     ],
 )
@@ -63,6 +64,7 @@ def test_what_is_rightly_infinite():
         state_dict={'attn.mask': torch.full((2, 2), -INF), 'index': torch.ones(2).long()},
         message_hub=dict(log_scalars=dict(grad_norm=[INF, NAN])),
         meta=dict(best=-INF),
+        optimizer=dict(state={}, param_groups=[dict(lr=0.1, growth_rate=INF)]),
     )
     assert find_faults(content) == []
 
