@@ -65,8 +65,7 @@ def _checks(place: Place, root: Path) -> dict[str, Callable[[Path], Fault]]:
     checks: dict[str, Callable[[Path], Fault]] = {'two trainings': partial(_two_at_once, place)}
     for name, (signals, code) in SIGNALS.items():
         checks[f'train, {name}'] = partial(_signalled_training, place, signals, code)
-        # A matrix ends its cells in the same way for both.
-        checks[f'reproduce, {name}'] = partial(_signalled_matrix, signals)
+        checks[f'reproduce, {name}'] = partial(_signalled_matrix, signals, code)
     for name, arguments in _writing(place).items():
         checks[f'{name}, disk full'] = partial(_full_disk, name, arguments)
         checks[f'{name}, folder read-only'] = partial(_read_only, name, arguments)
@@ -96,9 +95,9 @@ def _signalled_training(place: Place, signals: Sequence[int], code: int, folder:
     return _signalled(training, folder, 'run/epoch_1.pth', signals, code, '--resume')
 
 
-def _signalled_matrix(signals: Sequence[int], folder: Path) -> Fault:
+def _signalled_matrix(signals: Sequence[int], code: int, folder: Path) -> Fault:
     write_matrix(folder)
-    return _signalled(reproduce, folder, 'cells/*/epoch_1.pth', signals, 130, 'goes on')
+    return _signalled(reproduce, folder, 'cells/*/epoch_1.pth', signals, code, 'goes on')
 
 
 def _signalled(
