@@ -52,7 +52,7 @@ def check_new(paths: Sequence[Path], option: str, overwrite: bool) -> None:
         option (str): What the user gave them with.
         overwrite (bool): Whether ``--overwrite`` was given, with which all is well.
     """
-    there = [path for path in paths if path.is_file() or path.is_dir() or _leads_nowhere(path)]
+    there = [path for path in paths if _is_there(path)]
     if there and not overwrite:
         more = f' and {len(there) - 1} others are' if len(there) > 1 else ' is'
         raise UserError(
@@ -60,8 +60,10 @@ def check_new(paths: Sequence[Path], option: str, overwrite: bool) -> None:
         )
 
 
-def _leads_nowhere(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()
+def _is_there(path: Path) -> bool:
+    # Other than Path's, these do not fail at a name that the folder does not take.
+    leads_nowhere = os.path.islink(path) and not os.path.exists(path)
+    return leads_nowhere or os.path.isfile(path) or os.path.isdir(path)
 
 
 def check_arguments(args: argparse.Namespace) -> None:

@@ -121,7 +121,8 @@ def rest(pictures: Sequence[Picture], with_json: bool) -> list[Picture]:
     return [
         picture
         for picture in pictures
-        if not picture.drawn.exists() or (with_json and not picture.predictions.exists())
+        if not os.path.exists(picture.drawn)
+        or (with_json and not os.path.exists(picture.predictions))
     ]
 
 

@@ -24,7 +24,7 @@ from tiny_detector import NARROW_RETINANET
 
 from ge_det.cli import detecting
 from ge_det.cli.drawing import Tally
-from ge_det.cli.drawn_files import check_targets, find_pictures, plan_files
+from ge_det.cli.drawn_files import check_targets, find_pictures, plan_files, rest
 from ge_det.cli.preflight import build_without_memory
 from ge_det.config_reader import read_config
 from ge_det.errors import UserError
@@ -277,6 +277,13 @@ def test_pictures_of_files_and_folders(tmp_path: Path) -> None:
         find_pictures([str(tmp_path / 'folder.png')])
     with pytest.raises(UserError, match='no image in this folder'):
         find_pictures([str(tmp_path / 'folder.png')])
+
+
+def test_a_name_that_is_too_long_is_told_where_it_is_written(tmp_path: Path) -> None:
+    plan = plan_files([tmp_path / ('a' * 251 + '.gif')], tmp_path / 'out')
+    (tmp_path / 'out' / 'vis').mkdir(parents=True)
+    check_targets(plan, with_json=True, overwrite=False)
+    assert rest(plan, with_json=True) == plan
 
 
 def test_a_folder_that_links_to_the_pictures(tmp_path: Path) -> None:
