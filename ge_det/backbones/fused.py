@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import BatchNorm2d, SyncBatchNorm, _BatchNorm
 
 from ge_det.blocks import AttentionBlock
-from ge_det.blocks.plain import is_convolution, is_plain
+from ge_det.blocks.plain import as_torch_has_it, is_convolution, is_plain
 from ge_det.ops.batch_statistics import batch_statistics, norm_affine
 from ge_det.ops.expansion import count_positions
 from ge_det.ops.folded_residual import folded_convolution, folded_residual
@@ -32,8 +32,8 @@ from ge_det.ops.precision import autocast_input, statistics_dtype
 # A matrix of weights for each image is worth its making from this many positions a column on.
 POSITIONS_PER_COLUMN = 8
 
-# As they were when this was imported: who patches the class later means it.
-_FORWARDS = (BatchNorm2d.forward, SyncBatchNorm.forward)
+# Who patches the class means it.
+_FORWARDS = (as_torch_has_it(BatchNorm2d.forward), as_torch_has_it(SyncBatchNorm.forward))
 
 
 class ConvNormGate(NamedTuple):

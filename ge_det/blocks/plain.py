@@ -8,7 +8,9 @@ answer is no, the module is called.
 
 from __future__ import annotations
 
-from typing import TypeGuard
+import os
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +29,16 @@ def note_methods(kind: type) -> None:
     _METHODS[kind] = (*sorted(found), 'forward', '_call_impl', '_wrapped_call_impl')
 
 
-# With what a call ran when this was imported; of a class's methods, a patch of these alone is seen.
+def as_torch_has_it(method: Callable[..., Any]) -> Callable[..., Any] | None:
+    """A method of a class of torch, where no one has put another in its place; else None."""
+    code = getattr(method, '__code__', None)
+    is_torchs = code is not None and code.co_filename.startswith(os.path.dirname(torch.__file__))
+    return method if is_torchs else None
+
+
+# What a call runs; of a class's methods, a patch of these alone is seen.
 _KNOWN: dict[type, tuple[object, object]] = {
-    kind: (kind.forward, kind.__call__)
+    kind: (as_torch_has_it(kind.forward), as_torch_has_it(kind.__call__))
     for kind in (nn.Conv2d, nn.BatchNorm2d, nn.SyncBatchNorm, nn.ReLU, nn.Identity)
 }
 for _kind in _KNOWN:

@@ -1,6 +1,7 @@
 """AttentionResNet with fused=True against the same network with fused=False."""
 
 import copy
+import functools
 import inspect
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from ge_det import AttentionResNet, SpatialGroupEnhance
 from ge_det.backbones import execution_plan
+from ge_det.blocks.plain import as_torch_has_it
 from ge_det.registry import MODELS
 from lab.speed.memory import kept_bytes
 
@@ -253,6 +255,14 @@ def test_a_class_of_torch_that_was_patched_is_called(kind, method, monkeypatch):
         network.double().fused = fused
         outputs.append(network(images())[0].detach())
     torch.testing.assert_close(*outputs, atol=1e-10, rtol=1e-10)
+
+
+def test_a_patch_of_a_class_of_torch_before_ge_det_is_imported_is_seen():
+    for kind in (nn.Conv2d, nn.BatchNorm2d, nn.SyncBatchNorm, nn.ReLU, nn.Identity):
+        original = kind.forward
+        assert as_torch_has_it(original) is original
+        assert as_torch_has_it(kind.__call__) is kind.__call__
+        assert as_torch_has_it(functools.wraps(original)(lambda *x, run=original: run(*x))) is None
 
 
 def test_private_names_of_torch_are_there():
