@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.resume:
         given, pictures = len(pictures), rest(pictures, args.json)
         print(f'infer: {given - len(pictures)} of {given} images are drawn already')
-    check_targets(pictures, args.json and not args.resume, args.overwrite)
+    # An interruption leaves at most one file of predictions without its picture; more are others'.
+    is_rest = args.resume and sum(os.path.exists(one.predictions) for one in pictures) < 2
+    check_targets(pictures, args.json and not is_rest, args.overwrite)
     if not pictures:
         return 0
     with quiet_screen('infer'):

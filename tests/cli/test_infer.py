@@ -157,6 +157,10 @@ def test_an_interrupted_run_goes_on(photos: Path, detector: Path, capsys) -> Non
     assert Path('out/vis/a.png').stat().st_mtime_ns == before
     assert infer(detector, photos, '--json', '--resume') == 0
     assert '3 of 3 images are drawn already' in capsys.readouterr().out
+    for name in 'ab':
+        os.remove(f'out/vis/{name}.png')
+    assert infer(detector, photos, '--json', '--resume') == 2
+    assert 'out/preds/a.json and 1 others are there already' in capsys.readouterr().err
     # Of what an older checkpoint has drawn, nobody knows what is to be drawn anew.
     assert infer(detector, photos, '--overwrite', '--resume') == 2
     assert 'give one of them' in capsys.readouterr().err
