@@ -57,7 +57,7 @@ class PictureDetector:
         from mmdet.evaluation import get_classes
 
         model, meta = self._inferencer.model, self._inferencer.visualizer.dataset_meta
-        if meta['classes'] != get_classes('coco'):
+        if meta.get('classes') not in (None, coco := get_classes('coco')):
             return
         told = [getattr(module, 'num_classes', None) for module in model.modules()]
         count = max((number for number in told if isinstance(number, int)), default=0)
@@ -65,7 +65,7 @@ class PictureDetector:
         names = class_names(sets[0]) if sets else ()
         if count and len(names) == count:
             meta['classes'] = names
-        elif count not in (0, len(meta['classes'])):
+        elif count not in (0, len(coco)):
             meta['classes'] = tuple(f'class {index}' for index in range(count))
 
     def read(self, path: Path) -> dict[str, Any]:

@@ -180,13 +180,14 @@ def test_what_cannot_be_drawn_says_what_it_is(
     assert os.listdir('out/vis') == ['c.png']
 
 
+@pytest.mark.parametrize('meta', [{}, dict(dataset_meta=dict(palette=[(0, 0, 0)]))])
 @pytest.mark.parametrize('names', [('cup', 'pen'), ('cup', 'pen', 'cap')])
-def test_classes_that_a_checkpoint_does_not_name(tmp_path, detector, names) -> None:
+def test_classes_that_a_checkpoint_does_not_name(tmp_path, detector, names, meta) -> None:
     config = (detector / 'my.py').read_text()
     config += f'test_dataloader["dataset"]["metainfo"] = dict(classes={names})\n'
     (tmp_path / 'my.py').write_text(config)
     content = torch.load(detector / 'my.pth', weights_only=True)
-    torch.save(content['state_dict'], tmp_path / 'bare.pth')
+    torch.save(dict(state_dict=content['state_dict'], meta=meta), tmp_path / 'bare.pth')
     cfg = read_config(str(tmp_path / 'my.py'))
     found = detecting.PictureDetector(cfg, str(tmp_path / 'bare.pth'), 'cpu')
     told = found._inferencer.visualizer.dataset_meta['classes']
