@@ -14,7 +14,8 @@ from ge_det.reading.soundness import find_faults
 from ge_det.registry import HOOKS
 from ge_det.weights.training_checkpoint import checkpoints
 
-_STATES = ('state_dict', 'ema_state_dict', 'optimizer')
+# MMEngine adds an average of the weights after this; of sound ones, it is sound.
+_STATES = ('state_dict', 'optimizer')
 
 REMEDIES = (
     'lower the learning rate (optim_wrapper.optimizer.lr), warm up longer, clip the gradient '
