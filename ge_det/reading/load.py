@@ -50,8 +50,11 @@ def load(checkpoint: str) -> tuple[Path, Any]:
     except CheckpointError as error:
         cause = str(error).removeprefix(f'{path}: ')
         if is_url(checkpoint) and isinstance(error.__cause__, Damaged):
-            path.unlink(missing_ok=True)  # Else a download that was cut off would stay for ever.
-            cause += '; the download was removed, so try again, or give the path of a file'
+            try:
+                path.unlink(missing_ok=True)  # Else one that was cut off would stay for ever.
+                cause += '; the download was removed, so try again, or give the path of a file'
+            except OSError:  # In a cache of others.
+                cause += f'; have {path} removed, or give the path of a file'
         elif is_url(checkpoint):
             cause += f' (the download is {path})'
         raise CheckpointError(f'{checkpoint}: {cause}') from error

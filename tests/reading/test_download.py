@@ -1,7 +1,10 @@
 """Downloads end: with the file, or in bounded time with one line and nothing left behind."""
 
 import hashlib
+import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -145,6 +148,25 @@ def test_a_download_is_removed_for_damage_alone(name, site):
         read_state_dict(f'{url}/{file}')
     assert bool(cached(folder)) != is_damage
     assert ('the download was removed' in str(caught.value)) == is_damage
+
+
+@pytest.mark.skipif(not hasattr(os, 'seteuid') or os.geteuid() != 0, reason='needs a root')
+def test_a_damaged_download_in_a_cache_of_others(monkeypatch):
+    folder = Path(tempfile.mkdtemp())  # Not in one of pytest's, which are closed to others.
+    try:
+        folder.chmod(0o755)
+        monkeypatch.setenv('TORCH_HOME', str(folder))
+        cache = folder / 'hub/checkpoints'
+        cache.mkdir(parents=True)
+        (cache / 'x-01234567.pth').write_bytes(b'<html>')
+        os.seteuid(65534)
+        try:
+            with pytest.raises(CheckpointError, match='a web page .*; have .*67.pth removed, or'):
+                read_state_dict('https://host/x-01234567.pth')
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_download_of_too_little_memory_stays(site, monkeypatch):
