@@ -163,11 +163,12 @@ _one_at_a_time = threading.Lock()
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What the libraries say about a bad picture, we say in a line of our own."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logs = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.11 has them at its top.
+    level = logs.getLogLevel()
+    logs.setLogLevel(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        logs.setLogLevel(level)
