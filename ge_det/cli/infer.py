@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--overwrite', action='store_true', help='write over files in --out that are there already'
     )
     parser.add_argument(
-        '--resume', action='store_true', help='leave out images whose copy is in --out already'
+        '--resume', action='store_true', help='leave out images of whose name a copy is in --out'
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
     return parser.parse_args(argv)

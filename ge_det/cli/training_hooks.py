@@ -30,7 +30,8 @@ def missing_hooks(cfg: Config, command: str = 'train') -> list[str]:
     named = cfg.get('default_hooks') or {}
     hooks = [*named.values(), *(cfg.get('custom_hooks') or [])]
     there = {str(hook.get('type')) for hook in hooks if isinstance(hook, dict)}
-    if any(_seeds(kind) for kind in there):
+    scope = cfg.get('default_scope') or 'mmengine'
+    if any(_seeds(kind, scope) for kind in there):
         there.add(HOOKS['randomness'])
     options = [
         f'default_hooks.{key}.type={kind}'
@@ -40,8 +41,9 @@ def missing_hooks(cfg: Config, command: str = 'train') -> list[str]:
     return ['--cfg-options', *options] if options else []
 
 
-def _seeds(kind: str) -> bool:
+def _seeds(kind: str, scope: str) -> bool:
     """Whether a hook of the user's says that it seeds the generators itself."""
     from mmengine.registry import HOOKS as REGISTRY
 
-    return bool(getattr(REGISTRY.get(kind), 'seeds_generators', False))
+    registry = REGISTRY.children.get(scope, REGISTRY)
+    return bool(getattr(registry.get(kind), 'seeds_generators', False))

@@ -68,7 +68,7 @@ class StopAtInvalidLoss(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep weights that are no numbers to use out of checkpoints: one may return to them."""
         states = {key: checkpoint[key] for key in _STATES if key in checkpoint}
-        if faults := find_faults(states):
+        if faults := find_faults(states, kinds=False):
             done = checkpoint.get('meta', {}).get('iter', runner.iter)
             what = f'no checkpoint is written after iteration {done}, for {"; ".join(faults)}'
             raise _diverged(runner, what)

@@ -96,4 +96,4 @@ def _cached_name(url: str) -> str:
         return name
     # Without a hash, files of different places may have the same name.
     place = hashlib.sha256(url.encode()).hexdigest()[:12]
-    return f'{place}_{name[-100:]}'
+    return f'{place}_{name.encode()[-100:].decode(errors="ignore")}'

@@ -44,12 +44,18 @@ def check_sound(content: Mapping[Any, Any], where: str) -> None:
         )
 
 
-def find_faults(content: Mapping[Any, Any]) -> list[str]:
-    """What :func:`check_sound` objects to, a clause each kind; empty if all is well."""
+def find_faults(content: Mapping[Any, Any], kinds: bool = True) -> list[str]:
+    """What :func:`check_sound` objects to, a clause each kind; empty if all is well.
+
+    Args:
+        content (Mapping): As there.
+        kinds (bool): Also tensors whose kind it objects to, such as complex ones, which a training
+            can work with. Defaults to True.
+    """
     count: Counter[str] = Counter()
     first: dict[str, str] = {}
     for name, value in _leaves(content):
-        if found := _fault(name, value):
+        if found := (kinds and _fault_of_kind(name, value)) or _fault_of_value(name, value):
             kind, share = found
             count[kind] += 1
             first.setdefault(kind, f'{name!r} {kind}{share}')
@@ -77,15 +83,16 @@ def _leaves(
                 yield from _leaves(value, f'{name}.{key}' if name else str(key), deepest - 1)
 
 
-def _fault(name: str, value: Tensor | float) -> tuple[str, str] | None:
-    """What is wrong with a tensor, and in how many of its values."""
+def _is_dense(value: Tensor) -> bool:
+    return value.layout is torch.strided and not value.is_quantized and not value.is_meta
+
+
+def _fault_of_kind(name: str, value: Tensor | float) -> tuple[str, str] | None:
+    """What is wrong with a tensor, whatever its values."""
     last = name.rpartition('.')[2]
     if isinstance(value, float):
-        # Some settings are infinite by design, such as growth_rate of D-Adaptation.
-        is_setting = '.param_groups.' in name and not last.endswith('lr')
-        is_good = math.isfinite(value) or (is_setting and math.isinf(value))
-        return None if is_good else ('is NaN or infinite', '')
-    if value.layout is not torch.strided or value.is_quantized or value.is_meta:
+        return None
+    if not _is_dense(value):
         return 'is sparse, quantized or without content; save dense tensors', ''
     if value.is_complex():
         return 'is complex', ''
@@ -93,7 +100,18 @@ def _fault(name: str, value: Tensor | float) -> tuple[str, str] | None:
         return f'is {str(value.dtype).removeprefix("torch.")}, not floating point', ''
     if last in _FLOATING and not value.numel():
         return 'is without elements', ''
-    if not value.is_floating_point() or not value.numel():
+    return None
+
+
+def _fault_of_value(name: str, value: Tensor | float) -> tuple[str, str] | None:
+    """What is wrong with the values of a tensor, and with how many."""
+    last = name.rpartition('.')[2]
+    if isinstance(value, float):
+        # Some settings are infinite by design, such as growth_rate of D-Adaptation.
+        is_setting = '.param_groups.' in name and not last.endswith('lr')
+        is_good = math.isfinite(value) or (is_setting and math.isinf(value))
+        return None if is_good else ('is NaN or infinite', '')
+    if not _is_dense(value) or not value.is_floating_point() or not value.numel():
         return None
     value = value.detach()
     value = value.float() if value.dtype.itemsize < 4 else value  # Of float8, torch knows little.

@@ -87,8 +87,8 @@ def told_choice(taken: str, others: Sequence[str]) -> str | None:
     """What to say where a file holds several sets of weights, by their keys."""
     if not others:
         return None
-    left = ', '.join(map(repr, others))
-    return f'of several sets of weights in it, {taken!r} was taken, not {left}'
+    first, *left = [repr(one) if one else 'its top level' for one in (taken, *others)]
+    return f'of several sets of weights in it, {first} was taken, not {", ".join(left)}'
 
 
 def is_averaged(name: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mmdet.registry import HOOKS as HOOKS_OF_MMDET
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS as REGISTRY
@@ -33,12 +34,17 @@ class OwnSeeds(Hook):
             ['invalid_loss', 'randomness', 'progress'],
         ),
         (dict(custom_hooks=[dict(type='OwnSeeds')]), ['invalid_loss', 'resumable', 'progress']),
+        (
+            dict(default_scope='mmdet', custom_hooks=[dict(type='OfMMDet')]),
+            ['invalid_loss', 'resumable', 'progress'],
+        ),
     ],
 )
 def test_what_a_config_lacks(
     monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], missing: list[str]
 ) -> None:
     monkeypatch.setitem(REGISTRY.module_dict, 'OwnSeeds', OwnSeeds)
+    monkeypatch.setitem(HOOKS_OF_MMDET.module_dict, 'OfMMDet', OwnSeeds)
     options = [f'default_hooks.{key}.type={HOOKS[key]}' for key in missing]
     assert missing_hooks(Config(config)) == ['--cfg-options', *options]
 

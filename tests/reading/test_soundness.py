@@ -34,6 +34,9 @@ def test_what_is_refused(name, value, message):
     with pytest.raises(CheckpointError, match=rf'^x\.pth: .*{message}') as caught:
         check_sound({f'a.{name}': value, **good}, 'x.pth')
     assert '\n' not in str(caught.value)
+    # What a network may be trained with, though no file of it is read here, counts as a kind.
+    of_values = message.startswith(("'a.conv1.weight' holds", 'holds', 'whose', 'negative'))
+    assert bool(find_faults({name: value, **good}, kinds=False)) == of_values
 
 
 def test_kinds_are_counted_apart():

@@ -68,6 +68,7 @@ build_mmcv() {
   export PYTHONPATH=$root/tools/setup/exec_as_before
   source=$build/$(in_a_file_name)
   if [ ! -f "$source/setup.py" ]; then
+    rm -rf "$build/unpacked" # of a run that was stopped while it merged
     mkdir -p "$build/unpacked"
     pip download --no-deps --no-build-isolation --no-binary "${mmcv%==*}" -d "$build" "$mmcv"
     tar -xzf "$source.tar.gz" -C "$build/unpacked"
