@@ -45,5 +45,5 @@ def _seeds(kind: str, scope: str) -> bool:
     """Whether a hook of the user's says that it seeds the generators itself."""
     from mmengine.registry import HOOKS as REGISTRY
 
-    registry = REGISTRY.children.get(scope, REGISTRY)
-    return bool(getattr(registry.get(kind), 'seeds_generators', False))
+    ours = REGISTRY.children.get(scope, REGISTRY).module_dict  # get would import all of the scope.
+    return bool(getattr(ours.get(kind) or REGISTRY.get(kind), 'seeds_generators', False))
