@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = """# Reliability
 
 What happens with bad input and bad luck, counted. `python tools/reliability.py` tries all of it
-again and writes this page; the raw figures are in [reliability.json](reliability.json). Every try
-is a process of its own that goes through the command a user would type.
+again and writes this page; the raw figures are in [reliability.json](reliability.json). A try is
+the command a user would type, in a process that is forked from one which has imported everything.
 
 {machine}
 """
