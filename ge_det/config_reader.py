@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,8 @@ _FORMS: dict[str, tuple[Any, str]] = {
     'default_hooks': (dict, 'dict(NAME=dict(type=...))'),
     'custom_hooks': ((list, tuple), '[dict(type=...)]'),
 }
+# Names whose value is one path, or a part of one.
+_PATHS = re.compile(r'(^|\.)(load_from|checkpoint|(\w+_)?(dir|file|root|prefix)|data_prefix\.\w+)$')
 
 
 def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Config:
@@ -112,14 +116,16 @@ def check_change(word: str) -> tuple[str, str]:
 
 
 def parse_change(word: str) -> dict[str, Any]:
-    """Read a word of ``--cfg-options`` as MMEngine does.
+    """Read a word of ``--cfg-options`` as MMEngine does, but leave paths and quoted text as given.
 
     Raises:
         UserError: If it cannot be read.
     """
-    from mmengine.config import DictAction
+    from mmengine.config.config import DictAction  # There, it may be ours under its name.
 
-    key, _ = check_change(word)
+    key, value = check_change(word)
+    if (text := _as_given(key, value)) is not None:
+        return {key: text}
     space = argparse.Namespace(changes=None)
     try:
         DictAction([], 'changes', nargs='+')(argparse.ArgumentParser(), space, [word])
@@ -127,6 +133,29 @@ def parse_change(word: str) -> dict[str, Any]:
         raise UserError(f'--cfg-options {key}: not a value, nor a list such as [a,b]') from error
     changes: dict[str, Any] = space.changes
     return changes
+
+
+class Changes(argparse.Action):
+    """MMEngine's ``DictAction`` by :func:`parse_change`; it imports nothing before it reads."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        """Add the changes of some words to those of earlier ones."""
+        changes = dict(getattr(namespace, self.dest) or {})
+        for word in values:
+            changes |= parse_change(word)
+        setattr(namespace, self.dest, changes)
+
+
+def _as_given(key: str, value: str) -> str | None:
+    """The text of a value that MMEngine would take spaces out of, split or make a number of."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in '\'"'
+    text = value[1:-1] if is_quoted else value
+    if text[:1] + text[-1:] in ('[]', '()'):
+        return None
+    if _PATHS.search(key):
+        return None if text.lower() in ('none', 'true', 'false') else text
+    has_more = ' ' in text or ',' in text
+    return text if has_more and (is_quoted or os.path.exists(text)) else None
 
 
 def _has_dict(value: str) -> bool:

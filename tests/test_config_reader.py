@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip('mmengine')
+
+from mmengine.config.config import DictAction
 
 from ge_det.config_reader import parse_change, read_config, read_model
 from ge_det.errors import UserError
@@ -124,3 +127,57 @@ def test_a_change_is_read_or_refused_in_one_line(text: str) -> None:
         assert len(parse_change(text)) == 1
     except UserError as error:
         assert '\n' not in str(error)
+
+
+AS_GIVEN = {
+    'load_from=pub ü/x y.safetensors': 'pub ü/x y.safetensors',
+    'load_from=a,b.pth': 'a,b.pth',
+    'work_dir=my runs': 'my runs',
+    'work_dir=2024': '2024',
+    'work_dir=None': None,
+    'train_dataloader.dataset.ann_file="a b,c.json"': 'a b,c.json',
+    'val_evaluator.ann_file=[x] y.json': '[x] y.json',
+    'train_dataloader.dataset.data_root=my data/': 'my data/',
+    'train_dataloader.dataset.data_prefix.img=my pictures, old/': 'my pictures, old/',
+    'model.backbone.pretrained.checkpoint=a b.pth': 'a b.pth',
+    'val_evaluator.outfile_prefix=my runs/x': 'my runs/x',
+    'x="a, b"': 'a, b',
+    "x='a b'": 'a b',
+    'x=there, it is/y': 'there, it is/y',
+    'x=gone, it is/y': ['gone', 'itis/y'],
+    'x="[a, b]"': ['a', 'b'],
+    'dataset.data_prefix=(a, 1)': ('a', 1),
+}
+
+
+@pytest.mark.parametrize(('word', 'value'), AS_GIVEN.items())
+def test_paths_and_quoted_text_arrive_as_given(
+    word: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'there, it is/y').mkdir(parents=True)
+    assert list(parse_change(word).values()) == [value]
+
+
+@settings(deadline=None, max_examples=300, database=None)
+@given(
+    st.recursive(
+        st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none() | st.text('ab_-'),
+        lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner),
+        max_leaves=6,
+    ),
+    st.sampled_from(['model.depth', 'x', 'img_scale', 'norm_eval', 'drop_path', 'profile.y']),
+    st.booleans(),
+)
+def test_other_values_are_read_as_mmengine_reads_them(
+    value: object, key: str, is_bare: bool
+) -> None:
+    text = str(value).replace("'", '')
+    text = text[1:-1] if is_bare and isinstance(value, list) else text
+    space, word = argparse.Namespace(), f'{key}={text}'
+    try:
+        DictAction([], 'changes', nargs='+')(argparse.ArgumentParser(), space, [word])
+    except RecursionError:  # Of '[1],[2]'.
+        line_of(parse_change, word)
+    else:
+        assert parse_change(word) == space.changes

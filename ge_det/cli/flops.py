@@ -9,10 +9,9 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ge_det.cli.parsing import Parser
-from ge_det.config_reader import parse_change
+from ge_det.config_reader import Changes
 from ge_det.errors import UserError
 from ge_det.files import write_whole
 
@@ -28,16 +27,6 @@ Example:
 
 CHOICES = ('mmengine', 'multiply-adds', 'pooling', 'sums', 'layers', 'all')
 """Names of :data:`ge_det.flops.count.CONVENTIONS`, which is slow to import."""
-
-
-class _Changes(argparse.Action):
-    """MMEngine's ``DictAction``, which is not imported before it is needed."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
-        changes = dict(getattr(namespace, self.dest) or {})
-        for word in values:
-            changes |= parse_change(word)
-        setattr(namespace, self.dest, changes)
 
 
 def build_parser(command: str = 'ge-det flops', more: str = '') -> argparse.ArgumentParser:
@@ -70,7 +59,7 @@ def build_parser(command: str = 'ge-det flops', more: str = '') -> argparse.Argu
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_Changes,
+        action=Changes,
         metavar='KEY=VALUE',
         help='changes to the config, such as model.backbone.attention.type=ge_det.SqueezeExcite',
     )

@@ -35,7 +35,7 @@ from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
 from ge_det.cli.work_dir import find_work_dir, own_work_dir
-from ge_det.config_reader import check_change, parse_change, read_model
+from ge_det.config_reader import Changes, check_change, read_model
 from ge_det.errors import UserError
 
 
@@ -103,9 +103,8 @@ def run_tool(
     logging.raiseExceptions = False  # Else a full disk is a traceback for every line of a log.
     then = 'go on with --resume' if name == 'train' else 'run it again'
     with quiet_screen(getattr(quick, 'config', name)), run_errors(then):
-        for key, value in (getattr(quick, 'cfg_options', None) or {}).items():
-            parse_change(f'{key}={value}')
         load_safely()
+        _read_options_ourselves()
         tool = runpy.run_path(str(script), run_name=f'{package}_tools_{name}')
         args = tool['parse_args']()
         check_arguments(args)
@@ -113,6 +112,13 @@ def run_tool(
             also_check(args)
         with _prepared(name, args):
             runpy.run_path(str(script), run_name='__main__')
+
+
+def _read_options_ourselves() -> None:
+    """Have the tools, which import MMEngine's reader of ``--cfg-options``, leave paths as given."""
+    import mmengine.config
+
+    mmengine.config.DictAction = Changes
 
 
 @contextmanager

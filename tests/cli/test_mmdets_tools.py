@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import runpy
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,6 +107,35 @@ def test_the_quick_reading_is_the_scripts_own(
     ours = read_arguments(script)
     assert ours is not None
     assert vars(ours) == {**theirs, 'cfg_options': {'a.b': '1', 'c': '[1,2]'}}
+
+
+@pytest.mark.parametrize(
+    ('name', 'package'), [('train', 'mmdet'), ('test', 'mmdet'), ('train', 'mmpretrain')]
+)
+def test_the_script_gets_paths_as_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, package: str
+) -> None:
+    pytest.importorskip(package)
+    import mmengine.config
+
+    reader = mmengine.config.config.DictAction
+    monkeypatch.setattr(mmengine.config, 'DictAction', reader)  # To have it back afterwards.
+    script = tmp_path / 'tool.py'
+    text = find_script(name, package).read_text()
+    end = 'args = parse_args(); import json; open("got", "w").write(json.dumps(args.cfg_options))'
+    script.write_text(text.partition("if __name__ == '__main__'")[0] + "if __name__ == '__main__':")
+    script.write_text(f'{script.read_text()}\n    {end}\n')
+    (tmp_path / 'my.py').write_text(
+        "model = dict(type='FPN', in_channels=[8], out_channels=8, num_outs=1)\n"
+    )
+    (tmp_path / 'a.pth').touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(openmmlab, 'find_script', lambda *_: script)
+    monkeypatch.setattr(openmmlab, '_prepared', lambda *_: nullcontext())
+    words = ['my.py', *(['a.pth'] if name == 'test' else []), '--work-dir', 'x', '--cfg-options']
+    assert run(monkeypatch, name, *words, 'work_dir=my runs, old', 'x=1,2') == 0
+    got = json.loads(Path('got').read_text())
+    assert got == {'work_dir': 'my runs, old', 'x': [1, 2]}
 
 
 def test_a_script_that_needs_more_is_read_as_a_whole(tmp_path: Path) -> None:
