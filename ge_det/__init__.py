@@ -6,10 +6,8 @@ work in an environment that still lacks mmcv or mmdet.
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ge_det.compat.external_configs import register_configs
@@ -34,6 +32,9 @@ register_configs()
 @functools.cache
 def _homes() -> dict[str, str]:
     """Modules of the public names; those of the blocks are read from their file, without torch."""
+    import ast
+    from pathlib import Path
+
     tree = ast.parse((Path(__file__).parent / 'blocks' / '__init__.py').read_text('utf-8'))
     blocks = next(
         ast.literal_eval(node.value)

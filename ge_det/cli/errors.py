@@ -17,14 +17,17 @@ _CUT_SHORT = 141  # 128 and the number of SIGPIPE.
 
 
 def run_command(
-    name: str, action: Callable[[], int | None], interrupted: str = 'run it again'
+    name: str,
+    action: Callable[[], int | None],
+    interrupted: str | Callable[[], str] = 'run it again',
 ) -> int:
     """Run what a command does, and turn the errors that a user can mend into one line.
 
     Args:
         name (str): Name of the command, which the line begins with.
         action (callable): What it does; may return an exit code.
-        interrupted (str): What to do after an interruption. Defaults to 'run it again'.
+        interrupted (str | callable): What to do after an interruption, or what then says it.
+            Defaults to 'run it again'.
 
     Returns:
         int: The exit code: the action's own (None is 0), 2 after an error that a user can mend, 130

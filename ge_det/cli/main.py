@@ -12,7 +12,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from ge_det.cli.errors import run_command
 
@@ -54,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     if name not in COMMANDS:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f'did you mean {near[0]}?' if near else '`ge-det --help` lists them'
         print(f'ge-det: there is no command {name!r}; {hint}', file=sys.stderr)
@@ -71,9 +72,16 @@ def run(name: str, argv: Sequence[str] | None = None) -> int:
     Returns:
         int: The exit code.
     """
-    command = importlib.import_module(COMMANDS[name][0])
-    after = getattr(command, 'INTERRUPTED', 'run it again')
-    return run_command(name, lambda: command.main(argv), after)
+    module = COMMANDS[name][0]
+
+    def action() -> int | None:  # With the import, which an interruption may meet, too.
+        code: int | None = importlib.import_module(module).main(argv)
+        return code
+
+    def after() -> str:
+        return getattr(sys.modules.get(module), 'INTERRUPTED', 'run it again')
+
+    return run_command(name, action, after)
 
 
 def _usage() -> str:

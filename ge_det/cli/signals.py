@@ -1,13 +1,13 @@
-"""End a command on Ctrl-C and on SIGTERM: one line, no process left behind, the usual exit code."""
+"""End a command on Ctrl-C and on SIGTERM: one line, no process left behind, the usual exit code.
+
+What is slow to import is so where it is used: until the handlers are set, Ctrl-C is a traceback.
+"""
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -45,27 +45,30 @@ class _Ender:
         raise _Ended
 
 
-def run_until_signal(name: str, action: Callable[[], int | None], interrupted: str) -> int:
+def run_until_signal(
+    name: str, action: Callable[[], int | None], interrupted: str | Callable[[], str]
+) -> int:
     """Run what a command does, until it ends or is told to.
 
     Args:
         name (str): Name of the command, which the line begins with.
         action (callable): What it does; may return an exit code.
-        interrupted (str): What the user can do next.
+        interrupted (str | callable): What the user can do next, or what then says it.
 
     Returns:
         int: The exit code: the action's own (None is 0), or 128 and the number of the signal: 130
         after Ctrl-C, 143 after SIGTERM. Then further signals are ignored, since the process is
         about to end.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return action() or 0
     ender = _Ender()
     numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
     # `nohup` and shells' `&` ask for some to be ignored.
     before = {n: h for n in numbers if (h := signal.getsignal(n)) not in (signal.SIG_IGN, None)}
-    for number in before:
-        signal.signal(number, ender)
+    try:
+        for number in before:
+            signal.signal(number, ender)
+    except ValueError:  # Not in the main thread.
+        return action() or 0
     try:
         return action() or 0
     except BaseException as error:
@@ -77,7 +80,8 @@ def run_until_signal(name: str, action: Callable[[], int | None], interrupted: s
         ended_by = ender.number or signal.SIGINT
         if is_first_process():
             what = 'interrupted' if ended_by == signal.SIGINT else 'ended by a signal'
-            print(f'\n{name}: {what}; {interrupted}', file=sys.stderr)
+            after = interrupted if isinstance(interrupted, str) else interrupted()
+            print(f'\n{name}: {what}; {after}', file=sys.stderr)
         before = {}
         return 128 + ended_by
     finally:
@@ -98,6 +102,8 @@ def _is_interruption(error: BaseException | None) -> bool:
 
 def end_children() -> None:
     """End the processes that this one started by multiprocessing, kindly at first."""
+    import multiprocessing
+
     children = multiprocessing.active_children()
     for child in children:
         child.terminate()
@@ -114,6 +120,8 @@ def is_first_process() -> bool:
     Only ``--launcher`` says that there are others: an interactive shell of Slurm, say, numbers what
     runs in it, too.
     """
+    import argparse
+
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument('--launcher', nargs='?')
     launcher = parser.parse_known_args()[0].launcher

@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader
-from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # Slow to import, and all commands begin with this module.
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
 
 _LIST = 'mmengine.config.utils'
 
@@ -44,11 +47,11 @@ class _Finder:
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Extending(spec.loader)
+            spec.loader = _Extending(spec.loader)  # type: ignore[assignment]
         return spec
 
 
-class _Extending(Loader):
+class _Extending:
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
 

@@ -190,6 +190,43 @@ def test_every_command_ends_in_a_line(tmp_path: Path, number: int, times: int) -
     assert not any('Traceback' in line for line in told)
 
 
+STRIKE = """
+import os, runpy, sys
+module, number = sys.argv.pop(1), int(sys.argv.pop(1))
+class Strike:
+    def find_spec(name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), number)
+sys.meta_path.insert(0, Strike)
+runpy.run_module('ge_det', run_name='__main__', alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ('command', 'module'),
+    [
+        *((command, module) for command, (module, _) in COMMANDS.items()),
+        ('train', 'argparse'),
+        ('train', 'ge_det.cli.screen'),
+        ('blocks', 'ge_det.catalogue'),
+    ],
+)
+def test_a_command_that_is_told_to_end_as_it_begins(
+    command: str, module: str, number: signal.Signals
+) -> None:
+    """In the first tenths of a second, in which it imports its own module."""
+    done = python('-c', STRIKE, module, number.value, command)
+    assert done.returncode == 128 + number, done.stderr
+    assert re.fullmatch(rf'\n{command}: (interrupted|ended by a signal); .*\n', done.stderr)
+
+
+def test_little_is_imported_before_a_command_may_be_told_to_end() -> None:
+    code = 'import sys, ge_det.cli.main; print(*sys.modules)'
+    slow = {'argparse', 'ast', 'difflib', 'multiprocessing', 'pathlib', 'tempfile', 'threading'}
+    assert slow & set(python('-S', '-c', code).stdout.split()) == set()
+
+
 @pytest.mark.parametrize('error', [ValueError, ModuleNotFoundError, ZeroDivisionError])
 def test_errors_of_ours_keep_their_traceback(error: type[Exception]) -> None:
     def action() -> None:
