@@ -92,7 +92,8 @@ def draw_all(
                 # Where a run was interrupted, they may be there without their picture.
                 again = args.overwrite or args.resume
                 _write(picture.predictions, to_json(predictions), again, tally)
-            _write(picture.drawn, content, args.overwrite, tally)
+            if not (args.resume and os.path.exists(picture.drawn)):  # Without --json, earlier.
+                _write(picture.drawn, content, args.overwrite, tally)
         except _UnfitName as error:
             tally.skipped.append((picture, str(error)))
             continue

@@ -106,10 +106,15 @@ def _folded(name: str) -> str:
     return unicodedata.normalize('NFC', name).casefold()
 
 
-def check_targets(pictures: Sequence[Picture], with_json: bool, overwrite: bool) -> None:
-    """Raise a UserError where a file would be lost; a picture given is never written over."""
+def check_targets(
+    pictures: Sequence[Picture], with_json: bool, overwrite: bool, resume: bool = False
+) -> None:
+    """Raise a UserError where a file would be lost; a picture given is never written over.
+
+    With ``resume``, pictures that are drawn stay as they are.
+    """
     sources = {os.path.realpath(picture.source) for picture in pictures}
-    targets = [picture.drawn for picture in pictures]
+    targets = [one.drawn for one in pictures if not (resume and os.path.exists(one.drawn))]
     targets += [picture.predictions for picture in pictures] if with_json else []
     if taken := [path for path in targets if _place(path) in sources]:
         raise UserError(f'{shown(taken[0])} is one of the pictures given; choose another --out')

@@ -100,7 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         report = _import(args)
     except ValueError as error:
-        raise UserError(one_line(error)) from error
+        from ge_det.weights.fitting import LENIENT
+
+        raise UserError(one_line(error).replace(LENIENT, '--no-strict')) from error
     print(report.table())
     if args.report or args.out:
         report.save(Path(args.report or f'{args.out}.json').expanduser())

@@ -68,11 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 0 <= args.score_thr <= 1:
         raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
     if args.resume:
-        given, pictures = len(pictures), rest(pictures, args.json)
-        print(f'infer: {given - len(pictures)} of {given} images are drawn already')
+        drawn = sum(os.path.exists(one.drawn) for one in pictures)
+        line = f'infer: {drawn} of {len(pictures)} images are drawn already'
+        pictures = rest(pictures, args.json)
+        lacking = sum(os.path.exists(one.drawn) for one in pictures)
+        print(line + (f', {lacking} of them without the file of --json' if lacking else ''))
     # An interruption leaves at most one file of predictions without its picture; more are others'.
     is_rest = args.resume and sum(os.path.exists(one.predictions) for one in pictures) < 2
-    check_targets(pictures, args.json and not is_rest, args.overwrite)
+    check_targets(pictures, args.json and not is_rest, args.overwrite, args.resume)
     if not pictures:
         return 0
     with quiet_screen('infer'):

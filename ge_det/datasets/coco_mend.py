@@ -18,8 +18,11 @@ def mend_fields(coco: CocoFile, with_masks: bool) -> None:
         with_masks (bool): Whether masks are needed.
     """
     _sides(coco)
+    before = list(coco.mends)
     _crowds(coco)
     _ignored(coco)
+    if all(record['iscrowd'] for record in coco.annotations):
+        coco.mends = before  # It is an error, which says what to write.
     if with_masks:
         _polygons(coco)
     _areas(coco)

@@ -14,6 +14,9 @@ from .backbone_weights import BackboneWeights, read_backbone_weights
 from .matching import find_problems, fits
 from .sources import guess_source
 
+LENIENT = 'strict=False beside the checkpoint'
+"""How a config and a call take what fits; a command has an option for it."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -75,7 +78,7 @@ def fit_weights(
     problems += weights.gates.lost(gates)
     nothing_fits = not set(state) & set(wanted)
     if problems and (strict or nothing_fits):
-        hint = '' if nothing_fits else '. strict=False beside the checkpoint loads what fits'
+        hint = '' if nothing_fits else f'. {LENIENT} loads what fits'
         raise CheckpointError(
             f'{checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
         )

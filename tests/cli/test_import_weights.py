@@ -115,6 +115,14 @@ def test_dry_run_writes_nothing_and_shows_what_does_not_fit(folder):
     assert sorted(folder.rglob('*')) == before
 
 
+def test_what_does_not_fit_names_the_option(folder, capsys):
+    given = f'--checkpoint {folder / "plain.pth"} --attention se --depth 101 --out {folder}/no.pth'
+    assert exit_code('import-weights', *given.split()) == 2
+    error = capsys.readouterr().err
+    assert error.endswith('. --no-strict loads what fits\n') and 'strict=' not in error
+    assert exit_code('import-weights', *given.split(), '--no-strict') == 0
+
+
 def test_the_backbone_of_a_config(folder):
     (folder / 'plugins.py').write_text(
         "model = dict(backbone=dict(type='ResNet', depth=50, base_channels=16, plugins=[dict("

@@ -166,6 +166,20 @@ def test_an_interrupted_run_goes_on(photos: Path, detector: Path, capsys) -> Non
     assert 'give one of them' in capsys.readouterr().err
 
 
+def test_a_run_without_json_goes_on_with_it(photos: Path, detector: Path, capsys) -> None:
+    for name in 'abc':
+        picture().save(photos / f'{name}.png')
+    assert infer(detector, photos / 'a.png', photos / 'b.png') == 0
+    before = Path('out/vis/a.png').stat().st_mtime_ns
+    capsys.readouterr()
+    assert infer(detector, photos, '--json', '--resume') == 0
+    said = capsys.readouterr().out
+    assert '2 of 3 images are drawn already, 2 of them without the file of --json' in said
+    assert sorted(os.listdir('out/vis')) == ['a.png', 'b.png', 'c.png']
+    assert sorted(os.listdir('out/preds')) == ['a.json', 'b.json', 'c.json']
+    assert Path('out/vis/a.png').stat().st_mtime_ns == before
+
+
 def test_what_cannot_be_drawn_says_what_it_is(
     photos: Path, detector: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

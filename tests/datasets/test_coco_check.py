@@ -180,7 +180,10 @@ def test_boxes_in_shares_of_the_image_are_told(folder: Folder) -> None:
     assert any('they are shares of the image' in line for line in folder.lines())
 
 
-def test_nothing_but_crowd_regions_is_an_error(folder: Folder) -> None:
+@pytest.mark.parametrize('fields', [{'iscrowd': 1}, {'iscrowd': True}, {'ignore': 1}])
+def test_nothing_but_crowd_regions_is_an_error(folder: Folder, fields: dict[str, Any]) -> None:
     for annotation in folder.train['annotations']:
-        annotation['iscrowd'] = 1
-    assert any('every box is a crowd region' in line for line in folder.lines())
+        annotation.update(fields)
+    lines = folder.lines()
+    assert any('every box is a crowd region' in line for line in lines)
+    assert not any(line.startswith('mended') for line in lines)  # One word on it, not two.
