@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ge_det.config_changes import check_is_read
 from ge_det.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Confi
         Config: MMEngine's.
 
     Raises:
-        UserError: If it cannot be read; a config is code, and may fail in any way.
+        UserError: If it cannot be read (a config is code, and may fail in any way), or a change
+            changes nothing.
     """
     from mmengine.config import Config
 
@@ -47,6 +49,7 @@ def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Confi
         reason = _reason(error, path)
         raise UserError(f'{config}: not a config that can be read ({reason})') from error
     for key, value in (cfg_options or {}).items():
+        check_is_read(key, value, cfg, config)
         try:
             cfg.merge_from_dict({key: value})
         except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # Before the host a URL may have a password, after the question mark a signature.
 _URL = re.compile(r"""(https?://)(?:[^/\s?#]*@)?([^\s?'"]*)(\?[^\s'")]*[^\s'"):;,.])?""")
@@ -30,3 +31,16 @@ def without_secrets(text: str) -> str:
 def one_line(error: BaseException) -> str:
     """The message of an error on one line, its type where it has none."""
     return ' '.join(str(error).split()) or type(error).__name__
+
+
+def listed_orders(*orders: Sequence[str]) -> tuple[str, ...]:
+    """Orders of names as texts, of long ones the part where they begin to differ."""
+    differ = [len(set(names)) > 1 for names in zip(*orders, strict=False)]
+    same = differ.index(True) if any(differ) else 0
+    start = same if max(map(len, orders)) > 8 else 0
+    return tuple(
+        '..., ' * bool(start)
+        + ', '.join(map(repr, names[start : start + 8]))
+        + ', ...' * (len(names) > start + 8)
+        for names in orders
+    )

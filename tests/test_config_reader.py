@@ -91,14 +91,18 @@ def test_hooks_in_a_tuple(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ('change', 'reason'),
-    [('m.b=1', 'list indices'), ('m.7=1', 'Index 7 exceeds'), ('s.x=1', 's is a dict in the')],
+    [
+        ('custom_hooks.b=1', 'list indices'),
+        ('custom_hooks.7=1', 'Index 7 exceeds'),
+        ('work_dir.x=1', 'work_dir is a dict in the'),
+    ],
 )
 def test_changes_that_do_not_go_into_it(tmp_path: Path, change: str, reason: str) -> None:
-    (tmp_path / 'my.py').write_text("m = [dict(x=1)]\ns = 'text'")
+    (tmp_path / 'my.py').write_text("custom_hooks = [dict(x=1)]\nwork_dir = 'text'")
     config = str(tmp_path / 'my.py')
     said = line_of(read_config, config, parse_change(change))
     assert said.startswith('--cfg-options') and reason in said
-    assert read_config(config, parse_change('m.0.x=None')).m[0].x is None
+    assert read_config(config, parse_change('custom_hooks.0.x=None')).custom_hooks[0].x is None
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,7 @@ def check_model(
     cfg_options: dict[str, Any] | None = None,
     checkpoint: str | None = None,
     is_start: bool = False,
+    classes: Sequence[str] = (),
 ) -> nn.Module | None:
     """Build a config's model without memory, and see that a checkpoint is of that model.
 
@@ -163,6 +164,7 @@ def check_model(
         checkpoint (str, optional): Path or URL of a checkpoint. Defaults to None.
         is_start (bool): Without a checkpoint, see that the weights a training starts from fit.
             Defaults to False.
+        classes (Sequence[str]): Of the config's data, as for a checkpoint. Defaults to ().
 
     Returns:
         nn.Module | None: The model; None if only memory can hold it.
@@ -177,7 +179,7 @@ def check_model(
         model = build_without_memory(config, cfg_options)
         check_takes_pictures(model, config, cfg_options)
         if checkpoint is not None:
-            check_fits(model, checkpoint)
+            check_fits(model, checkpoint, classes)
         elif is_start:
             check_start(model, config, cfg_options)
         return model

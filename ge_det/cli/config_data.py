@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -17,7 +15,6 @@ from typing import Any
 from ge_det.errors import UserError
 
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
-_MOST_CATEGORIES = 4 << 20  # Bytes of their list that are looked at.
 _SAMPLE = 20  # Pictures looked for of each set: data that moved have moved as a whole.
 
 
@@ -126,8 +123,6 @@ def _check_files(one: DataSet) -> None:
             f'{file}: no such annotation file; if the data have moved, change the config or add '
             f'--cfg-options {one.key}.ann_file=FILE (an evaluator may name it, too)'
         )
-    if file is not None:
-        _check_classes(one, file)
     for key, folder in folders.items():
         if not folder.is_dir():
             raise UserError(
@@ -144,38 +139,10 @@ def _check_files(one: DataSet) -> None:
         )
 
 
-def _check_classes(one: DataSet, file: Path) -> None:
-    """Raise a UserError if a class of the config is not in the file.
-
-    mmdet numbers only those that are there, so all after it would get the label of another.
-    """
-    wanted = (one.settings.get('metainfo') or {}).get('classes')
-    kind = str(one.settings.get('type')).rpartition('.')[2]
-    there = _category_names(file) if kind == 'CocoDataset' else []
-    if not isinstance(wanted, (list, tuple)) or not there:
-        return
-    unknown = [name for name in wanted if name not in there]
-    if unknown:
-        near = get_close_matches(str(unknown[0]), there, n=1)
-        hint = f'did you mean {near[0]!r}?' if near else f'it has {", ".join(there[:5])}'
-        raise UserError(
-            f'{file}: no category is named {unknown[0]!r}, which is one of the classes of '
-            f'{one.key}; {hint}. Write the names as the file has them'
-        )
-
-
-def _category_names(file: Path) -> list[str]:
-    """Names of the categories of a COCO file of any size, as it lists them."""
-    if not file.is_file() or not os.path.getsize(file):
-        return []
-    with file.open('rb') as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        found = re.search(rb'"categories"\s*:\s*(?=\[)', text)
-        part = text[found.end() : found.end() + _MOST_CATEGORIES] if found else b''
-    try:
-        records, _ = json.JSONDecoder().raw_decode(part.decode('utf-8', 'replace'))
-        return [str(record['name']) for record in records]
-    except (ValueError, KeyError, TypeError):
-        return []
+def classes_of(found: Mapping[str, list[DataSet]]) -> tuple[str, ...]:
+    """The classes of the first set; none without one."""
+    sets = next(iter(found.values()), [])
+    return class_names(sets[0]) if sets else ()
 
 
 def class_names(one: DataSet) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ge_det.cli.checks import check_file, check_model, load_safely, shown
+from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.drawing import draw_all
 from ge_det.cli.drawn_files import Picture, check_targets, find_pictures, plan_files, rest
 from ge_det.cli.parsing import new_parser
@@ -92,8 +93,10 @@ def _infer(args: argparse.Namespace, pictures: list[Picture]) -> int:
     _make_folder(args.out)
     _check_device(args.device)
     load_safely()
-    check_model(args.config, checkpoint=args.checkpoint)
-    detector = PictureDetector(read_config(args.config), args.checkpoint, args.device)
+    cfg = read_config(args.config)
+    classes = classes_of(data_sets(cfg, 'test'))
+    check_model(args.config, checkpoint=args.checkpoint, classes=classes)
+    detector = PictureDetector(cfg, args.checkpoint, args.device)
     tally = draw_all(detector, pictures, args)
     show(tally.summary(args.out, args.score_thr))
     for picture, reason in tally.skipped:

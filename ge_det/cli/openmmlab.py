@@ -27,7 +27,8 @@ from ge_det.cli.checks import (
     load_safely,
     worker_options,
 )
-from ge_det.cli.config_data import check_data_files, check_num_classes, data_sets
+from ge_det.cli.class_order import check_class_order
+from ge_det.cli.config_data import check_data_files, check_num_classes, classes_of, data_sets
 from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
 from ge_det.cli.run_errors import run_errors
@@ -130,6 +131,7 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         cfg.val_dataloader = None
     found = data_sets(cfg, name)  # Once: annotation files may be large.
     check_data_files(found)
+    check_class_order(cfg, found)
     if name == 'train':
         check_length(cfg)
         check_optimizer(cfg)
@@ -144,7 +146,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     with own_work_dir(args, cfg) if is_start else nullcontext(args.checkpoint) as checkpoint:
         # Of several processes, one looks at the weights to start from, and tells. It alone knows
         # whether the training starts at all or goes on.
-        model = check_model(args.config, options, checkpoint, is_start=is_start and speaks)
+        begins, classes = is_start and speaks, classes_of(found)
+        model = check_model(args.config, options, checkpoint, is_start=begins, classes=classes)
         if speaks:
             show(*plan_of(cfg, found, model, checkpoint))
             show(*(told_done(cfg, checkpoint) if is_start else []))

@@ -7,13 +7,13 @@ a number that means nothing, and training from them starts from scratch without 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from ge_det.blocks.gated_backbone import as_gated
-from ge_det.errors import CheckpointError
+from ge_det.errors import CheckpointError, listed_orders
 from ge_det.reading.weight_sets import plain_names
 
 from .causes import likely_cause
@@ -26,17 +26,19 @@ _TRUNK = ('backbone.', 'neck.')
 _GATE = re.compile(r'\.layer\d+\.\d+\.(?!conv|bn|norm|downsample)(\w+)\.')
 
 
-def check_fits(model: nn.Module, checkpoint: str) -> None:
+def check_fits(model: nn.Module, checkpoint: str, classes: Sequence[str] = ()) -> None:
     """Raise a CheckpointError unless a checkpoint holds just the model's tensors.
 
     Args:
         model (nn.Module): A detector or classifier, on any device.
         checkpoint (str): Path or URL of weights.
+        classes (Sequence[str]): Names of the classes that the model is used with, in the order of
+            its outputs. Defaults to (): unknown.
 
     Raises:
         CheckpointError: If it cannot be read, its weights are no numbers to use, a tensor is
-            missing, left over or of another shape, or it was trained with gates of another kind
-            that have no tensors; the message is one line.
+            missing, left over or of another shape, it was trained with gates of another kind that
+            have no tensors, or with the same classes in another order; the message is one line.
     """
     state, own, content = _read(model, checkpoint)
     found = compare(state, own)
@@ -45,6 +47,16 @@ def check_fits(model: nn.Module, checkpoint: str) -> None:
         raise CheckpointError(
             f"{checkpoint} does not belong to this config's model of {len(own)} tensors: "
             f'{"; ".join(clauses)}. Give the config (and --cfg-options) it was trained with'
+        )
+    meta = content.meta.get('dataset_meta')
+    names = meta.get('classes') if isinstance(meta, Mapping) else None
+    names = list(map(str, names if isinstance(names, (list, tuple)) else ()))
+    classes = list(map(str, classes))
+    if names != classes and sorted(names) == sorted(classes):
+        theirs, ours = listed_orders(names, classes)
+        raise CheckpointError(
+            f'{checkpoint} was trained with the classes in another order ({theirs}) than the '
+            f"config's ({ours}); order `classes` of the config as in the training"
         )
 
 

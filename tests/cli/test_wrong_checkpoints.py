@@ -14,6 +14,7 @@ from tiny_detector import tiny_detector
 from torch import Tensor
 
 from ge_det.cli.preflight import build_without_memory
+from ge_det.datasets.scene_classes import CLASSES
 
 State = dict[str, Tensor]
 FAULTS: dict[str, tuple[Callable[[State], State], str]] = {
@@ -68,6 +69,33 @@ def test_every_command_refuses_it(
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and 'x.pth' in said and reason in said
     assert not list(folder.glob('work_dirs/*/*.pth')) and not list(folder.glob('out/vis/*'))
+
+
+@pytest.mark.parametrize('command', [name for name in COMMANDS if name != 'load_from'])
+def test_a_training_with_the_classes_in_another_order(
+    command: str, folder: Path, state: State, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    prepare(folder, monkeypatch)
+    meta = dict(dataset_meta=dict(classes=CLASSES[::-1]), epoch=1, iter=3)
+    torch.save(dict(state_dict=state, meta=meta, optimizer={}, message_hub={}), 'x.pth')
+    assert exit_code(*COMMANDS[command].split()) == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and 'x.pth was trained with the classes in another order' in said
+    assert said.index(CLASSES[-1]) < said.index(CLASSES[0])
+
+
+@pytest.mark.parametrize('role', ['train', 'val', 'test'])
+def test_a_file_with_the_classes_in_another_order(
+    role: str, folder: Path, state: State, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    prepare(folder, monkeypatch)
+    torch.save(dict(state_dict=state, meta={}), 'x.pth')
+    command = 'test tiny.py x.pth' if role == 'test' else 'train tiny.py'
+    names = ','.join(CLASSES[::-1])
+    option = f'{role}_dataloader.dataset.metainfo.classes=[{names}]'
+    assert exit_code(*command.split(), '--work-dir', 'none', '--cfg-options', option) == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and 'mmdet numbers the classes as this file lists them' in said
 
 
 @pytest.mark.parametrize(
