@@ -24,8 +24,17 @@ def write_whole(
             time a disk takes for them. Defaults to True.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If it cannot be written; it names the file.
     """
+    try:
+        _write_whole(path, content, lasting)
+    except OSError as error:  # Without a name, of a disk that is full.
+        if error.errno and (error.filename is None or is_part(Path(error.filename))):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def _write_whole(path: Path, content: bytes | Callable[[Path], object], lasting: bool) -> None:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():  # Such as /dev/stdout: no file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import traceback
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from ge_det.errors import one_line
 
 _UNKNOWN = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'missing \d+ required .*arguments?: (.*)')
+_OF_ANNOTATIONS = ('load_data_list', 'filter_data')  # Steps of mmdet's data sets.
 _PLAIN = (str, int, float, bool, type(None), list, tuple)
 
 
@@ -55,11 +57,27 @@ def told_of_build(error: BaseException) -> str | None:
     frame = _frame(error)
     if frame is None or not callable(kind := frame.get('obj_cls')):
         return None
+    if told := _unreadable(error, frame['args']):
+        return told
     plain = {key: value for key, value in frame['args'].items() if isinstance(value, _PLAIN)}
     given = [word for key, value in plain.items() if len(word := f'{key}={value!r}') < 60]
     return (
         f'{_option(error, frame)}{_name(kind)} cannot be built with '
         f'{", ".join(given) or "what it is given"} ({one_line(error)}); mend that'
+    )
+
+
+def _unreadable(error: BaseException, args: Mapping[str, Any]) -> str | None:
+    """A line if it was the content of COCO annotations that failed."""
+    name = args.get('ann_file')
+    steps = [frame.f_code for frame in _frames(error)]
+    reads = any('pycocotools' in c.co_filename or c.co_name in _OF_ANNOTATIONS for c in steps)
+    if not isinstance(name, str) or not name.endswith('.json') or not reads:
+        return None
+    return (
+        f'{os.path.join(args.get("data_root") or "", name)}: these annotations cannot be read '
+        f'({type(error).__name__}: {one_line(error)}); run make-config again with --force, which '
+        'says what is wrong'
     )
 
 

@@ -90,6 +90,25 @@ def check_data_files(found: Mapping[str, list[DataSet]]) -> None:
         _check_files(one)
 
 
+def changed_since(config: str, found: Mapping[str, list[DataSet]]) -> list[str]:
+    """A warning for each annotation file that changed after make-config had checked it.
+
+    Args:
+        config (str): Path of the config. Others than those of make-config say nothing.
+        found (dict): Its data sets.
+    """
+    if '# Written by: ' not in Path(config).read_text(encoding='utf-8', errors='replace')[:4096]:
+        return []
+    files = {one.annotations for one in chain.from_iterable(found.values())}
+    written = os.path.getmtime(config)
+    return [
+        f'warning: {file} changed after {config} was written; run make-config again with --force '
+        'to have it checked'
+        for file in sorted(file for file in files if file is not None)
+        if os.path.getmtime(file) > written
+    ]
+
+
 def check_num_classes(cfg: Any, found: Mapping[str, list[DataSet]]) -> None:
     """Raise a UserError if a head of a detector has another number of classes than the data."""
     for one in chain.from_iterable(found.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import io
 import os
@@ -12,6 +13,14 @@ from typing import TextIO
 from ge_det.cli.signals import run_until_signal
 from ge_det.compat.known_warnings import ignore_known_warnings
 from ge_det.errors import UserError, one_line
+
+_FULL = 'a file cannot be written; make room'
+DISK = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    errno.EIO: 'the disk fails, or is not there any more; mend that',
+    errno.EROFS: 'a file cannot be written; make the disk writable',
+}
+"""What to do where a disk does not take a file, by its numbers."""
 
 _CUT_SHORT = 141  # 128 and the number of SIGPIPE.
 
@@ -46,7 +55,8 @@ def run_command(
         forget_reader(sys.stdout)
         return code
     except (UserError, OSError) as error:
-        print(f'{name}: {one_line(error)}', file=sys.stderr)
+        remedy = DISK.get(getattr(error, 'errno', None) or 0, '')
+        print(f'{name}: {one_line(error)}{remedy and ": " + remedy}', file=sys.stderr)
         return 2
     except ImportError as error:
         # A module of ours that lacks, or no import at all that failed.

@@ -176,4 +176,6 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content.getvalue())
     except OSError as error:
-        raise CheckpointError(f'{out}: cannot be written ({one_line(error)})') from error
+        raise CheckpointError(
+            f'{out}: cannot be written ({one_line(error)}); give another --out'
+        ) from error

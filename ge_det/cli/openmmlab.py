@@ -28,14 +28,21 @@ from ge_det.cli.checks import (
     worker_options,
 )
 from ge_det.cli.class_order import check_class_order
-from ge_det.cli.config_data import check_data_files, check_num_classes, classes_of, data_sets
+from ge_det.cli.config_data import (
+    changed_since,
+    check_data_files,
+    check_num_classes,
+    classes_of,
+    data_sets,
+)
 from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
+from ge_det.cli.pictures import named_pictures
 from ge_det.cli.run_errors import run_errors
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
-from ge_det.cli.work_dir import find_work_dir, own_work_dir
+from ge_det.cli.work_dir import find_work_dir, make_work_dir, own_work_dir
 from ge_det.config_reader import Changes, check_change, read_model
 from ge_det.errors import UserError
 
@@ -111,7 +118,10 @@ def run_tool(
         check_arguments(args)
         if also_check is not None:
             also_check(args)
-        with _prepared(name, args):
+        instead = 'run make-config again, which looks at the pictures'
+        if package != 'mmdet':
+            instead = 'take it out of the data'
+        with named_pictures(f'put it back and {then}, or {instead}'), _prepared(name, args):
             runpy.run_path(str(script), run_name='__main__')
 
 
@@ -143,13 +153,15 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     from ge_det.cli.plan import plan_of  # It imports torch.
 
     is_start, speaks = name == 'train', is_first_process()
+    if not is_start:
+        make_work_dir(find_work_dir(args, cfg))
     with own_work_dir(args, cfg) if is_start else nullcontext(args.checkpoint) as checkpoint:
         # Of several processes, one looks at the weights to start from, and tells. It alone knows
         # whether the training starts at all or goes on.
         begins, classes = is_start and speaks, classes_of(found)
         model = check_model(args.config, options, checkpoint, is_start=begins, classes=classes)
         if speaks:
-            show(*plan_of(cfg, found, model, checkpoint))
+            show(*changed_since(args.config, found), *plan_of(cfg, found, model, checkpoint))
             show(*(told_done(cfg, checkpoint) if is_start else []))
         sys.argv += missing_hooks(cfg, name)
         yield

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ge_det.errors import UserError, one_line
+from ge_det.cli.errors import DISK
+from ge_det.errors import UserError
 
 _WORKER_DIED = re.compile(r'DataLoader worker .*(exited unexpectedly|killed by signal)', re.S)
 
@@ -15,11 +17,9 @@ _GONE = re.compile(
     r"No such file or directory: '(.*\.(?:jpe?g|png|bmp|tiff?|webp|gif|ppm|pgm))'", re.I
 )
 
-# What to do where the system refuses without the name of a file.
-_FULL = 'a file cannot be written; make room'
+# What to do where the system refuses.
 _SYSTEM = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO), _FULL),
-    errno.EROFS: 'a file cannot be written; make the disk writable',
+    **DISK,
     errno.ENOMEM: 'too little memory for another process; take fewer num_workers',
     errno.EAGAIN: 'no further process is allowed; take fewer num_workers',
     errno.EMFILE: 'too many files are open; allow more (ulimit -n) or take fewer num_workers',
@@ -64,8 +64,19 @@ def _line(error: Exception, then: str) -> str | None:
             f'{gone[1]}: this picture is not there any more; put it back or leave it out of the '
             f'annotations, then {then}'
         )
-    if isinstance(error, OSError) and 'Original Traceback' in text:  # Of a process that loads data.
-        return text.strip().splitlines()[-1]
-    if isinstance(error, OSError) and error.filename is None and error.strerror:
-        return f'{one_line(error)}: {_SYSTEM.get(error.errno or 0, "mend that")}, then {then}'
-    return None
+    if isinstance(error, (OSError, UserError)) and 'Original Traceback' in text:
+        # Of a process that loads data.
+        return text.strip().splitlines()[-1].removeprefix('ge_det.errors.UserError: ')
+    if not isinstance(error, OSError) or not error.strerror:
+        return None
+    if error.filename is not None and error.errno not in _SYSTEM:
+        return None
+    if error.filename is None and (file := _file_of(error)) is not None:
+        text = f'{text}: {file!r}'
+    return f'{text}: {_SYSTEM.get(error.errno or 0, "mend that")}, then {then}'
+
+
+def _file_of(error: Exception) -> str | None:
+    """The file that MMEngine was writing."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((str(known['filepath']) for known in frames if 'filepath' in known), None)

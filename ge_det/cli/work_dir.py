@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -35,6 +36,19 @@ def find_work_dir(args: argparse.Namespace, cfg: Any) -> Path:
     return Path(args.work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}')
 
 
+def make_work_dir(work_dir: Path) -> None:
+    """Make a folder to work in; a UserError if it cannot be made or takes no files."""
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=work_dir).close()
+    except OSError as error:
+        raise _not_written(work_dir, error) from error
+
+
+def _not_written(work_dir: Path, error: OSError) -> UserError:
+    return UserError(f'{work_dir}: cannot be written ({one_line(error)}); give another --work-dir')
+
+
 @contextmanager
 def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
     """Take a work dir for a training, as long as it runs.
@@ -59,8 +73,8 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
         return
     check_name('the work dir', str(work_dir))  # MMEngine writes it into its copy of the config.
     lock = FileLock(work_dir / _LOCK, timeout=_PATIENCE)
+    make_work_dir(work_dir)
     try:
-        work_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise UserError(
@@ -71,9 +85,7 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
         pass
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise UserError(
-                f'{work_dir}: cannot be written ({one_line(error)}); give another --work-dir'
-            ) from error
+            raise _not_written(work_dir, error) from error
     try:
         yield _resumed(work_dir, args, cfg)
     finally:

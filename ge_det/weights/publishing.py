@@ -238,5 +238,7 @@ def _write(content: bytes, folder: Path, stem: str, suffix: str) -> tuple[Path, 
         elif sha256_of(path) != digest:
             raise CheckpointError(f'{path}: is there with other content; move it away')
     except OSError as error:
-        raise CheckpointError(f'{folder}: cannot be written into ({error})') from error
+        raise CheckpointError(
+            f'{folder}: cannot be written into ({error}); give another --out'
+        ) from error
     return path, digest, is_new

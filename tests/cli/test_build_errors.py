@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmdet.registry import OPTIMIZERS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DATASETS, MODELS, PARAM_SCHEDULERS
+from mmengine.registry import DATASETS, METRICS, MODELS, PARAM_SCHEDULERS
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -138,3 +140,18 @@ def test_an_optimizer_of_the_scope_of_the_config(monkeypatch: pytest.MonkeyPatch
     settings = dict(default_scope='mmdet', optim_wrapper=optimizer(type='OfAUser'))
     monkeypatch.setitem(OPTIMIZERS.module_dict, 'OfAUser', torch.optim.SGD)
     check_optimizer(Config(settings))
+
+
+@pytest.mark.parametrize('content', ['{"images": [', '', '[]', '{"images": [{}]}', '\udcff{}'])
+@pytest.mark.parametrize('kind', ['mmdet.CocoDataset', 'mmdet.CocoMetric'])
+def test_annotations_that_cannot_be_read(tmp_path: Path, kind: str, content: str) -> None:
+    path = tmp_path / 'train.json'
+    path.write_bytes(content.encode('utf-8', 'surrogateescape'))
+    registry, where = (DATASETS, {'data_root': str(tmp_path), 'ann_file': 'train.json'})
+    if kind == 'mmdet.CocoMetric':
+        registry, where = (METRICS, {'ann_file': str(path)})
+    with pytest.raises(Exception) as caught:
+        registry.build({'type': kind, **where})
+    said = told_of_build(caught.value) or ''
+    assert said.startswith(f'{path}: these annotations cannot be read (')
+    assert said.endswith('run make-config again with --force, which says what is wrong')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +46,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(pictures: Path, work_dir: Path, epochs: int, *flags: str) -> str:
-    """Train by the command that a user types, and return what it says."""
+def run(
+    pictures: Path, work_dir: Path, epochs: int, *flags: str
+) -> subprocess.CompletedProcess[str]:
+    """Train by the command that a user types."""
     options = [
         f'model.backbone.base_channels={NARROW["base_channels"]}',
         'model.head.in_channels=512',
@@ -65,7 +68,7 @@ def train(pictures: Path, work_dir: Path, epochs: int, *flags: str) -> str:
         ]
     command = [sys.executable, TOOL, CLASSIFIER]
     command += ['--work-dir', work_dir, '--no-persistent-workers', '--no-pin-memory', *flags]
-    done = subprocess.run(
+    return subprocess.run(
         [*map(str, command), '--cfg-options', *options],
         cwd=pictures,
         env={**os.environ, 'OMP_NUM_THREADS': '1'},  # So small a network gains nothing from more.
@@ -73,6 +76,11 @@ def train(pictures: Path, work_dir: Path, epochs: int, *flags: str) -> str:
         text=True,
         timeout=300,
     )
+
+
+def train(pictures: Path, work_dir: Path, epochs: int, *flags: str) -> str:
+    """What a training says that succeeds."""
+    done = run(pictures, work_dir, epochs, *flags)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -153,3 +161,15 @@ def test_the_classifiers_tool_without_torchvision() -> None:
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('train-classifier: torchvision is needed here')
+
+
+@pytest.mark.usefixtures('peers')
+def test_a_picture_that_does_not_load(pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / 'pictures')
+    path = tmp_path / 'pictures/train/dots/1.png'
+    path.write_bytes(b'')
+    done = run(tmp_path / 'pictures', tmp_path / 'run', 1)
+    assert (done.returncode, 'Traceback' in done.stderr) == (2, False), done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert f'{path}: this picture does not load (empty: fetch it again); put it back' in line
+    assert line.endswith('or take it out of the data')
