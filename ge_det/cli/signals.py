@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 _GRACE = 3.0  # Seconds in which a further signal says nothing new.
 _RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -44,6 +45,21 @@ class _Ender:
         self.number, self.at = number, now
         raise _Ended
 
+    def lost(self, ignored: Any) -> None:
+        """For ``sys.unraisablehook``: where Python ignores all errors, as in ``__del__``, again."""
+        if not issubclass(ignored.exc_type, _Ended):
+            sys.__unraisablehook__(ignored)
+            return
+
+        import threading
+
+        def again() -> None:
+            self.at = -_GRACE
+            main = threading.main_thread().ident or 0
+            signal.pthread_kill(main, self.number or signal.SIGINT)  # It may be asleep.
+
+        threading.Timer(0.1, again).start()
+
 
 def run_until_signal(
     name: str, action: Callable[[], int | None], interrupted: str | Callable[[], str]
@@ -69,6 +85,7 @@ def run_until_signal(
             signal.signal(number, ender)
     except ValueError:  # Not in the main thread.
         return action() or 0
+    hook, sys.unraisablehook = sys.unraisablehook, ender.lost
     try:
         return action() or 0
     except BaseException as error:
@@ -85,6 +102,7 @@ def run_until_signal(
         before = {}
         return 128 + ended_by
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

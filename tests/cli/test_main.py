@@ -190,6 +190,33 @@ def test_every_command_ends_in_a_line(tmp_path: Path, number: int, times: int) -
     assert not any('Traceback' in line for line in told)
 
 
+LOST = """
+import os, sys, time
+from ge_det.cli.signals import run_until_signal
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0)
+def action():
+    Late()
+    time.sleep(20)
+sys.exit(run_until_signal('x', action, 'run it again'))
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_where_python_ignores_errors_is_not_lost(number: int) -> None:
+    done = subprocess.run(
+        [sys.executable, '-c', LOST.format(number=int(number))],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=15,
+    )
+    assert done.returncode == 128 + number
+    assert done.stderr.strip().startswith('x: ') and 'Late' not in done.stderr
+
+
 STRIKE = """
 import os, runpy, sys
 module, number = sys.argv.pop(1), int(sys.argv.pop(1))
