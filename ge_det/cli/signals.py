@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 _GRACE = 3.0  # Seconds in which a further signal says nothing new.
 _RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -43,22 +42,20 @@ class _Ender:
         if now - self.at < _GRACE:
             return
         self.number, self.at = number, now
+        if hasattr(signal, 'SIGALRM'):
+            signal.signal(signal.SIGALRM, self.insist)
+            signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
         raise _Ended
 
-    def lost(self, ignored: Any) -> None:
-        """For ``sys.unraisablehook``: where Python ignores all errors, as in ``__del__``, again."""
-        if not issubclass(ignored.exc_type, _Ended):
-            sys.__unraisablehook__(ignored)
-            return
+    def insist(self, number: int, frame: FrameType | None) -> None:
+        """Once more: what came where Python or a library ignores all errors is lost."""
+        if os.getpid() == self.process:
+            raise _Ended
 
-        import threading
-
-        def again() -> None:
-            self.at = -_GRACE
-            main = threading.main_thread().ident or 0
-            signal.pthread_kill(main, self.number or signal.SIGINT)  # It may be asleep.
-
-        threading.Timer(0.1, again).start()
+    def arrived(self) -> None:
+        """Nothing is lost any more."""
+        if self.number and hasattr(signal, 'SIGALRM'):
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def run_until_signal(
@@ -85,10 +82,10 @@ def run_until_signal(
             signal.signal(number, ender)
     except ValueError:  # Not in the main thread.
         return action() or 0
-    hook, sys.unraisablehook = sys.unraisablehook, ender.lost
     try:
         return action() or 0
     except BaseException as error:
+        ender.arrived()
         if not _is_interruption(error):
             raise
         for number in before:
@@ -102,7 +99,7 @@ def run_until_signal(
         before = {}
         return 128 + ended_by
     finally:
-        sys.unraisablehook = hook
+        ender.arrived()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -214,7 +214,7 @@ def test_a_signal_where_python_ignores_errors_is_not_lost(number: int) -> None:
         timeout=15,
     )
     assert done.returncode == 128 + number
-    assert done.stderr.strip().startswith('x: ') and 'Late' not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith('x: ')
 
 
 STRIKE = """
