@@ -34,13 +34,14 @@ def check_is_read(key: str, value: Any, cfg: Any, config: str) -> None:
     name, dot, rest = key.partition('.')
     if 'runner_type' in cfg or name in (known := read_names()):
         return
-    places = list(_places(cfg.to_dict()))
+    whole = cfg.to_dict()
+    places = list(_places(whole))
     if name not in cfg:
         near = [place for place, last, _ in places if last == name and '.' in place]
         near = near or get_close_matches(name, {*known, *cfg}, n=1)
         hint = f'did you mean {near[0]!r}?' if near else 'name one of it, such as model.type'
         raise UserError(f'--cfg-options {key}={value}: no such option in {config}; {hint}')
-    old = cfg.to_dict()[name]
+    old = whole[name]
     told = [
         place + dot + rest
         for place, last, there in places

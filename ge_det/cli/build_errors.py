@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from ge_det.cli.config_data import type_name
 from ge_det.errors import one_line
 
 _UNKNOWN = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
@@ -111,14 +112,9 @@ def _option(error: BaseException, frame: dict[str, Any], argument: str = 'type')
     for key, one in _settings(error):
         numbers = {name: value for name, value in one.items() if isinstance(value, _PLAIN[:5])}
         same = all(frame['args'].get(name, value) == value for name, value in numbers.items())
-        if same and argument in one and _kind(one.get('type')) == _kind(frame['obj_type']):
+        if same and argument in one and type_name(one.get('type')) == type_name(frame['obj_type']):
             return f'{key}: '
     return ''
-
-
-def _kind(wanted: Any) -> str:
-    """The last part of a type, which may have a scope or be a class."""
-    return str(getattr(wanted, '__name__', wanted)).rpartition('.')[2]
 
 
 def _settings(error: BaseException) -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ge_det.cli.config_data import DataSet, class_names
+from ge_det.cli.config_data import DataSet, class_names, type_name
 from ge_det.errors import UserError, listed_orders
 
 _MOST_CATEGORIES = 4 << 20  # Bytes of their list that are looked at.
@@ -52,8 +52,7 @@ def _metrics(key: str, settings: Any) -> Iterator[DataSet]:
 
 
 def _kind(one: DataSet) -> str:
-    kind = one.settings.get('type')
-    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    return type_name(one.settings.get('type'))
 
 
 def _check(one: DataSet, wanted: Sequence[str]) -> None:
