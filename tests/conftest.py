@@ -1,10 +1,12 @@
 """Shared fixtures. This folder is on the import path, so tests can import ``block_cases``."""
 
 import os
+import signal
 from importlib.util import find_spec
 
 import pytest
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HAS_TORCH, HAS_MMENGINE = find_spec('torch') is not None, find_spec('mmengine') is not None
 
 if HAS_TORCH:
@@ -29,6 +31,15 @@ def environment_as_before():
     for name in os.environ.keys() - before:
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """A command that is interrupted ignores signals to its end, and so would what a test starts."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,7 +129,6 @@ def test_a_slip_of_the_pen(capsys: pytest.CaptureFixture[str]) -> None:
         (KeyboardInterrupt(), 130, '\ntry: interrupted; go on\n'),
     ],
 )
-@pytest.mark.usefixtures('signals')
 def test_endings(
     capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
 ) -> None:
@@ -141,17 +139,6 @@ def test_endings(
     assert capsys.readouterr().err == line
 
 
-@pytest.fixture
-def signals() -> Iterator[None]:
-    """After an interruption, a process ignores further ones: it is about to end."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures('signals')
 def test_what_others_make_of_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
     """As yapf does, which formats MMEngine's configs."""
 
