@@ -1,8 +1,10 @@
-r"""Check a data set in COCO format and write a short config to train a detector on it.
+r"""Check labelled photos and write a short config to train a detector on them.
 
-What of the annotations can be mended without doubt is mended in copies beside the config.
+The format of the labels is recognised: COCO, Pascal VOC, YOLO, LabelMe, CVAT, Supervisely. What is
+converted, split or mended lies as COCO beside the config; the photos and labels stay as they are.
 
-Example:
+Examples:
+    ge-det make-config PHOTOS
     ge-det make-config --train-json train.json --val-json val.json --images images \
         --detector faster-rcnn --attention sge --depth 50 --out my.py
 """
@@ -11,11 +13,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ge_det.cli.parsing import command_line, new_parser
+from ge_det.cli.photos import complete_data, prepare
 from ge_det.cli.shell import shell_path
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
 from ge_det.errors import UserError
@@ -29,8 +32,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the arguments."""
     parser = new_parser('make-config', __doc__, argv)
     data = parser.add_argument_group('data')
-    data.add_argument('--train-json', required=True, help='COCO annotations to train on')
-    data.add_argument('--val-json', required=True, help='COCO annotations to measure on')
+    data.add_argument(
+        'photos',
+        nargs='?',
+        metavar='PHOTOS',
+        help='folder of labelled photos, or its file of labels; without a val set one is split off',
+    )
+    data.add_argument('--train-json', help='COCO annotations to train on, instead of PHOTOS')
+    data.add_argument('--val-json', help='COCO annotations to measure on')
     data.add_argument('--images', help='folder of the images of both')
     data.add_argument('--train-images', help='folder of the train images, if it is another')
     data.add_argument('--val-images', help='folder of the val images, if it is another')
@@ -74,13 +83,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     training.add_argument('--workers', type=int, default=2, metavar='N', help='%(default)s')
 
-    parser.add_argument('--out', required=True, metavar='CONFIG.py', help='file to write')
+    parser.add_argument(
+        '--out', metavar='CONFIG.py', help='file to write; default: the name of the folder PHOTOS'
+    )
     parser.add_argument('--force', action='store_true', help='overwrite --out')
     args = parser.parse_args(argv)
-    args.train_images = args.train_images or args.images
-    args.val_images = args.val_images or args.images
-    if args.train_images is None or args.val_images is None:
-        parser.error('give --images, or both --train-images and --val-images')
+    complete_data(parser, args)
     return args
 
 
@@ -96,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ge_det.datasets.coco_file import write_copy
 
     check_output(args.out, args.force)
+    sets = prepare(args)
+    converted = sets.converted if sets else {}
     most = MOST_OPENED if args.check_images is None else args.check_images
     if most < 0:
         raise UserError(f'--check-images {most} must not be below 0')
@@ -104,12 +114,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in ('train_json', 'val_json', 'train_images', 'val_images')
     }
     masks = DETECTORS[args.detector].masks
-    report = check_coco(**data, with_masks=masks, max_opened=most, progress=True)
+    unwritten = {f'{role}_json': coco for role, coco in converted.items()}
+    report = check_coco(**(data | unwritten), with_masks=masks, max_opened=most, progress=True)
     for problem in report.problems:
         print(problem, file=sys.stderr)
     if report.train is None or not report.ok:
         raise UserError(f'{args.out} is not written, {report.summary()}')
-    copies = _copies(report, Path(args.out), args.force)
+    copies = _copies(report, Path(args.out), args.force, converted)
     data |= {f'{role}_json': str(copy) for role, (copy, _) in copies.items()}
 
     options = UserConfig(
@@ -130,7 +141,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_start(options)
     for copy, coco in copies.values():
         write_copy(coco, copy)
-        print(f'{copy} is the mended copy of {coco.path}; the config takes it', file=sys.stderr)
+        if coco.path != copy:
+            print(f'{copy} is the mended copy of {coco.path}; the config takes it', file=sys.stderr)
+    if sets:
+        sets.write_listing()
     out = write_config(options, args.out, command_line('make-config', argv), args.force)
     print(report.summary())
     train = 'python tools/train.py' if argv is None else 'ge-det train'
@@ -139,13 +153,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _copies(report: CocoReport, out: Path, force: bool) -> dict[str, tuple[Path, CocoFile]]:
-    """Where the annotations that were mended go, beside the config; a UserError if not there."""
-    sources = [coco.path.resolve() for coco in (report.train, report.val) if coco is not None]
+def _copies(
+    report: CocoReport, out: Path, force: bool, converted: Collection[str]
+) -> dict[str, tuple[Path, CocoFile]]:
+    """Where what was mended or converted goes, beside the config; a UserError if not there."""
+    roles = (('train', report.train), ('val', report.val))
+    sources = [
+        coco.path.resolve() for role, coco in roles if coco is not None and role not in converted
+    ]
     copies = {
         role: (out.with_suffix(f'.{role}.json'), coco)
-        for role, coco in (('train', report.train), ('val', report.val))
-        if coco is not None and coco.mends
+        for role, coco in roles
+        if coco is not None and (coco.mends or role in converted)
     }
     for copy, _ in copies.values():
         if copy.resolve() in sources:

@@ -84,8 +84,8 @@ class CocoReport:
 
 
 def check_coco(
-    train_json: PathType,
-    val_json: PathType,
+    train_json: PathType | CocoFile,
+    val_json: PathType | CocoFile,
     train_images: PathType,
     val_images: PathType,
     with_masks: bool = False,
@@ -95,8 +95,9 @@ def check_coco(
     """Check a train and a val set in COCO format.
 
     Args:
-        train_json (str | PathLike): Annotations of the train set.
-        val_json (str | PathLike): Annotations of the val set.
+        train_json (str | PathLike | CocoFile): Annotations of the train set; mended in place if
+            they are no file yet.
+        val_json (str | PathLike | CocoFile): Annotations of the val set, the same.
         train_images (str | PathLike): Folder that the train file names are relative to.
         val_images (str | PathLike): Folder that the val file names are relative to.
         with_masks (bool): Whether masks are needed as well. Defaults to False.
@@ -111,7 +112,7 @@ def check_coco(
     sound = []
     for role, path, images in (('train', train_json, train_images), ('val', val_json, val_images)):
         try:
-            coco = read_coco(path)
+            coco = path if isinstance(path, CocoFile) else read_coco(path)
         except UserError as error:
             report.problems.append(Problem('error', str(error)))
             continue

@@ -100,13 +100,29 @@ def read_coco(path: PathType) -> CocoFile:
             f'{path}: not COCO annotations: the file holds a {type(content).__name__}, not an '
             'object with images, annotations and categories (a file of results looks like this)'
         )
-    for key in LISTS:
-        _check_list(path, content, key)
-    images, annotations, categories = (content.pop(key) for key in LISTS)
-    coco = CocoFile(path, images, annotations, categories, content)
+    coco = coco_of(content, path)
     for text in mends:
         coco.mends.append(Problem('mended', f'{path}: {text}: written anew in ASCII'))
     return coco
+
+
+def coco_of(content: Record, path: Path) -> CocoFile:
+    """The content of a COCO annotation file, whether it is one already or is to be.
+
+    Args:
+        content (dict): Its lists, which are taken out, and what else it holds.
+        path (Path): The file.
+
+    Returns:
+        CocoFile: Its images, annotations and categories.
+
+    Raises:
+        UserError: If it has not the form of COCO annotations.
+    """
+    for key in LISTS:
+        _check_list(path, content, key)
+    images, annotations, categories = (content.pop(key) for key in LISTS)
+    return CocoFile(path, images, annotations, categories, content)
 
 
 def write_copy(coco: CocoFile, path: PathType) -> None:

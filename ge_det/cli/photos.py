@@ -1,0 +1,140 @@
+"""The data half of make-config: from a folder of labelled photos to a train and a val set."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ge_det.errors import UserError
+
+if TYPE_CHECKING:
+    from ge_det.datasets.coco_file import CocoFile
+    from ge_det.datasets.labels import Labelled
+
+_FOLDERS_OF_LABELS = {'annotations', 'labels'}
+
+
+def config_name(photos: Path) -> str:
+    """The name of a config for photos: their folder's, in letters that are fit for every system.
+
+    Args:
+        photos (Path): The folder, or a file of labels in it.
+
+    Returns:
+        str: Such as ``my_photos.py``.
+    """
+    folder = photos.resolve()
+    if folder.is_file():
+        folder = folder.parent
+    if folder.name.lower() in _FOLDERS_OF_LABELS:
+        folder = folder.parent
+    name = re.sub('[^0-9A-Za-z_-]+', '_', folder.name).strip('_-')
+    return f'{name or "photos"}.py'
+
+
+def complete_data(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Fill in what of make-config's data follows from the rest; an error of the parser otherwise.
+
+    Args:
+        parser (ArgumentParser): That of the command.
+        args (Namespace): Its arguments; changed in place.
+    """
+    names = ('train_json', 'val_json', 'images', 'train_images', 'val_images')
+    given = [f'--{name.replace("_", "-")}' for name in names if getattr(args, name) is not None]
+    if args.photos is not None:
+        if given:
+            parser.error(f'PHOTOS holds all data, so leave out {" ".join(given)}, or leave it out')
+        if args.out is None:
+            args.out = config_name(Path(args.photos))
+        return
+    if args.train_json is None or args.val_json is None:
+        parser.error(
+            'give PHOTOS, a folder of labelled photos, or both --train-json and --val-json'
+        )
+    args.train_images = args.train_images or args.images
+    args.val_images = args.val_images or args.images
+    if args.train_images is None or args.val_images is None:
+        parser.error('give --images, or both --train-images and --val-images')
+    if args.out is None:
+        parser.error('give --out, the config to write')
+
+
+class Sets:
+    """A train and a val set out of labelled photos, not written yet.
+
+    Args:
+        labelled (Labelled): The photos.
+        out (Path): The config, beside which they are to lie.
+        force (bool): Whether files that are there may be overwritten.
+
+    Raises:
+        UserError: If a file is there.
+    """
+
+    def __init__(self, labelled: Labelled, out: Path, force: bool) -> None:
+        from ge_det.datasets.coco_file import coco_of
+
+        train, val, self.listing = labelled.train, labelled.val, ''
+        files = dict(labelled.files)
+        if val is None:
+            from ge_det.datasets.split import split  # type: ignore[import-not-found]
+
+            parts = split(train, labelled.images)
+            train, val, self.listing = parts.train, parts.val, parts.text()
+            files = {}
+        self.listing_file = out.with_suffix('.split.txt')
+        self.paths: dict[str, Path] = {}
+        self.converted: dict[str, CocoFile] = {}
+        for role, content in (('train', train), ('val', val)):
+            path = files.get(role)
+            if path is None:
+                path = out.with_suffix(f'.{role}.json')
+                self.converted[role] = coco_of(dict(content), path)
+            self.paths[role] = path
+        new = [coco.path for coco in self.converted.values()]
+        for path in [*new, self.listing_file][: len(new) + bool(self.listing)]:
+            if path.exists() and not force:
+                raise UserError(f'{path}: exists already; --force overwrites it')
+
+    def write_listing(self) -> None:
+        """Write which photos were put into which set, where that was decided here."""
+        if self.listing:
+            from ge_det.files import write_whole
+
+            write_whole(self.listing_file, self.listing.encode('utf-8', 'backslashreplace'))
+            print(f'{self.listing_file} lists which photos are in which set', file=sys.stderr)
+
+
+def prepare(args: argparse.Namespace) -> Sets | None:
+    """Take the sets from labelled photos, if there are any among the arguments.
+
+    Args:
+        args (argparse.Namespace): Of make-config; ``train_json``, ``val_json``, ``train_images``
+            and ``val_images`` are set.
+
+    Returns:
+        Sets | None: What is to be written if it passes the check; None if the sets were given.
+
+    Raises:
+        UserError: If the photos cannot be taken.
+    """
+    if args.photos is None:
+        return None
+    from ge_det.datasets.labels import read
+    from ge_det.datasets.problem import printable
+
+    labelled = read(Path(args.photos))
+    for note in labelled.notes:
+        print(printable(note))
+    for problem in labelled.problems:
+        print(problem, file=sys.stderr)
+    if not labelled.ok:
+        errors = sum(problem.level == 'error' for problem in labelled.problems)
+        raise UserError(f'{args.out} is not written, errors: {errors}')
+    sets = Sets(labelled, Path(args.out), args.force)
+    args.train_json, args.val_json = (str(sets.paths[role]) for role in ('train', 'val'))
+    args.train_images = args.val_images = str(labelled.images)
+    return sets

@@ -1,0 +1,41 @@
+"""What a folder of labelled photos was found to hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ge_det.datasets.problem import Problem
+
+Coco = dict[str, Any]
+
+
+@dataclass
+class Labelled:
+    """Labelled photos, as COCO.
+
+    Args:
+        format (str): As the field calls it, such as ``'Pascal VOC'``.
+        images (Path): The folder that file names are relative to.
+        train (dict): Images, annotations and categories to train on; empty with errors.
+        val (dict, optional): Those to measure on, None if the labels know no such set.
+        files (dict[str, Path]): Which sets (``'train'``, ``'val'``) are COCO files that are good
+            as they are. Defaults to {}.
+        notes (list[str]): What was found, a line or two. Defaults to [].
+        problems (list[Problem]): Errors, which make the rest worthless, and warnings.
+            Defaults to [].
+    """
+
+    format: str
+    images: Path
+    train: Coco
+    val: Coco | None = None
+    files: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return all(problem.level != 'error' for problem in self.problems)

@@ -1,0 +1,90 @@
+"""What the readers of the formats give: photos with the things on them, in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ge_det.datasets.problem import Problem, cases
+
+Polygon = list[float]
+"""x1, y1, x2, y2, ... in pixels."""
+
+
+@dataclass
+class Thing:
+    """An object on a photo.
+
+    Args:
+        name (str): Of its class.
+        box (tuple[float]): x, y, width and height in pixels.
+        mask (list | dict, optional): Polygons, or run lengths as COCO has them.
+        is_crowd (bool): Neither to learn nor to measure. Defaults to False.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    mask: list[Polygon] | dict[str, Any] | None = None
+    is_crowd: bool = False
+
+
+@dataclass
+class Photo:
+    """A photo that was labelled, with nothing on it where there are no things.
+
+    Args:
+        picture (str): Its path from the root of the folder.
+        label (str): The file that labels it, from there too.
+        size (tuple[int], optional): Width and height in pixels, as the label says them.
+        things (list[Thing]): What is on it. Defaults to [].
+        role (str): ``'train'``, ``'val'``, ``'test'``, ``'out'`` where lists of the sets name
+            others only, or '' where nothing tells. Defaults to ''.
+    """
+
+    picture: str
+    label: str
+    size: tuple[int, int] | None = None
+    things: list[Thing] = field(default_factory=list)
+    role: str = ''
+
+
+@dataclass
+class Found:
+    """What a format's reader found.
+
+    Args:
+        format (str): As the field calls it.
+        photos (list[Photo]): In the order of their names.
+        classes (list[str], optional): In the order of the file that lists them; None without one.
+        listed_in (str): That file. Defaults to ''.
+    """
+
+    format: str
+    photos: list[Photo]
+    classes: list[str] | None = None
+    listed_in: str = ''
+
+
+class Faults:
+    """Faults of a kind, gathered from all files for one line."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str], list[str]] = {}
+
+    def add(self, level: str, what: str, where: str, fix: str) -> None:
+        """Remember one case: what it is, where, and the remedy."""
+        self._found.setdefault((level, what, fix), []).append(where)
+
+    def problems(self, path: object) -> Iterator[Problem]:
+        """One line a kind, errors first."""
+        for (level, what, fix), places in sorted(self._found.items(), key=lambda item: item[0][0]):
+            yield from cases(level, path, what, places, str, fix)
+
+
+def thing_of_polygons(name: str, polygons: list[Polygon], is_crowd: bool = False) -> Thing:
+    """An object whose box is that of its polygons."""
+    xs = [x for polygon in polygons for x in polygon[0::2]]
+    ys = [y for polygon in polygons for y in polygon[1::2]]
+    box = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+    return Thing(name, box, polygons, is_crowd)
