@@ -56,6 +56,22 @@ def check_is_read(key: str, value: Any, cfg: Any, config: str) -> None:
         )
 
 
+def text_in_the_way(key: str, cfg: Any) -> str | None:
+    """Why a change goes inside of nothing: a text stands there, such as an attention's short name.
+
+    Args:
+        key (str): What is to be changed.
+        cfg (Config): The config before the change.
+    """
+    parts, value = key.split('.'), cfg.to_dict()
+    for number, part in enumerate(parts):
+        if isinstance(value, str):
+            place = '.'.join(parts[:number])
+            return f'{place} is the text {value!r} there; give {place}=VALUE'
+        value = value.get(part) if isinstance(value, dict) else None
+    return None
+
+
 def read_names() -> set[str]:
     """Names at the top of a config that MMEngine or a tool of mmdet's reads."""
     from mmengine.runner import Runner

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ge_det.config_changes import check_is_read
+from ge_det.config_changes import check_is_read, text_in_the_way
 from ge_det.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Confi
         try:
             cfg.merge_from_dict({key: value})
         except Exception as error:
-            raise UserError(
-                f'--cfg-options {key}={value}: does not go into {config} ({one_line(error)})'
-            ) from error
+            why = text_in_the_way(key, cfg) or f'does not go into {config} ({one_line(error)})'
+            raise UserError(f'--cfg-options {key}={value}: {why}') from error
     return cfg
 
 

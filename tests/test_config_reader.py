@@ -94,7 +94,7 @@ def test_hooks_in_a_tuple(tmp_path: Path) -> None:
     [
         ('custom_hooks.b=1', 'list indices'),
         ('custom_hooks.7=1', 'Index 7 exceeds'),
-        ('work_dir.x=1', 'work_dir is a dict in the'),
+        ('work_dir.x=1', "work_dir is the text 'text' there; give work_dir=VALUE"),
     ],
 )
 def test_changes_that_do_not_go_into_it(tmp_path: Path, change: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""From the one dict ``attention=`` to mmdet's list of plugins, one entry a stage."""
+"""From ``attention=``, a short name or a dict, to mmdet's list of plugins, one entry a stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,34 @@ from typing import Any
 from torch import nn
 
 from ge_det.blocks import AttentionBlock
+from ge_det.catalogue import NAMES, attention_config, stage_channels
 from ge_det.registry import MODELS
+
+
+def attention_dict(
+    attention: dict[str, Any] | str | None, depth: int, base_channels: int
+) -> dict[str, Any] | None:
+    """The block that ``attention=`` stands for in a ResNet of this depth and width.
+
+    Args:
+        attention (dict | str, optional): Type and arguments, or a short name such as ``'sge'``;
+            the type of a dict may be one, too.
+        depth (int): Depth of the ResNet.
+        base_channels (int): Its ``base_channels``, which some arguments follow from.
+
+    Returns:
+        dict | None: Type and arguments, as they were if they name a class; None for ``'none'``.
+
+    Raises:
+        UserError: If there is no such short name; it names those that are like it.
+    """
+    channels = stage_channels(depth, base_channels)[0]
+    if isinstance(attention, str):
+        return attention_config(attention, channels)
+    if isinstance(attention, dict) and (name := attention.get('type')) in NAMES:
+        block = attention_config(name, channels)
+        return block and {**block, **{key: attention[key] for key in attention if key != 'type'}}
+    return attention
 
 
 def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
@@ -27,8 +54,8 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
     """
     if not isinstance(attention, dict) or 'type' not in attention:
         raise ValueError(
-            f'attention={attention!r} is not allowed: it must be a dict with a type, such as '
-            "dict(type='ge_det.SpatialGroupEnhance')"
+            f'attention={attention!r} is not allowed: it must be a short name such as '
+            "'sge', or a dict with a type, such as dict(type='ge_det.SpatialGroupEnhance')"
         )
     kind = attention['type']
     block: Any = MODELS.get(kind) if isinstance(kind, str) else kind

@@ -17,7 +17,7 @@ from ge_det.blocks import AttentionBlock
 from ge_det.blocks.checks import check_choice
 from ge_det.registry import MODELS
 
-from .attention_config import attention_class, attention_plugins
+from .attention_config import attention_class, attention_dict, attention_plugins
 from .frozen_plugins import frozen_plugins, warn_of_frozen_plugins
 from .gated_resnet import GatedResNet
 from .resnet_arguments import resnet_arguments
@@ -45,8 +45,9 @@ class AttentionResNet(GatedResNet):
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
-        attention (dict, optional): Type and arguments of the block, such as
-            ``dict(type='ge_det.SpatialGroupEnhance')``. Defaults to None, a plain ResNet.
+        attention (dict | str, optional): Short name of the block, such as ``'sge'``, or its type
+            and arguments, such as ``dict(type='ge_det.SpatialGroupEnhance')``. Defaults to None, a
+            plain ResNet, as is ``'none'``.
         attention_stages (Sequence[bool]): Which stages carry the block. Defaults to all.
         pretrained (dict | str, optional): Weights to start from: a path, URL or model name, or a
             dict with ``checkpoint``, ``source``, ``preserve_function`` and ``strict`` (see
@@ -73,7 +74,7 @@ class AttentionResNet(GatedResNet):
         CheckpointError: From ``init_weights``, if the weights cannot be read or do not fit.
 
     Examples:
-        >>> backbone = AttentionResNet(50, attention=dict(type='ge_det.GatherExcite', extent=8))
+        >>> backbone = AttentionResNet(50, attention='ge-theta-minus-e8')
         >>> [tuple(f.shape) for f in backbone.eval()(torch.rand(1, 3, 64, 64))]
         [(1, 256, 16, 16), (1, 512, 8, 8), (1, 1024, 4, 4), (1, 2048, 2, 2)]
     """
@@ -86,7 +87,7 @@ class AttentionResNet(GatedResNet):
     def __init__(
         self,
         depth: int,
-        attention: dict[str, Any] | None = None,
+        attention: dict[str, Any] | str | None = None,
         attention_stages: Sequence[bool] = (True, True, True, True),
         pretrained: dict[str, Any] | str | None = None,
         fused: bool = True,
@@ -116,6 +117,7 @@ class AttentionResNet(GatedResNet):
         check_choice('freeze_gates', freeze_gates, (None, True, False))
         check_choice('gate_norm_eval', gate_norm_eval, (None, True, False))
         check_choice('stem_pool', stem_pool, ('padded', 'ceil'))
+        attention = attention_dict(attention, depth, resnet_kwargs.get('base_channels', 64))
         if attention is not None:
             self._gate_class = attention_class(attention)
             position = 'after_conv2' if depth < 50 else 'after_conv3'

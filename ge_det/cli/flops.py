@@ -61,7 +61,7 @@ def build_parser(command: str = 'ge-det flops', more: str = '') -> argparse.Argu
         nargs='+',
         action=Changes,
         metavar='KEY=VALUE',
-        help='changes to the config, such as model.backbone.attention.type=ge_det.SqueezeExcite',
+        help='changes to the config, such as model.backbone.attention=se',
     )
     parser.add_argument('--json', metavar='FILE', help='write the exact counts there as well')
     return parser

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from ge_det.blocks import AttentionBlock
-from ge_det.catalogue import CLASSES
+from ge_det.catalogue import CLASSES, NAMES, attention_config
 
 from .report import LoadReport, Preservation
 
@@ -191,13 +191,22 @@ def _blocks_of(tree: ast.AST) -> Iterator[UsedBlock]:
     for node in ast.walk(tree):
         around = _entries(node)
         for block_key, stages_key in (('attention', 'attention_stages'), ('cfg', 'stages')):
-            block = {k: _literal(v) for k, v in _entries(around.get(block_key)).items()}
+            block = _block(around.get(block_key))
             kind = block.pop('type', None)
             if isinstance(kind, str):
                 stages = _literal(around.get(stages_key))
                 is_mask = isinstance(stages, (tuple, list))
                 mask = tuple(bool(carries) for carries in stages) if is_mask else None
                 yield UsedBlock(kind, block, mask)
+
+
+def _block(node: ast.AST | None) -> dict[str, Any]:
+    """Type and arguments of a block, which a short name stands for as well."""
+    block = {k: _literal(v) for k, v in _entries(node).items()}
+    name = block.pop('type', None) if block else _literal(node)
+    if isinstance(name, str) and name in NAMES:
+        return {**(attention_config(name) or {}), **block}
+    return {**block, 'type': name}
 
 
 def _entries(node: ast.AST | None) -> dict[Any, ast.AST]:

@@ -208,7 +208,8 @@ def test_activation_checkpointing_gives_the_same_gradients(depth):
         (dict(attention=dict(type='ge_det.AttentionResNet')), 'is not a block'),
         (dict(attention=ATTENTION['se'], attention_stages='none'), "attention_stages='none'"),
         (dict(pretrained=dict(checkpoint='a', strict='no')), "strict='no' .* bool"),
-        (dict(attention='se'), "attention='se' .* dict with a type"),
+        (dict(attention='cbam'), "attention 'cbam': no such block"),
+        (dict(attention=3), 'attention=3 .* short name such as .* dict with a type'),
         (dict(attention=dict(ratio=4)), 'attention=.* dict with a type'),
         (
             dict(attention=dict(type='ge_det.SE')),

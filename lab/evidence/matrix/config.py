@@ -47,7 +47,7 @@ def resolve_config(cell: Cell, start: Path | None = None) -> Config:
     """
     base, key = read_base(cell.base), cell.key
     config = copy.deepcopy(base)
-    if cell.arguments is not None and base.model.backbone.get('attention'):
+    if cell.arguments is not None and base.model.backbone.get('attention') not in (None, 'none'):
         raise UserError(f'{cell.base}: it has attention; the matrix adds that itself')
     try:
         config.merge_from_dict(copy.deepcopy(cell.options))
