@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from ge_det.datasets.other_files import other_kind
+
+Look = TypeVar('Look')
 
 DARK = 64
 """A picture of more than 8 bits whose brightest value, of 255, is lower was not stretched."""
@@ -70,10 +72,27 @@ def decode_all(paths: Sequence[Path], title: str, progress: bool = False) -> lis
     Returns:
         list[Decoded]: One a path.
     """
+    return in_threads(decode, paths, title, progress)
+
+
+def in_threads(
+    look: Callable[[Path], Look], paths: Sequence[Path], title: str, progress: bool = False
+) -> list[Look]:
+    """Look at pictures in threads.
+
+    Args:
+        look (Callable): What to do with a path.
+        paths (Sequence[Path]): Regular files.
+        title (str): What a bar of progress names.
+        progress (bool): Whether there is one, where a terminal is. Defaults to False.
+
+    Returns:
+        list: One answer a path.
+    """
     _reader()  # Threads that import the same at once may see a half of it.
     threads = min(8, os.cpu_count() or 1)
     with _quiet(), ThreadPoolExecutor(threads) as pool:
-        looks = pool.map(decode, paths)
+        looks = pool.map(look, paths)
         hidden = None if progress else True  # None: shown where a terminal is.
         bar = tqdm(looks, title, len(paths), unit='picture', leave=False, disable=hidden)
         try:
