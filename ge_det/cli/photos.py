@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ge_det.datasets.coco_file import CocoFile
     from ge_det.datasets.labels import Labelled
 
-_FOLDERS_OF_LABELS = {'annotations', 'labels'}
-
 
 def config_name(photos: Path) -> str:
     """The name of a config for photos: their folder's, in letters that are fit for every system.
@@ -26,10 +24,12 @@ def config_name(photos: Path) -> str:
     Returns:
         str: Such as ``my_photos.py``.
     """
+    from ge_det.datasets.labels.place import FOLDERS_OF_LABELS
+
     folder = photos.resolve()
     if folder.is_file():
         folder = folder.parent
-    if folder.name.lower() in _FOLDERS_OF_LABELS:
+    if folder.name.lower() in FOLDERS_OF_LABELS:
         folder = folder.parent
     name = re.sub('[^0-9A-Za-z_-]+', '_', folder.name).strip('_-')
     return f'{name or "photos"}.py'

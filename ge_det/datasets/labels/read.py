@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
-from ge_det.datasets.labels.labelled import Labelled
-from ge_det.errors import UserError
+from ge_det.datasets.labels.assemble import assemble
+from ge_det.datasets.labels.coco import read_coco_sets
+from ge_det.datasets.labels.labelled import Coco, Labelled
+from ge_det.datasets.labels.pictures import Pictures
+from ge_det.datasets.labels.place import open_tree
+from ge_det.datasets.labels.recognise import Candidate, recognise
+from ge_det.datasets.labels.records import Faults, Found
+from ge_det.datasets.labels.roles import settle
+from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.labels.unlabelled import no_labels
+from ge_det.datasets.problem import shortened
 
 
 def read(photos: Path) -> Labelled:
@@ -20,4 +30,87 @@ def read(photos: Path) -> Labelled:
     Raises:
         UserError: If there are none.
     """
-    raise UserError(f'{photos}: not yet')
+    tree = open_tree(photos)
+    pictures = Pictures(tree)
+    candidates, others = recognise(tree, pictures)
+    if not candidates:
+        raise no_labels(photos, tree, others)
+    best, faults = candidates[0], Faults()
+    if best.reader is None:
+        labelled = _of_coco(photos, tree, pictures, best, faults)
+    else:
+        labelled = _of_photos(photos, best.reader(tree, pictures, faults), tree, pictures, faults)
+    labelled.notes += [_not_taken(best, each) for each in candidates[1:]]
+    labelled.problems += faults.problems(photos)
+    return labelled
+
+
+def _of_coco(
+    photos: Path, tree: Tree, pictures: Pictures, best: Candidate, faults: Faults
+) -> Labelled:
+    found = read_coco_sets(tree, pictures, list(best.files), faults)
+    _tell_unlabelled(tree, found.known, faults)
+    labelled = Labelled('COCO', found.images, found.sets['train'], found.sets.get('val'))
+    labelled.files = found.files
+    labelled.notes = [_summary(photos, labelled, found.unused), *found.notes]
+    return labelled
+
+
+def _of_photos(
+    photos: Path, found: Found, tree: Tree, pictures: Pictures, faults: Faults
+) -> Labelled:
+    settle(found.photos)
+    _tell_unlabelled(tree, {photo.picture for photo in found.photos}, faults)
+    sets = assemble(found, pictures, faults)
+    empty: Coco = dict(images=[], annotations=[], categories=[])
+    labelled = Labelled(found.format, tree.root, sets.get('train', empty), sets.get('val'))
+    roles = Counter(photo.role for photo in found.photos)
+    unused = {'test': roles['test'], 'in no list': roles['out']}
+    labelled.notes = [_summary(photos, labelled, {k: n for k, n in unused.items() if n})]
+    if all(not each['annotations'] for each in sets.values()) and not faults.has_errors:
+        faults.add('error', 'no object on any picture', tree.root.name, 'label some')
+    return labelled
+
+
+def _tell_unlabelled(tree: Tree, known: set[str], faults: Faults) -> None:
+    for picture in tree.pictures:
+        if picture not in known:
+            fix = 'label them; an empty label file says that there is nothing on a picture'
+            faults.add('warning', 'pictures without labels, left out', shortened(picture), fix)
+
+
+def _summary(photos: Path, labelled: Labelled, unused: dict[str, int]) -> str:
+    sets = {'train': labelled.train} | ({'val': labelled.val} if labelled.val else {})
+    boxes = [a for each in sets.values() for a in each['annotations'] if not a.get('iscrowd')]
+    masks = sum(bool(annotation.get('segmentation')) for annotation in boxes)
+    empty = sum(
+        len(each['images']) - len({a.get('image_id') for a in each['annotations']})
+        for each in sets.values()
+    )
+    count = sum(len(each['images']) for each in sets.values())
+    roles = [f'{name} {len(each["images"])}' for name, each in sets.items() if len(sets) > 1]
+    roles += [f'{n} {name} unused' for name, n in unused.items()]
+    ignored = sum(len(each['annotations']) for each in sets.values()) - len(boxes)
+    parts = [
+        counted(count, 'picture') + (f' ({", ".join(roles)})' if roles else ''),
+        counted(len(labelled.train['categories']), 'class'),
+        counted(len(boxes), 'box') + (f', {masks} with masks' if masks else ''),
+    ]
+    if ignored:
+        parts.append(f'{counted(ignored, "crowd or difficult region")} to ignore')
+    if empty:
+        parts.append(f'{counted(empty, "picture")} with nothing on it')
+    return f'{photos}: {labelled.format}, {", ".join(parts)}'
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words, such as ``2 boxes``."""
+    plural = f'{what}es' if what[-1] in 'sx' else f'{what}s'
+    return f'{number} {what if number == 1 else plural}'
+
+
+def _not_taken(best: Candidate, other: Candidate) -> str:
+    return (
+        f'not taken: {other.format} for {other.pictures} pictures is there as well, and '
+        f'{best.format} labels {best.pictures}; to take it, give its files in a folder of their own'
+    )

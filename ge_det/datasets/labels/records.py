@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from ge_det.datasets.problem import Problem, cases
+
+AGAIN = 'mend or export them again'
 
 Polygon = list[float]
 """x1, y1, x2, y2, ... in pixels."""
@@ -75,6 +79,25 @@ class Faults:
     def add(self, level: str, what: str, where: str, fix: str) -> None:
         """Remember one case: what it is, where, and the remedy."""
         self._found.setdefault((level, what, fix), []).append(where)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether some of them make what was read worthless."""
+        return any(level == 'error' for level, _, _ in self._found)
+
+    def missing(self, named: str, label: str) -> None:
+        """Remember a label whose picture is not there."""
+        if named.lower().endswith(('.heic', '.heif')):
+            what, fix = 'labels of pictures in HEIC, as phones write', 'convert them to JPEG'
+        else:
+            what, fix = 'labels whose picture is not there', 'put it there or remove the label'
+        self.add('error', what, f'{named} of {label}' if named else label, fix)
+
+    def malformed(self, label: str, error: ValidationError) -> None:
+        """Remember a label file that has not the form of its format."""
+        first = error.errors(include_url=False)[0]
+        where = '.'.join(map(str, first['loc']))
+        self.add('error', 'label files of another form', f'{label}, {where}: {first["msg"]}', AGAIN)
 
     def problems(self, path: object) -> Iterator[Problem]:
         """One line a kind, errors first."""

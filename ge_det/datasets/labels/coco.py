@@ -1,0 +1,180 @@
+"""COCO's own form, with the habits of the tools that write it.
+
+Files that are good as they are stay what the config takes. Else a set is mended: paths of other
+machines and uploads, a class 0 that stands for all, sizes that are lacking, VIA's flat polygons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ge_det.datasets.coco_file import CocoFile, Record, read_coco
+from ge_det.datasets.labels.coco_sets import choose
+from ge_det.datasets.labels.pictures import Pictures
+from ge_det.datasets.labels.records import Faults
+from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.problem import shortened
+
+_BACKGROUND = ('background', '_background_', '__background__')
+
+
+@dataclass
+class CocoSets:
+    """The sets of COCO files.
+
+    Args:
+        sets (dict[str, dict]): Of ``'train'`` and perhaps ``'val'``.
+        images (Path): What their file names are relative to.
+        files (dict[str, Path]): Those that are good as they are. Defaults to {}.
+        unused (dict[str, int]): Numbers of pictures of further sets. Defaults to {}.
+        known (set[str]): All pictures that any of the files names. Defaults to {}.
+        notes (list[str]): Which files were taken, and which not. Defaults to [].
+    """
+
+    sets: dict[str, dict[str, Any]]
+    images: Path
+    files: dict[str, Path] = field(default_factory=dict)
+    unused: dict[str, int] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Faults) -> CocoSets:
+    """Read COCO files and find their pictures.
+
+    Args:
+        tree (Tree): The folder.
+        pictures (Pictures): Of it.
+        names (list[str]): The files.
+        faults (Faults): Where what is wrong is gathered.
+
+    Raises:
+        UserError: If one of them is broken.
+    """
+    chosen, unused, notes = choose(names)
+    files = {role: read_coco(tree.path(name)) for role, name in chosen.items()}
+    places = {role: _find(coco, chosen[role], pictures, faults) for role, coco in files.items()}
+    prefixes = {
+        found.removesuffix(named)
+        for place in places.values()
+        for named, found in place.items()
+        if f'/{found}'.endswith(f'/{named}')
+    }
+    same = all(f'/{f}'.endswith(f'/{n}') for place in places.values() for n, f in place.items())
+    prefix = prefixes.pop() if same and len(prefixes) == 1 else ''
+    dummy = _dummies(list(files.values()))
+    result = CocoSets({}, tree.root / prefix, notes=notes)
+    for role, coco in files.items():
+        changed = [_renamed(coco, places[role], prefix), _without(coco, dummy)]
+        changed += [_sized(coco, prefix, pictures), _nested(coco)]
+        if not any(changed):
+            result.files[role] = coco.path
+        result.sets[role] = coco.others | dict(
+            images=coco.images, annotations=coco.annotations, categories=coco.categories
+        )
+        result.known |= set(places[role].values())
+    for role, name in unused.items():
+        there = _find(read_coco(tree.path(name)), name, pictures, Faults())
+        result.unused[role] = len(there)
+        result.known |= set(there.values())
+    return result
+
+
+def _find(coco: CocoFile, name: str, pictures: Pictures, faults: Faults) -> dict[str, str]:
+    """Where the pictures of a file are, by what it calls them."""
+    found = {}
+    for image in coco.images:
+        named = image.get('file_name')
+        if not isinstance(named, str) or not named:
+            continue  # The check of the types says so.
+        picture = pictures.find(named, name)
+        if picture is None:
+            faults.missing(shortened(named), name)
+        else:
+            found[named] = picture
+    return found
+
+
+def _renamed(coco: CocoFile, places: dict[str, str], prefix: str) -> bool:
+    changed = False
+    for image in coco.images:
+        named = image.get('file_name')
+        if isinstance(named, str) and named in places:
+            image['file_name'] = places[named].removeprefix(prefix)
+            changed |= image['file_name'] != named
+    return changed
+
+
+def _dummies(files: list[CocoFile]) -> set[str]:
+    """Classes without an object that are none: Roboflow's group of all, or the background."""
+    used = {
+        (id(coco), repr(annotation.get('category_id')))
+        for coco in files
+        for annotation in coco.annotations
+    }
+    candidates: set[str] = set()
+    objects: set[str] = set()
+    for coco in files:
+        groups = {repr(each.get('supercategory')) for each in coco.categories}
+        for each in coco.categories:
+            name = each.get('name')
+            is_group = repr(name) in groups and each.get('supercategory') in (None, 'none', name)
+            is_group &= each.get('id') == 0 and len(coco.categories) > 1
+            if (id(coco), repr(each.get('id'))) in used:
+                objects.add(repr(name))
+            elif is_group or str(name).lower() in _BACKGROUND:
+                candidates.add(repr(name))
+    return candidates - objects
+
+
+def _without(coco: CocoFile, dummies: set[str]) -> bool:
+    kept = [each for each in coco.categories if repr(each.get('name')) not in dummies]
+    changed = len(kept) < len(coco.categories)
+    coco.categories = kept
+    return changed
+
+
+def _sized(coco: CocoFile, prefix: str, pictures: Pictures) -> bool:
+    changed = False
+    for image in coco.images:
+        lacks = [side for side in ('width', 'height') if image.get(side) in (None, 0, '', -1)]
+        name = image.get('file_name')
+        size = pictures.size(f'{prefix}{name}') if lacks and isinstance(name, str) else None
+        if size is not None:
+            image['width'], image['height'] = size
+            changed = True
+    return changed
+
+
+def _nested(coco: CocoFile) -> bool:
+    """Polygons in a list, and boxes from them where there are none."""
+    changed = False
+    for record in coco.annotations:
+        given = record.get('segmentation')
+        if isinstance(given, list) and len(given) >= 6 and all(map(_is_number, given)):
+            # VIA writes a box as a polygon, too.
+            is_box = len(given) == 8 and len(set(given[0::2])) == len(set(given[1::2])) == 2
+            record['segmentation'] = [] if is_box and record.get('bbox') else [given]
+            changed = True
+        if record.get('bbox') in (None, []) and (points := list(_points(record))):
+            xs, ys = points[0::2], points[1::2]
+            record['bbox'] = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+            changed = True
+    return changed
+
+
+def _points(record: Record) -> Iterator[float]:
+    given = record.get('segmentation')
+    polygons = given if isinstance(given, list) else []
+    if all(isinstance(polygon, list) and len(polygon) >= 6 for polygon in polygons):
+        numbers = list(chain.from_iterable(polygons))
+        if all(map(_is_number, numbers)) and all(len(polygon) % 2 == 0 for polygon in polygons):
+            yield from numbers
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)

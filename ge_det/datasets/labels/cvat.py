@@ -1,0 +1,128 @@
+"""CVAT for images 1.1: one XML file a task."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ge_det.datasets.labels.files import read_xml
+from ge_det.datasets.labels.pictures import Pictures
+from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.roles import role_of_name
+from ge_det.datasets.labels.run_lengths import run_lengths
+from ge_det.datasets.labels.tree import Tree
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_CORNERS = 36  # Of the polygon of an ellipse.
+
+
+def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
+    """Read the XML files of a folder.
+
+    Args:
+        tree (Tree): The folder.
+        pictures (Pictures): Of it.
+        faults (Faults): Where what is wrong is gathered.
+    """
+    photos = []
+    classes: dict[str, str] = {}
+    for file in tree.having('.xml'):
+        root = read_xml(tree, file, faults)
+        if root is None or root.tag != 'annotations':
+            continue
+        if root.find('track') is not None:
+            fix = 'export it as "CVAT for images 1.1"'
+            faults.add('error', 'an export of "CVAT for video"', file, fix)
+        for label in root.iterfind('meta//labels/label'):
+            if label.findtext('type') not in ('tag', 'points', 'polyline', 'skeleton'):
+                classes.setdefault((label.findtext('name') or '').strip(), file)
+        for element in root.iterfind('image'):
+            named = element.get('name', '')
+            picture = pictures.find(named, file)
+            if picture is None:
+                faults.missing(named, file)
+                continue
+            things = [_thing(each, element, f'{named} of {file}', faults) for each in element]
+            width, height = _numbers(element, 'width', 'height')
+            size = (int(width), int(height)) if width >= 1 and height >= 1 else None
+            photo = Photo(picture, file, size, [thing for thing in things if thing])
+            photo.role = role_of_name(element.get('subset', ''))
+            photos.append(photo)
+    listed = list(classes)
+    return Found('CVAT for images', photos, listed or None, next(iter(classes.values()), ''))
+
+
+def _thing(element: Element, image: Element, where: str, faults: Faults) -> Thing | None:
+    name = element.get('label', '').strip()
+    if element.tag == 'tag':
+        return None
+    try:
+        return _read(element, image, name)
+    except (ValueError, KeyError, TypeError):
+        faults.add('error', f'{element.tag} elements without sound numbers', where, AGAIN)
+    except NotImplementedError:
+        fix = 'draw boxes or polygons where objects are to be found'
+        faults.add('warning', 'shapes without an area, left out', f'{element.tag} in {where}', fix)
+    return None
+
+
+def _read(element: Element, image: Element, name: str) -> Thing:
+    if element.tag == 'box':
+        left, top, right, bottom = _sound(_numbers(element, 'xtl', 'ytl', 'xbr', 'ybr'))
+        turn = float(element.get('rotation', 0))
+        if turn % 360:
+            corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+            centre = ((left + right) / 2, (top + bottom) / 2)
+            return thing_of_polygons(name, [_turned(corners, centre, turn)])
+        return Thing(name, (left, top, right - left, bottom - top))
+    if element.tag == 'polygon':
+        points = [point.split(',') for point in element.attrib['points'].split(';')]
+        polygon = _sound([float(value) for x, y in points for value in (x, y)])
+        if len(polygon) < 6:
+            raise ValueError
+        return thing_of_polygons(name, [polygon])
+    if element.tag == 'ellipse':
+        x, y, a, b = _sound(_numbers(element, 'cx', 'cy', 'rx', 'ry'))
+        turns = np.linspace(0, 2 * math.pi, _CORNERS, endpoint=False)
+        edge = [(x + a * math.cos(turn), y + b * math.sin(turn)) for turn in turns]
+        polygon = _turned(edge, (x, y), float(element.get('rotation', 0)))
+        return thing_of_polygons(name, [polygon])
+    if element.tag == 'mask':
+        return _mask(element, image, name)
+    raise NotImplementedError
+
+
+def _mask(element: Element, image: Element, name: str) -> Thing:
+    left, top, width, height = (
+        int(float(element.attrib[key])) for key in ('left', 'top', 'width', 'height')
+    )
+    runs = [int(value) for value in element.attrib['rle'].split(',')]
+    row = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)  # It begins outside.
+    size = (int(image.attrib['height']), int(image.attrib['width']))
+    mask = run_lengths(row.reshape(height, width), left, top, *size)
+    return Thing(name, (left, top, width, height), mask)
+
+
+def _turned(
+    points: list[tuple[float, float]], centre: tuple[float, float], degrees: float
+) -> list[float]:
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    turned = []
+    for x, y in points:
+        dx, dy = x - centre[0], y - centre[1]
+        turned += [centre[0] + dx * cosine - dy * sine, centre[1] + dx * sine + dy * cosine]
+    return turned
+
+
+def _numbers(element: Element, *names: str) -> list[float]:
+    return [float(element.get(name, 'nan')) for name in names]
+
+
+def _sound(numbers: list[float]) -> list[float]:
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError
+    return numbers

@@ -1,0 +1,86 @@
+"""Reading a file of labels; what cannot be read is one fault, with its file and line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from ge_det.datasets.labels.records import AGAIN, Faults
+from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.other_files import other_kind
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_BROKEN = 'label files that cannot be read'
+
+
+def read_bytes(tree: Tree, name: str, faults: Faults) -> bytes | None:
+    """The bytes of a file; None, and a fault, if it cannot be read."""
+    try:
+        return tree.path(name).read_bytes()
+    except OSError as error:
+        faults.add('error', _BROKEN, f'{name}, {error.strerror}', AGAIN)
+        return None
+
+
+def read_text(tree: Tree, name: str, faults: Faults) -> str | None:
+    """The text of a file in UTF-8 or in Windows' UTF-16; None, and a fault, if it is neither."""
+    data = read_bytes(tree, name, faults)
+    if data is None:
+        return None
+    if data.startswith((b'\xff\xfe', b'\xfe\xff')):
+        return data.decode('utf-16', 'replace')
+    try:
+        return data.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        line = data.count(b'\n', 0, error.start) + 1
+        faults.add('error', _BROKEN, f'{name}, line {line}: no UTF-8', 'save them as UTF-8')
+        return None
+
+
+def read_json(tree: Tree, name: str, faults: Faults) -> Any:
+    """What a JSON file holds; None, and a fault, if it is broken."""
+    data = read_bytes(tree, name, faults)
+    if data is None:
+        return None
+    try:
+        return from_json(data.removeprefix(b'\xef\xbb\xbf'))
+    except ValueError as error:
+        cause = other_kind(data) or f'no JSON: {error}'
+        faults.add('error', _BROKEN, f'{name}, {cause}', AGAIN)
+        return None
+
+
+def read_xml(tree: Tree, name: str, faults: Faults) -> Element | None:
+    """The root of an XML file; None, and a fault, if it is broken or holds entities."""
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import ParseError, fromstring
+
+    data = read_bytes(tree, name, faults)
+    if data is None:
+        return None
+    try:
+        root: Element = fromstring(data)
+    except (ParseError, ValueError, LookupError) as error:
+        unsafe = isinstance(error, DefusedXmlException)
+        cause = 'entities, which labels need none of' if unsafe else f'no XML: {error}'
+        faults.add('error', _BROKEN, f'{name}, {other_kind(data) or cause}', AGAIN)
+        return None
+    return root
+
+
+def lines_of(text: str) -> list[tuple[int, str]]:
+    """The lines that are not blank, with their numbers."""
+    found = ((number, line.strip()) for number, line in enumerate(text.split('\n'), 1))
+    return [(number, line) for number, line in found if line]
+
+
+def names_listed(text: str) -> list[str]:
+    """Class names, one a line, as label tools list them; their notes to themselves left out."""
+    names = [line for _, line in lines_of(text)]
+    return [
+        name for name in names if not re.fullmatch('__ignore__|_background_|__background__', name)
+    ]

@@ -1,0 +1,46 @@
+"""Which set a photo belongs to, by the names of folders and files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ge_det.datasets.labels.records import Photo
+
+_ROLES = {
+    **dict.fromkeys(('train', 'training', 'trainset'), 'train'),
+    **dict.fromkeys(('val', 'valid', 'validation', 'dev', 'eval', 'valset'), 'val'),
+    **dict.fromkeys(('test', 'testing', 'testset'), 'test'),
+}
+_NEUTRAL = {'image', 'images', 'img', 'imgs', 'photos', 'pictures', 'jpegimages', 'set', 'data'}
+_NEUTRAL |= {'labels', 'annotations', 'dataset', 'coco', 'obj', 'ds', 'split'}
+
+
+def role_of_name(name: str) -> str:
+    """The set that a name speaks of, such as that of ``instances_val2017``; '' if of none."""
+    roles = {_ROLES[word] for word in re.findall('[a-z]+', name.lower()) if word in _ROLES}
+    return roles.pop() if len(roles) == 1 else ''
+
+
+def role_of_path(path: str) -> str:
+    """The set of a file by its folders, of whose names all words speak of sets."""
+    for folder in path.split('/')[:-1]:
+        words = re.findall('[a-z]+', folder.lower())
+        if all(word in _ROLES or word in _NEUTRAL for word in words) and role_of_name(folder):
+            return role_of_name(folder)
+    return ''
+
+
+def settle(photos: Sequence[Photo]) -> None:
+    """Give every photo a role, in place, from its own or its folders' names.
+
+    Without any to train on beside others, names say nothing, and all are to train on.
+
+    Args:
+        photos (Sequence[Photo]): All that have labels.
+    """
+    for photo in photos:
+        photo.role = photo.role or role_of_path(photo.picture) or 'train'
+    if not any(photo.role == 'train' for photo in photos):
+        for photo in photos:
+            photo.role = 'train'

@@ -1,0 +1,126 @@
+"""Supervisely: meta.json, and in each of its data sets one JSON file a picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zlib
+from typing import Annotated, Any
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
+
+from ge_det.datasets.labels.files import read_json
+from ge_det.datasets.labels.pictures import Pictures
+from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.run_lengths import run_lengths
+from ge_det.datasets.labels.tree import Tree
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Points(BaseModel):
+    exterior: list[tuple[Number, Number]]
+
+
+class _Bitmap(BaseModel):
+    data: str
+    origin: tuple[int, int]
+
+
+class _Object(BaseModel):
+    classTitle: str
+    geometryType: str = 'polygon'
+    points: _Points | None = None
+    bitmap: _Bitmap | None = None
+
+
+class _Size(BaseModel):
+    width: int
+    height: int
+
+
+class _File(BaseModel):
+    size: _Size
+    objects: list[_Object]
+
+
+def read_supervisely(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
+    """Read the JSON files of an export.
+
+    Args:
+        tree (Tree): The folder.
+        pictures (Pictures): Of it.
+        faults (Faults): Where what is wrong is gathered.
+    """
+    photos = []
+    for label in tree.having('.json'):
+        content = read_json(tree, label, faults)
+        if not isinstance(content, dict) or 'objects' not in content or 'size' not in content:
+            continue
+        try:
+            file = _File.model_validate(content)
+        except ValidationError as error:
+            faults.malformed(label, error)
+            continue
+        beside = label.replace('/ann/', '/img/') if '/ann/' in label else f'../img/{label}'
+        picture = pictures.find(beside.removesuffix('.json'), '') or pictures.named_as(label)
+        if picture is None:
+            faults.missing(label.rpartition('/')[2].removesuffix('.json'), label)
+            continue
+        size = (file.size.width, file.size.height)
+        things = [_thing(each, size, label, faults) for each in file.objects]
+        photos.append(Photo(picture, label, size, [thing for thing in things if thing]))
+    for name in tree.named('meta.json'):
+        names = _classes(read_json(tree, name, faults))
+        if names:
+            return Found('Supervisely', photos, names, name)
+    return Found('Supervisely', photos)
+
+
+def _classes(meta: Any) -> list[str]:
+    listed = meta.get('classes') if isinstance(meta, dict) else None
+    found = listed if isinstance(listed, list) else []
+    no_area = ('point', 'line', 'graph', 'any_none')
+    return [
+        each['title']
+        for each in found
+        if isinstance(each, dict)
+        and isinstance(each.get('title'), str)
+        and each.get('shape') not in no_area
+    ]
+
+
+def _thing(each: _Object, size: tuple[int, int], label: str, faults: Faults) -> Thing | None:
+    name, kind = each.classTitle, each.geometryType
+    points = each.points.exterior if each.points else []
+    outline = [value for point in points for value in point]
+    if kind == 'rectangle' and len(points) >= 2:
+        return Thing(name, thing_of_polygons(name, [outline]).box)
+    if kind == 'polygon' and len(points) >= 3:
+        return thing_of_polygons(name, [outline])
+    if kind == 'bitmap' and each.bitmap:
+        try:
+            return _of_bitmap(name, each.bitmap, size)
+        except (ValueError, OSError, zlib.error):
+            faults.add('error', 'bitmaps that cannot be read', label, AGAIN)
+            return None
+    fix = 'draw boxes or polygons where objects are to be found'
+    faults.add('warning', 'shapes without an area, left out', f'{kind} in {label}', fix)
+    return None
+
+
+def _of_bitmap(name: str, bitmap: _Bitmap, size: tuple[int, int]) -> Thing:
+    """A PNG, packed, of which the last channel tells where the object is."""
+    packed = base64.b64decode(bitmap.data, validate=True)
+    with Image.open(io.BytesIO(zlib.decompress(packed))) as image:
+        pixels = np.asarray(image.convert('RGBA') if image.mode in 'PRGBA' else image)
+    part = (pixels if pixels.ndim == 2 else pixels[:, :, -1]).astype(np.uint8)
+    left, top = bitmap.origin
+    ys, xs = np.nonzero(part)
+    if not len(xs):
+        raise ValueError('nothing on it')
+    x, y = int(xs.min()) + left, int(ys.min()) + top
+    box = (x, y, int(xs.max()) + left + 1 - x, int(ys.max()) + top + 1 - y)
+    return Thing(name, box, run_lengths(part, left, top, size[1], size[0]))

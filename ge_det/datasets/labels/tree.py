@@ -1,0 +1,101 @@
+"""The files under a folder, listed once; what they hold is not looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from ge_det.datasets.image_files import IMAGE_SUFFIXES
+from ge_det.errors import UserError
+
+MOST_FILES = 1_000_000
+"""Entries after which a folder is taken for one that was given by mistake."""
+
+FOREIGN_PICTURES = ('.heic', '.heif', '.avif', '.cr2', '.nef', '.arw', '.dng', '.raw', '.psd')
+"""Pictures that OpenCV does not read."""
+
+
+class Tree:
+    """A folder with all that is in it.
+
+    Hidden files are left out, and so is what make-config wrote. A folder that is met again, as by a
+    link to one above, is not entered twice.
+
+    Args:
+        root (Path): The folder.
+
+    Raises:
+        UserError: If it cannot be listed or holds too much.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files = sorted(_files(root))
+        self.pictures = [name for name in self.files if suffix(name) in IMAGE_SUFFIXES]
+        self.foreign = [name for name in self.files if suffix(name) in FOREIGN_PICTURES]
+        there = set(self.files)
+        self.files = [name for name in self.files if not _is_ours(name, there)]
+
+    def having(self, *suffixes: str) -> list[str]:
+        """Files with one of these suffixes, upper or lower case."""
+        return [name for name in self.files if suffix(name) in suffixes]
+
+    def named(self, *names: str) -> list[str]:
+        """Files of one of these names, in any folder, those nearest to the root first."""
+        found = [file for file in self.files if PurePosixPath(file).name.lower() in names]
+        return sorted(found, key=lambda file: (file.count('/'), file))
+
+    def path(self, name: str) -> Path:
+        """Where a file is."""
+        return self.root / name
+
+
+def suffix(name: str) -> str:
+    """The end of a file's name in lower case, such as ``.jpg``."""
+    return os.path.splitext(name)[1].lower()
+
+
+def _files(root: Path) -> Iterator[str]:
+    seen: set[tuple[int, int]] = set()
+    waiting = ['']
+    count = 0
+    while waiting:
+        folder = waiting.pop()
+        path = os.path.join(root, folder)
+        try:
+            status = os.stat(path)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(path) as entries:
+                listed = list(entries)
+        except OSError as error:
+            raise UserError(f'{path}: cannot be read ({error.strerror}); allow it') from error
+        count += len(listed)
+        if count > MOST_FILES:
+            text = f'more than {MOST_FILES} files; give the folder of the photos alone'
+            raise UserError(f'{root}: {text}')
+        for entry in listed:
+            if entry.name.startswith(('.', '__MACOSX')):
+                continue
+            name = f'{folder}/{entry.name}' if folder else entry.name
+            if _is_folder(entry):
+                waiting.append(name)
+            elif entry.is_file():
+                yield name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to itself.
+        return False
+
+
+def _is_ours(name: str, there: set[str]) -> bool:
+    """Whether make-config wrote a file of annotations, which lies beside its config."""
+    for ending in ('.train.json', '.val.json', '.split.txt'):
+        if name.endswith(ending):
+            return f'{name.removesuffix(ending)}.py' in there
+    return False

@@ -1,0 +1,111 @@
+"""YOLO: one text file a picture, a line an object, in shares of the picture.
+
+A line is a class number and a box (centre, width and height), or a polygon; one more number is a
+confidence, as Ultralytics writes it. Points behind a box are left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ge_det.datasets.labels.files import lines_of, read_text
+from ge_det.datasets.labels.listed_sets import listed_roles
+from ge_det.datasets.labels.pictures import Pictures
+from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.labels.yolo_names import Names, read_names
+
+_OTHERS = re.compile(r'(train|val|valid|test|trainval|classes|labels|predefined_classes)\.txt')
+
+
+def is_yolo_line(line: str) -> bool:
+    """Whether a line may be an object: numbers, at least five."""
+    return len(line.split()) >= 5 and all(math.isfinite(_number(word)) for word in line.split())
+
+
+def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
+    """Read the text files of a folder.
+
+    Args:
+        tree (Tree): The folder.
+        pictures (Pictures): Of it.
+        faults (Faults): Where what is wrong is gathered.
+    """
+    names = read_names(tree, pictures, faults)
+    roles = names.roles or listed_roles(tree, pictures, faults)
+    photos = []
+    for label in tree.having('.txt'):
+        picture = pictures.named_as(label)
+        if picture is None and _OTHERS.fullmatch(label.rpartition('/')[2].lower()):
+            continue
+        text = read_text(tree, label, faults)
+        if text is None:
+            continue
+        lines = lines_of(text)
+        if picture is None:
+            if lines and is_yolo_line(lines[0][1]):
+                faults.missing('', label)
+            continue
+        size = pictures.size(picture)
+        if size is None:
+            fix = 'replace them or remove them with their labels'
+            faults.add('error', 'pictures that cannot be read', picture, fix)
+            continue
+        photo = Photo(picture, label, size, role=roles.get(picture, 'out') if roles else '')
+        for number, line in lines:
+            thing = _thing(line.split(), size, names, f'{label}, line {number}', faults)
+            if thing is not None:
+                photo.things.append(thing)
+        photos.append(photo)
+    if names.classes is None and photos:
+        fix = 'write classes.txt beside the labels, a name a line, in the order of the numbers'
+        faults.add(
+            'error', 'labels with numbers of classes, and no list of names', tree.root.name, fix
+        )
+    return Found('YOLO', photos, names.classes, names.file)
+
+
+def _thing(
+    words: list[str], size: tuple[int, int], names: Names, where: str, faults: Faults
+) -> Thing | None:
+    numbers = [_number(word) for word in words]
+    if len(numbers) < 5 or not all(map(math.isfinite, numbers)) or numbers[0] % 1:
+        text = ' '.join(words)[:60]
+        what = 'lines that are not a class and a box or a polygon'
+        faults.add('error', what, f'{where}: {text!r}', AGAIN)
+        return None
+    classes = names.classes or []
+    index = int(numbers[0])
+    if not 0 <= index < len(classes):
+        if names.classes is not None:
+            what = f'class numbers beyond the {len(classes)} names of {names.file}'
+            fix = 'name the class there, or mend the number'
+            faults.add('error', what, f'{index} in {where}', fix)
+        return None
+    values = numbers[1:]
+    if names.key_points and len(values) == 4 + names.key_points:
+        values = values[:4]
+    if max(map(abs, values)) > 2:
+        text = ' '.join(words)[:60]
+        fix = 'divide them by the width and height of the picture'
+        faults.add('error', 'lines in pixels, not shares of the picture', f'{where}: {text}', fix)
+        return None
+    width, height = size
+    if len(values) in (4, 5):
+        x, y, w, h = values[:4]
+        box = ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)
+        return Thing(classes[index], box)
+    if len(values) % 2:
+        values = values[:-1]
+    scaled = [
+        value * side for value, side in zip(values, (width, height) * len(values), strict=False)
+    ]
+    return thing_of_polygons(classes[index], [scaled])
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan

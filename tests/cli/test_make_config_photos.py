@@ -1,0 +1,149 @@
+"""make-config with a folder of labelled photos."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import exit_code
+from label_writers import PETS, Photos, coco_text, draw, voc_xml, write_coco, write_yolo
+
+from ge_det.cli.photos import config_name
+
+SPLIT = {'train': Photos({'a': PETS.boxes['one']}, PETS.classes), 'val': PETS}
+
+
+def write_sets(root: Path) -> None:
+    """Pascal VOC in folders of sets."""
+    for role, photos in SPLIT.items():
+        for name, stem, boxes in photos.each():
+            draw(root / role, f'{role} {name}')
+            (root / role / f'{role} {stem}.xml').write_text(voc_xml(name, boxes))
+
+
+def test_a_folder_becomes_a_config_and_coco_files_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sets(tmp_path / 'my photos (1)')
+    before = sorted((tmp_path / 'my photos (1)').rglob('*'))
+    assert exit_code('make-config', 'my photos (1)') == 0
+    said = capsys.readouterr()
+    first = 'my photos (1): Pascal VOC, 4 pictures (train 1, val 3), 2 classes, 6 boxes'
+    assert said.out.splitlines()[0] == first
+    assert (
+        said.out.splitlines()[-1] == 'my_photos_1.py is written; next: ge-det train my_photos_1.py'
+    )
+    assert sorted((tmp_path / 'my photos (1)').rglob('*')) == before
+    val = json.loads((tmp_path / 'my_photos_1.val.json').read_text())
+    assert [image['file_name'] for image in val['images']] == [
+        f'val/val {stem}.png' for stem in ('one', 'three', 'two')
+    ]
+    config = (tmp_path / 'my_photos_1.py').read_text()
+    assert repr(str(tmp_path / 'my_photos_1.train.json')) in config
+    assert repr(str(tmp_path / 'my photos (1)')) in config
+
+
+def test_what_is_there_is_refused_without_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sets(tmp_path / 'photos')
+    (tmp_path / 'photos.val.json').write_text('mine')
+    assert exit_code('make-config', 'photos') == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == 'make-config: photos.val.json: exists already; --force overwrites it'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['photos', 'photos.val.json']
+    assert exit_code('make-config', 'photos', '--force') == 0
+    assert json.loads((tmp_path / 'photos.val.json').read_text())['images']
+
+
+def test_inside_the_folder_its_own_files_are_no_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sets(tmp_path / 'photos')
+    monkeypatch.chdir(tmp_path / 'photos')
+    assert exit_code('make-config', '.') == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert exit_code('make-config', '.', '--force') == 0
+    assert capsys.readouterr().out.splitlines()[0] == first
+    assert first.startswith('.: Pascal VOC, 4 pictures')
+
+
+def test_coco_files_that_are_good_are_taken_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for role in SPLIT:
+        write_coco(tmp_path / 'set', SPLIT[role])
+        shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
+    assert exit_code('make-config', 'set') == 0
+    assert not list(tmp_path.glob('*.json'))
+    config = (tmp_path / 'set.py').read_text()
+    assert repr(str(tmp_path / 'set' / 'val.json')) in config
+    assert repr(str(tmp_path / 'set' / 'pictures')) in config
+
+
+def test_faults_of_labels_are_one_line_each_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_yolo(tmp_path / 'set', PETS)
+    (tmp_path / 'set' / 'labels' / 'train' / 'one.txt').write_text('0 .5 .5 .1 .1\n7 .5 .5 .1 .1\n')
+    (tmp_path / 'set' / 'images' / 'train' / 'two.png').unlink()
+    assert exit_code('make-config', 'set') == 2
+    assert capsys.readouterr().err.splitlines() == [
+        'error: set: class numbers beyond the 2 names of data.yaml: 1 (first: 7 in '
+        'labels/train/one.txt, line 2); name the class there, or mend the number',
+        'error: set: labels whose picture is not there: 1 (first: '
+        'labels/train/two.txt); put it there or remove the label',
+        'make-config: set.py is not written, errors: 2',
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ['set']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([], 'give PHOTOS, a folder of labelled photos, or both --train-json and --val-json'),
+        (['photos', '--images', 'x'], 'PHOTOS holds all data, so leave out --images'),
+        (['--train-json', 'a', '--val-json', 'b', '--images', 'c'], 'give --out'),
+        (['nowhere'], 'nowhere: no such folder or file; check the path'),
+    ],
+)
+def test_arguments_that_do_not_go_together(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code('make-config', *arguments) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ('folder', 'name'),
+    [
+        ('photos', 'photos.py'),
+        ('Säge & Öl', 'S_ge_l.py'),
+        ('{{ x }}', 'x.py'),
+        ('猫', 'photos.py'),
+        ('set/annotations', 'set.py'),
+    ],
+)
+def test_the_config_is_named_as_the_folder(folder: str, name: str, tmp_path: Path) -> None:
+    assert config_name(tmp_path / folder) == name
+
+
+def test_a_file_of_labels_is_taken_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ge_det.datasets.labels import read
+
+    write_sets(tmp_path / 'set')
+    (tmp_path / 'set' / 'annotations').mkdir()
+    file = tmp_path / 'set' / 'annotations' / 'all.json'
+    file.write_text(coco_text(SPLIT['train'], 'train '))
+    labelled = read(file)
+    assert labelled.format == 'COCO' and labelled.val is None
+    assert labelled.images == tmp_path / 'set' / 'train'
+    assert config_name(file) == 'set.py'
