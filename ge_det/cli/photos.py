@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ge_det.errors import UserError
 
 if TYPE_CHECKING:
-    from ge_det.datasets.coco_file import CocoFile
     from ge_det.datasets.labels import Labelled
 
 
@@ -77,27 +76,27 @@ class Sets:
     def __init__(self, labelled: Labelled, out: Path, force: bool) -> None:
         from ge_det.datasets.coco_file import coco_of
 
-        train, val, self.listing = labelled.train, labelled.val, ''
-        files = dict(labelled.files)
-        if val is None:
-            from ge_det.datasets.split import split  # type: ignore[import-not-found]
-
-            parts = split(train, labelled.images)
-            train, val, self.listing = parts.train, parts.val, parts.text()
-            files = {}
+        is_split = labelled.val is None
         self.listing_file = out.with_suffix('.split.txt')
-        self.paths: dict[str, Path] = {}
-        self.converted: dict[str, CocoFile] = {}
-        for role, content in (('train', train), ('val', val)):
-            path = files.get(role)
-            if path is None:
-                path = out.with_suffix(f'.{role}.json')
-                self.converted[role] = coco_of(dict(content), path)
-            self.paths[role] = path
-        new = [coco.path for coco in self.converted.values()]
-        for path in [*new, self.listing_file][: len(new) + bool(self.listing)]:
+        self.paths = {role: out.with_suffix(f'.{role}.json') for role in ('train', 'val')}
+        if not is_split:
+            self.paths |= labelled.files
+        new = [path for path in self.paths.values() if path not in labelled.files.values()]
+        for path in [*new, self.listing_file][: len(new) + is_split]:
             if path.exists() and not force:
                 raise UserError(f'{path}: exists already; --force overwrites it')
+        sets, self.listing = {'train': labelled.train, 'val': labelled.val or {}}, ''
+        if is_split:
+            from ge_det.datasets.split import split
+
+            parts = split(labelled.train, labelled.images)
+            sets, self.listing = {'train': parts.train, 'val': parts.val}, parts.text()
+        self.split_off = len(sets['val']['images'])
+        self.converted = {
+            role: coco_of(dict(sets[role]), path)
+            for role, path in self.paths.items()
+            if path in new
+        }
 
     def write_listing(self) -> None:
         """Write which photos were put into which set, where that was decided here."""
@@ -105,7 +104,8 @@ class Sets:
             from ge_det.files import write_whole
 
             write_whole(self.listing_file, self.listing.encode('utf-8', 'backslashreplace'))
-            print(f'{self.listing_file} lists which photos are in which set', file=sys.stderr)
+            photos = f'{self.split_off} photos were split off to measure on'
+            print(f'{photos}; {self.listing_file} lists them and says why')
 
 
 def prepare(args: argparse.Namespace) -> Sets | None:
