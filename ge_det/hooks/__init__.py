@@ -5,6 +5,7 @@ from .invalid_loss import StopAtInvalidLoss
 from .resumable_checkpoints import ResumableCheckpoints
 from .resumable_randomness import ResumableRandomness
 from .timely_progress import TimelyProgress
+from .write_report import WriteReport
 from .zero_precision import ZeroPrecision
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     'ResumableRandomness',
     'StopAtInvalidLoss',
     'TimelyProgress',
+    'WriteReport',
     'ZeroPrecision',
 ]

@@ -26,6 +26,7 @@ THEIRS = {'train': 'mmdet', 'test': 'mmdet', 'train-classifier': 'mmpretrain'}
 TOOLS = {
     'train': 'train.py',
     'test': 'test.py',
+    'report': 'report.py',
     'infer': 'infer.py',
     'make-config': 'make_config.py',
     'import-weights': 'import_weights.py',

@@ -27,6 +27,7 @@ COMMANDS = {
     'flops': f'{NARROW} --shape 64 64',
     'blocks': '',
     'infer': 'one.png --config my.py --checkpoint none.pth --out new/out',
+    'report': 'new',
     'train': 'my.py --work-dir new/runs',
     'test': 'my.py none.pth --work-dir new/runs',
     'train-classifier': 'my.py --work-dir new/runs',

@@ -1,0 +1,94 @@
+"""Figures of a training and of precision against recall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ge_det.report.figures import BLUE, GREY, ORANGE, draw, drawable
+from ge_det.report.history import History
+from ge_det.report.precision import ClassPrecision
+
+_FEW = 8  # Classes that colours can tell apart.
+_RECALLS = np.linspace(0, 1, 101)
+
+
+def learning_curves(history: History, best: int | None) -> bytes:
+    """Loss, AP and learning rate over the training.
+
+    Args:
+        history (History): Of the training.
+        best (int, optional): Epoch or iteration that is marked. Defaults to None.
+    """
+    unit = 'epoch' if history.by_epoch else 'iteration'
+    places = history.train_places()
+
+    def into(figure: Any) -> None:
+        loss, precision, rate = figure.subplots(1, 3)
+        loss.set_title('Loss in training')
+        values = [one['loss'] for one in history.train]
+        loss.plot(places, values, color=BLUE, alpha=0.35, lw=1)
+        loss.plot(places, _smooth(values), color=BLUE, lw=1.8)
+        precision.set_title('Average precision on the val set')
+        for key, label, colour in (
+            ('coco/bbox_mAP_50', 'AP50', GREY),
+            ('coco/segm_mAP', 'AP of masks', ORANGE),
+            ('coco/bbox_mAP', 'AP', BLUE),
+        ):
+            points = history.precision(key)
+            if points:
+                precision.plot(*zip(*points, strict=True), 'o-', ms=3, color=colour, label=label)
+        if best is not None:
+            precision.axvline(best, color=BLUE, lw=1, ls=':')
+            precision.annotate(f'best: {best}', (best, 1), xycoords=('data', 'axes fraction'),
+                               ha='right' if best > 1 else 'left', va='top', color=BLUE,
+                               xytext=(-3 if best > 1 else 3, -2),
+                               textcoords='offset points')  # fmt: skip
+        if history.precision():
+            precision.legend(loc='lower right')
+        precision.set_ylim(bottom=0)
+        rate.set_title('Learning rate')
+        steps = [(place, one['lr']) for place, one in zip(places, history.train, strict=True)
+                 if 'lr' in one]  # fmt: skip
+        if steps:
+            rate.plot(*zip(*steps, strict=True), color=BLUE)
+        rate.set_ylim(bottom=0)
+        for axes in (loss, precision, rate):
+            axes.set_xlabel(unit)
+
+    return draw((12, 3.2), into)
+
+
+def _smooth(values: Sequence[float]) -> np.ndarray:
+    """The median of some neighbours, which single batches do not move."""
+    reach = max(1, len(values) // 40)
+    windows = (values[max(0, place - reach) : place + reach + 1] for place in range(len(values)))
+    return np.array([np.median(window) for window in windows])
+
+
+def precision_recall(classes: Sequence[ClassPrecision]) -> bytes:
+    """Precision against recall at an IoU of 0.5, of each class; of many, some stand out."""
+    names = drawable([one.name for one in classes])
+    known = [one for one in classes if one.ap50 is not None]
+    known.sort(key=lambda one: -(one.ap50 or 0.0))
+    named = known if len(known) <= _FEW else [*known[:3], *known[-3:]]
+
+    def into(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.set_title('Precision against recall, IoU 0.5')
+        for one in known:
+            if one not in named:
+                axes.plot(_RECALLS, one.curve, color=GREY, alpha=0.3, lw=0.8)
+        if len(known) > 1:
+            mean = np.mean([one.curve for one in known], axis=0)
+            axes.plot(_RECALLS, mean, color='black', lw=2.5, label='mean of all')
+        for one in named:
+            axes.plot(_RECALLS, one.curve, lw=1.4, label=f'{names[one.number - 1]} {one.ap50:.0f}')
+        axes.set(xlabel='recall', ylabel='precision', xlim=(0, 1), ylim=(0, 1.02))
+        if known:
+            title = 'AP50' if named == known else 'AP50, best and worst'
+            axes.legend(loc='center left', bbox_to_anchor=(1, 0.5), title=title)
+
+    return draw((7.5, 4), into)

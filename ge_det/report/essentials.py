@@ -1,0 +1,123 @@
+"""What a config comes down to, in a few lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ge_det.report.history import History
+from ge_det.report.source import Source, read_coco
+
+
+def essentials(source: Source, history: History) -> list[tuple[str, str]]:
+    """Names and values, in the order to show them."""
+    config = source.config
+    backbone = config.model.get('backbone') or {}
+    rows = [
+        ('detector', _detector(config)),
+        ('attention', _attention(backbone)),
+        ('picture size', _scale(config)),
+        ('batch', _text((config.get('train_dataloader') or {}).get('batch_size'))),
+        ('length', _length(config, history)),
+        ('optimizer', _optimizer(config)),
+        ('started from', _start(config, backbone)),
+        ('trained on', ', '.join(map(_counted, source.train_annotations))),
+        ('measured on', _counted(source.annotations)),
+        ('time', duration(history.seconds) if history.seconds else ''),
+        ('machine', history.machine),
+        ('checkpoint', source.checkpoint.name),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def duration(seconds: float) -> str:
+    """Such as ``'2 h 5 min'``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    hours, rest = divmod(minutes, 60)
+    return f'{hours} h {rest} min' if hours else f'{minutes} min'
+
+
+def attention_name(backbone: Any) -> str:
+    """Short name of the block of a backbone; its type where it has none; ``'none'``."""
+    from ge_det.catalogue import NAMES, attention_config
+
+    wanted = backbone.get('attention')
+    if not wanted or wanted == 'none':
+        return 'none'
+    if isinstance(wanted, str):
+        return wanted
+    kind = str(wanted.get('type')).rpartition('.')[2]
+    same: list[str] = []
+    for name in NAMES[1:]:
+        settings = attention_config(name) or {}
+        if str(settings['type']).rpartition('.')[2] == kind:
+            same.append(name)
+            variant = {key: settings.get(key) for key in ('variant', 'extent') if key in settings}
+            if all(wanted.get(key, value) == value for key, value in variant.items()):
+                return name
+    return kind
+
+
+def _detector(config: Any) -> str:
+    model = config.model
+    backbone = model.get('backbone') or {}
+    depth, width = backbone.get('depth'), backbone.get('base_channels', 64)
+    name = str(backbone.get('type', '')).rpartition('.')[2]
+    narrow = f', {width} channels wide instead of 64' if width != 64 else ''
+    return (
+        f'{str(model.get("type")).rpartition(".")[2]}, {name}{f"-{depth}" if depth else ""}{narrow}'
+    )
+
+
+def _attention(backbone: Any) -> str:
+    return attention_name(backbone)
+
+
+def _scale(config: Any) -> str:
+    loader = config.get('val_dataloader') or config.get('test_dataloader') or {}
+    for step in (loader.get('dataset') or {}).get('pipeline') or []:
+        if step.get('scale') is not None:
+            scale = step['scale']
+            return '×'.join(map(str, scale)) if isinstance(scale, (list, tuple)) else str(scale)
+    return ''
+
+
+def _length(config: Any, history: History) -> str:
+    settings = config.get('train_cfg') or {}
+    done = history.train[-1] if history.train else {}
+    for key, unit in (('max_epochs', 'epoch'), ('max_iters', 'iter')):
+        if (wanted := settings.get(key)) is not None:
+            unit_name = 'epochs' if unit == 'epoch' else 'iterations'
+            reached = done.get(unit)
+            cut = f', stopped in {reached}' if reached and reached < wanted else ''
+            return f'{wanted} {unit_name}{cut if unit == "epoch" else ""}'
+    return ''
+
+
+def _optimizer(config: Any) -> str:
+    settings = (config.get('optim_wrapper') or {}).get('optimizer') or {}
+    rate = settings.get('lr')
+    return f'{settings.get("type", "")}{f", rate {rate:g}" if rate is not None else ""}'
+
+
+def _start(config: Any, backbone: Any) -> str:
+    options = backbone.get('pretrained') or backbone.get('init_cfg') or {}
+    found = config.get('load_from') or (
+        options.get('checkpoint') if isinstance(options, dict) else options
+    )
+    return str(found) if found else 'random weights'
+
+
+def _counted(file: Path) -> str:
+    try:
+        content = read_coco(file)
+    except ValueError:
+        return file.name
+    boxes = len(content['annotations'])
+    return f'{len(content["images"]):,} photos with {boxes:,} boxes ({file.name})'
+
+
+def _text(value: Any) -> str:
+    return '' if value is None else str(value)

@@ -1,0 +1,118 @@
+"""How a training went, from the figures and logs that MMEngine left of all its sessions."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+_TIME = re.compile(r'^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) - ', re.M)
+_GPU = re.compile(r'^\s*GPU [\d,]+: (.+)$', re.M)
+_TORCH = re.compile(r'^\s*PyTorch: (\S+)$', re.M)
+_HEAD, _TAIL = 20_000, 4_000  # Bytes of a log that tell the machine, and the last time.
+
+
+@dataclass
+class History:
+    """The figures of a training, resumed sessions in one row.
+
+    Attributes:
+        train (list): Records of iterations: ``step``, ``loss``, ``lr``, ``epoch`` and others.
+        val (list): Records of validations: ``step`` and ``coco/bbox_mAP`` and others.
+        seconds (float): How long all sessions took together; 0 if no log tells.
+        machine (str): What the last session ran on; '' if no log tells.
+    """
+
+    train: list[dict[str, Any]] = field(default_factory=list)
+    val: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    machine: str = ''
+
+    @property
+    def by_epoch(self) -> bool:
+        """Whether validations are numbered by epochs, not by iterations."""
+        return any('epoch' in one for one in self.train)
+
+    def train_places(self) -> list[float]:
+        """Where each record of :attr:`train` lies on the axis of the validations."""
+        if not self.by_epoch:
+            return [one['step'] for one in self.train]
+        # Of n iterations an epoch, iteration i lies in epoch e where i <= e n.
+        length = math.ceil(max(one['step'] / one.get('epoch', 1) for one in self.train))
+        return [one['step'] / max(length, 1) for one in self.train]
+
+    def precision(self, key: str = 'coco/bbox_mAP') -> list[tuple[int, float]]:
+        """Steps and values of a figure of the validations, in percent."""
+        return [(one['step'], 100 * one[key]) for one in self.val if _is_number(one.get(key))]
+
+
+def read_history(work_dir: Path) -> History:
+    """Gather what is there; a training without such files has an empty history."""
+    history = History()
+    # Named after the time they began.
+    for session in sorted(path for path in work_dir.glob('*') if (path / 'vis_data').is_dir()):
+        for name, records in zip(('train', 'val'), _figures(session), strict=True):
+            if records:  # What a resumed session did again counts once.
+                known = getattr(history, name)
+                first = records[0]['step']
+                known[:] = [one for one in known if one['step'] < first] + records
+        seconds, machine = _log(session / f'{session.name}.log')
+        history.seconds += seconds
+        history.machine = machine or history.machine
+    return history
+
+
+def _figures(session: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    train, val = [], []
+    for record in _records(session / 'vis_data' / 'scalars.json'):
+        if not isinstance(record.get('step'), int):
+            continue
+        if 'loss' in record:
+            train.append(record)
+        elif any('/' in key for key in record):
+            val.append(record)
+    return train, val
+
+
+def _records(file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = file.read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:  # The last one of a training that was killed.
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _log(file: Path) -> tuple[float, str]:
+    """Seconds between first and last line of a log, and what it tells of the machine."""
+    try:
+        with file.open('rb') as stream:
+            head = stream.read(_HEAD).decode('utf-8', 'replace')
+            stream.seek(max(0, file.stat().st_size - _TAIL))
+            tail = stream.read().decode('utf-8', 'replace')
+    except OSError:
+        return 0.0, ''
+    times = _TIME.findall(head)[:1] + _TIME.findall(tail)[-1:]
+    seconds = 0.0
+    if len(times) == 2:
+        begin, end = (datetime.strptime(one, '%Y/%m/%d %H:%M:%S') for one in times)
+        seconds = (end - begin).total_seconds()
+    torch = _TORCH.search(head)
+    if torch is None:
+        return max(seconds, 0.0), ''
+    gpu = _GPU.search(head)
+    return max(seconds, 0.0), f'{gpu[1] if gpu else "CPU"}, PyTorch {torch[1]}'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

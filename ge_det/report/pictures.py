@@ -1,0 +1,156 @@
+"""The pictures of the val set that went best and worst: truth beside detection."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ge_det.report.precision import Precision
+from ge_det.report.source import Source
+
+SHOWN = 4
+"""Pictures of each kind."""
+
+_WIDEST = 640  # Pixels of each of the two beside each other.
+_LOWEST = 560
+_GAP = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found in a picture, at the score of the report and an IoU of 0.5.
+
+    Attributes:
+        picture (int): Its id.
+        name (str): Its file name.
+        right (int): Objects that were found with the right class.
+        missed (int): Objects that were not.
+        wrong (int): Detections that are not right.
+    """
+
+    picture: int
+    name: str
+    right: int
+    missed: int
+    wrong: int
+
+    @property
+    def f1(self) -> float:
+        """Precision and recall in one; 1 where there is nothing to find and nothing was found."""
+        total = 2 * self.right + self.missed + self.wrong
+        return 2 * self.right / total if total else 1.0
+
+
+def outcomes(precision: Precision) -> list[Outcome]:
+    """The outcome of each picture of the val set, in its order."""
+    images = precision.source.truth.imgs
+    told = []
+    for picture in precision.source.truth.getImgIds():
+        scores, right, objects = precision.matches.get(picture, (np.zeros(0), np.zeros(0, bool), 0))
+        kept = scores >= precision.score
+        found = int(np.sum(right & kept))
+        name = str(images[picture]['file_name'])
+        told.append(Outcome(picture, name, found, objects - found, int(np.sum(~right & kept))))
+    return told
+
+
+def best_and_worst(found: list[Outcome], shown: int = SHOWN) -> tuple[list[Outcome], list[Outcome]]:
+    """The best pictures, of equal ones those with more objects, and the worst; none in both."""
+    with_objects = [one for one in found if one.right + one.missed + one.wrong]
+    order = sorted(with_objects, key=lambda one: (-one.f1, -one.right, one.missed + one.wrong))
+    best = [one for one in order[:shown] if one.right]
+    rest = [one for one in order[len(best) :] if one.f1 < 1]
+    return best, rest[::-1][:shown]
+
+
+class Drawing:
+    """Draws truth and detections.
+
+    Args:
+        source (Source): The truth.
+        detections (list[dict]): In COCO's format of results.
+        score (float): Detections from this score on are drawn.
+    """
+
+    def __init__(self, source: Source, detections: list[dict[str, Any]], score: float) -> None:
+        self._source = source
+        self._labels = {category: label for label, category in enumerate(source.category_ids)}
+        self._found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for one in detections:
+            if one['score'] >= score:
+                self._found[one['image_id']].append(one)
+
+    def pair(self, outcome: Outcome) -> bytes | None:
+        """A JPEG file: left the truth, right the detections; None if the picture is not there."""
+        from PIL import Image
+
+        from ge_det.drawing import draw_boxes
+
+        path = self._source.images / outcome.name
+        if (image := _read(path)) is None:
+            return None
+        ratio = min(_WIDEST / image.shape[1], _LOWEST / image.shape[0])
+        size = [max(1, round(ratio * side)) for side in image.shape[1::-1]]
+        small = np.asarray(Image.fromarray(image).resize(size))
+        scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]] * 2)
+        truth = self._source.truth.imgToAnns[outcome.picture]
+        halves = []
+        for boxes in (truth, self._found[outcome.picture]):
+            detections = self._detections(boxes, image.shape[:2], size, scale)
+            halves.append(draw_boxes(small.copy(), detections, self._source.classes))
+        gap = np.full((size[1], _GAP, 3), 255, np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(np.hstack([halves[0], gap, halves[1]])).save(file, 'JPEG', quality=82)
+        return file.getvalue()
+
+    def _detections(self, boxes: list[dict[str, Any]], shape: Any, size: Any, scale: Any) -> Any:
+        import supervision as sv
+
+        if not boxes:
+            return sv.Detections.empty()
+        corners = np.array([one['bbox'] for one in boxes], float)
+        corners[:, 2:] += corners[:, :2]
+        scores = [one['score'] for one in boxes if 'score' in one]
+        return sv.Detections(
+            xyxy=corners * scale,
+            mask=_masks(boxes, shape, size),
+            confidence=np.array(scores) if scores else None,
+            class_id=np.array([self._labels[one['category_id']] for one in boxes]),
+        )
+
+
+def _masks(boxes: list[dict[str, Any]], shape: tuple[int, int], size: list[int]) -> Any:
+    """(N, H, W) masks of the smaller picture, if every box has one."""
+    if not all(one.get('segmentation') for one in boxes):
+        return None
+    from PIL import Image
+    from pycocotools import mask
+
+    height, width = shape
+    found = []
+    for one in boxes:
+        told = one['segmentation']
+        if isinstance(told, list):
+            told = mask.merge(mask.frPyObjects(told, height, width))
+        elif isinstance(told['counts'], list):
+            told = mask.frPyObjects(told, height, width)
+        if list(told['size']) != [height, width]:
+            return None
+        found.append(np.asarray(Image.fromarray(mask.decode(told)).resize(size, 0), bool))
+    return np.stack(found)
+
+
+def _read(path: Path) -> np.ndarray | None:
+    """A picture as mmdet reads it, in RGB."""
+    import mmcv
+
+    try:
+        image = mmcv.imfrombytes(path.read_bytes(), channel_order='rgb')
+    except Exception:  # Of OpenCV, of what is no picture.
+        return None
+    return image if image is not None and image.ndim == 3 else None

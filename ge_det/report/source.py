@@ -1,0 +1,119 @@
+"""What a report is made of: a training's folder, its config and checkpoint, and its data."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pycocotools.coco import COCO
+
+from ge_det.errors import UserError, one_line
+
+
+@dataclass(frozen=True)
+class Source:
+    """A training and the data that it is measured on.
+
+    Args:
+        work_dir (Path): Folder of the training.
+        config (Config): MMEngine's, as the training had it.
+        checkpoint (Path): The one to measure.
+        annotations (Path): COCO file of the val set.
+        images (Path): Folder of its pictures.
+        classes (tuple[str, ...]): In the order of the detector's labels.
+        train_annotations (tuple[Path, ...]): COCO files of what it was trained on.
+    """
+
+    work_dir: Path
+    config: Any
+    checkpoint: Path
+    annotations: Path
+    images: Path
+    classes: tuple[str, ...]
+    train_annotations: tuple[Path, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the report goes."""
+        return self.work_dir / 'report'
+
+    @cached_property
+    def truth(self) -> COCO:
+        """The val set, of the detector's classes alone."""
+        content = read_coco(self.annotations)
+        wanted = set(self.classes)
+        categories = [one for one in content['categories'] if one['name'] in wanted]
+        ids = {one['id'] for one in categories}
+        boxes = [one for one in content['annotations'] if one['category_id'] in ids]
+        for one in boxes:
+            one.setdefault('iscrowd', 0)
+            one.setdefault('area', one['bbox'][2] * one['bbox'][3])
+        return index({**content, 'categories': categories, 'annotations': boxes})
+
+    @cached_property
+    def category_ids(self) -> list[int]:
+        """The category of each label."""
+        found = {one['name']: one['id'] for one in self.truth.dataset['categories']}
+        if lacks := [name for name in self.classes if name not in found]:
+            raise UserError(
+                f'{self.annotations}: has no class {lacks[0]!r}, which the detector was trained '
+                'on; give the annotations of the training'
+            )
+        return [found[name] for name in self.classes]
+
+    @cached_property
+    def train_boxes(self) -> dict[str, int]:
+        """How many boxes of each class it was trained on; empty if their files are gone."""
+        counts: dict[str, int] = dict.fromkeys(self.classes, 0)
+        for file in self.train_annotations:
+            try:
+                content = read_coco(file)
+            except UserError:
+                return {}
+            names = {one['id']: one['name'] for one in content['categories']}
+            for box in content['annotations']:
+                name = names.get(box['category_id'])
+                if name in counts and not box.get('iscrowd'):
+                    counts[name] += 1
+        return counts if self.train_annotations else {}
+
+
+def read_coco(file: Path) -> dict[str, Any]:
+    """The content of a COCO file.
+
+    Raises:
+        UserError: If it is none.
+    """
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'))
+        lists = [content[key] for key in ('images', 'annotations', 'categories')]
+    except FileNotFoundError as error:
+        raise UserError(f'{file}: no such annotation file; put it back') from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{file}: not a COCO file that can be read ({one_line(error)})') from error
+    if not all(isinstance(one, list) for one in lists):
+        raise UserError(f'{file}: not a COCO file: images, annotations, categories are no lists')
+    return content
+
+
+def index(content: dict[str, Any]) -> COCO:
+    """pycocotools' view of the content of a COCO file; its own reader depends on the locale."""
+    coco = COCO()
+    coco.dataset = content
+    with unprinted():
+        coco.createIndex()
+    return coco
+
+
+@contextmanager
+def unprinted() -> Iterator[None]:
+    """Keep what pycocotools prints from the screen."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield

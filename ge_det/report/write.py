@@ -1,0 +1,158 @@
+"""The report of a training: a page and its pictures, in the folder ``report`` of its work dir."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ge_det.files import write_whole
+from ge_det.report import bars, curves, matrix, page
+from ge_det.report.confusion import confusion
+from ge_det.report.detections import val_detections
+from ge_det.report.essentials import duration, essentials
+from ge_det.report.figures import drawable
+from ge_det.report.history import History, read_history
+from ge_det.report.kinds import KINDS, errors_by_kind
+from ge_det.report.pictures import Drawing, Outcome, best_and_worst, outcomes
+from ge_det.report.precision import Precision
+from ge_det.report.sentences import sentences
+from ge_det.report.source import Source
+
+PAGE = 'index.html'
+
+
+def write_report(source: Source, commands: Sequence[tuple[str, str]] = ()) -> Path:
+    """Write the report of a training.
+
+    Args:
+        source (Source): The training and its data.
+        commands (Sequence[tuple[str, str]]): What one can do next, and the command for it.
+            Defaults to ().
+
+    Returns:
+        Path: The page.
+
+    Raises:
+        UserError: If the val set does not fit the detector.
+    """
+    found = val_detections(source)
+    precision = Precision(source, found)
+    with_masks = any(one.get('segmentation') for one in found)
+    masks = Precision(source, found, 'segm') if with_masks else None
+    history = read_history(source.work_dir)
+    best = _best(source, history)
+    counts = confusion(source, found, precision.score)
+    kinds = errors_by_kind(source, found)
+    photos, notes = _photos(source, found, precision)
+    images = _figures(history, best, precision, counts, kinds)
+    values = dict(
+        title=source.work_dir.absolute().name,
+        subtitle=f'{source.work_dir.absolute()}, {datetime.now():%Y-%m-%d %H:%M}',
+        tiles=_tiles(precision, masks, history, best, len(source.truth.imgs)),
+        sentences=sentences(precision, history, kinds, counts, best),
+        classes=precision.classes,
+        numbered=any(name.startswith('#') for name in drawable(source.classes)),
+        masks=masks,
+        confusion=counts,
+        kinds=kinds,
+        meanings=KINDS,
+        sizes=precision.sizes,
+        photos=photos,
+        score=precision.score,
+        notes=notes,
+        essentials=essentials(source, history),
+        commands=[(text, command.replace('SCORE', f'{precision.score:.2f}'))
+                  for text, command in commands],
+        **{name: images.get(name) for name in ('curves', 'matrix', 'kinds_bars', 'recall')},
+    )  # fmt: skip
+    return _write(source.folder, values, [*images.values(), *photos[0][1], *photos[1][1]])
+
+
+def _write(folder: Path, values: dict[str, Any], images: Sequence[page.Image]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {one.file for one in images}
+    for old in folder.glob('*.jpg'):  # Of another report, in which other pictures were best.
+        if re.fullmatch(r'(best|worst)_\d\.jpg', old.name) and old.name not in wanted:
+            old.unlink(missing_ok=True)
+    for one in images:
+        write_whole(folder / one.file, one.content)
+    write_whole(folder / PAGE, page.render(values))
+    return folder / PAGE
+
+
+def _best(source: Source, history: History) -> int | None:
+    """The epoch or iteration of the checkpoint, as its name tells."""
+    number = re.search(r'(?:epoch|iter)_(\d+)\.pth$', source.checkpoint.name)
+    if number:
+        return int(number[1])
+    points = history.precision()
+    return max(points, key=lambda one: one[1])[0] if points else None
+
+
+def _figures(
+    history: History, best: int | None, precision: Precision, counts: Any, kinds: Any
+) -> dict[str, page.Image]:
+    images = {'classes': page.Image('classes.png', bars.class_bars(precision.classes), 'AP')}
+    if history.train:
+        content = curves.learning_curves(history, best)
+        images['curves'] = page.Image('curves.png', content, 'Loss, AP and learning rate')
+    if counts.counts.any():
+        content = matrix.confusion_matrix(counts)
+        images['matrix'] = page.Image('confusion.png', content, 'Confusion matrix')
+    if kinds:
+        content = bars.kind_bars(kinds)
+        images['kinds_bars'] = page.Image('errors.png', content, 'AP50 lost by errors of each kind')
+    if any(one.ap is not None for one in precision.classes):
+        content = curves.precision_recall(precision.classes)
+        images['recall'] = page.Image('precision_recall.png', content, 'Precision against recall')
+    return images
+
+
+def _photos(
+    source: Source, found: list[dict[str, Any]], precision: Precision
+) -> tuple[list[tuple[str, list[page.Image]]], list[str]]:
+    """Headings with pictures, and a note on those that are not there."""
+    drawing = Drawing(source, found, precision.score)
+    told, gone = [], 0
+    kinds = zip(('best', 'worst'), best_and_worst(outcomes(precision)), strict=True)
+    for kind, shown in kinds:
+        images = []
+        for number, one in enumerate(shown, start=1):
+            if (content := drawing.pair(one)) is None:
+                gone += 1
+                continue
+            file = f'{kind}_{number}.jpg'
+            images.append(page.Image(file, content, f'{one.name}, drawn', _caption(one)))
+        told.append((f'Photos that went {kind}', images))
+    if not gone:
+        return told, []
+    return told, [f'{gone} photos are not shown: they are not in {source.images} any more.']
+
+
+def _caption(one: Outcome) -> str:
+    return f'{one.name}: {one.right} right, {one.missed} missed, {one.wrong} wrong'
+
+
+def _tiles(
+    precision: Precision,
+    masks: Precision | None,
+    history: History,
+    best: int | None,
+    pictures: int,
+) -> list[tuple[str, str]]:
+    tiles = [(name, _figure(value)) for name, value in precision.overall.items()]
+    if masks is not None:
+        tiles.append(('AP of masks', _figure(masks.overall['AP'])))
+    if best is not None:
+        tiles.append(('best epoch' if history.by_epoch else 'best checkpoint', str(best)))
+    tiles.append(('val photos', f'{pictures:,}'))
+    if history.seconds:
+        tiles.append(('training took', duration(history.seconds)))
+    return tiles
+
+
+def _figure(value: float | None) -> str:
+    return '–' if value is None else f'{value:.1f}'

@@ -1,0 +1,193 @@
+"""``ge-det report`` on a small training that was really run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from command_line import exit_code
+
+pytest.importorskip('mmdet')
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from tiny_detector import tiny_detector
+
+EPOCHS = 2
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work dir of a training of two sessions, the second resumed, with its report."""
+    folder = tmp_path_factory.mktemp('trained')
+    for epochs in range(1, EPOCHS + 1):
+        config = tiny_detector(folder / 'data', epochs)
+        config.work_dir = str(folder / 'run')
+        config.resume = epochs > 1
+        config.experiment_name = f'session{epochs}'
+        Runner.from_cfg(config).train()
+    (folder / 'run/faster-rcnn_r50-narrow.py').rename(folder / 'run/my.py')
+    (folder / 'run/last_checkpoint').unlink()  # It would lead copies here.
+    assert exit_code('report', str(folder / 'run')) == 0
+    return folder
+
+
+@pytest.fixture
+def work_dir(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it, whose data a test may spoil."""
+    shutil.copytree(trained, tmp_path / 'copy')
+    file = tmp_path / 'copy/run/my.py'
+    file.write_text(file.read_text().replace(str(trained), str(tmp_path / 'copy')))
+    return tmp_path / 'copy/run'
+
+
+class Page(HTMLParser):
+    """What a page loads, and its text."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ''
+        self.feed(file.read_text('utf-8'))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.loads += [value or '' for name, value in attrs if name in ('src', 'href')]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def scores(file: Path, value: float) -> None:
+    """Give all detections that are kept a score."""
+    found = json.loads(file.read_text())
+    file.write_text(json.dumps([{**one, 'score': value} for one in found]))
+
+
+def test_the_page_stands_alone(work_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code('report', str(work_dir)) == 0
+    assert capsys.readouterr().out == f'report:  {work_dir / "report/index.html"}\n'
+    page = Page(work_dir / 'report/index.html')
+    assert page.loads and all(one.startswith('data:image/') for one in page.loads)
+    assert 'script' not in page.tags and 'http' not in page.text
+    assert (work_dir / 'report/index.html').stat().st_size < 5e6
+    for name in ('curves', 'classes', 'confusion', 'errors', 'precision_recall'):
+        assert (work_dir / f'report/{name}.png').stat().st_size > 1000
+    for words in ('FasterRCNN', 'se', 'buoy', f'ge-det infer PHOTOS --checkpoint {work_dir}'):
+        assert words in page.text
+    assert not list(work_dir.glob('report/.*'))
+
+
+def test_its_ap_is_that_of_the_training(work_dir: Path) -> None:
+    page = Page(work_dir / 'report/index.html')
+    lines = [json.loads(line) for file in sorted(work_dir.glob('*/vis_data/scalars.json'))
+             for line in file.read_text().splitlines()]  # fmt: skip
+    best = max(one.get('coco/bbox_mAP', 0) for one in lines)
+    told = re.search(r'AP (\d+\.\d), AP50', page.text)
+    assert told and float(told[1]) == pytest.approx(100 * best, abs=0.06)
+
+
+def test_detections_are_kept_until_something_changes(work_dir: Path) -> None:
+    file = work_dir / 'report/detections.json'
+    made = file.stat().st_mtime_ns
+    exit_code('report', str(work_dir))
+    assert file.stat().st_mtime_ns == made
+    annotations = Path(Config.fromfile(work_dir / 'my.py').val_evaluator.ann_file)
+    annotations.write_text(annotations.read_text() + '\n')
+    exit_code('report', str(work_dir))
+    assert file.stat().st_mtime_ns > made
+
+
+def test_sessions_are_one_row(work_dir: Path) -> None:
+    from ge_det.report.history import read_history
+
+    history = read_history(work_dir)
+    assert [one['step'] for one in history.val] == [1, 2]
+    assert [one['step'] for one in history.train] == [1, 2, 3, 4, 5, 6]
+    assert history.train_places()[-1] == EPOCHS
+    assert history.machine.endswith(f'PyTorch {__import__("torch").__version__}')
+
+
+def test_photos_that_are_gone(work_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.move(work_dir.parent / 'data/val', work_dir.parent / 'moved')
+    scores(work_dir / 'report/detections.json', 0.9)
+    assert exit_code('report', str(work_dir)) == 0  # Of what is kept.
+    assert 'photos are not shown' in Page(work_dir / 'report/index.html').text
+    shutil.rmtree(work_dir / 'report')
+    capsys.readouterr()
+    assert exit_code('report', str(work_dir)) == 2
+    told = capsys.readouterr().err
+    assert told.count('\n') == 1 and f'{work_dir.parent}/data/val: no such folder' in told
+    moved = f'val_dataloader.dataset.data_prefix.img={work_dir.parent}/moved/'
+    assert exit_code('report', str(work_dir), '--cfg-options', moved) == 0
+
+
+def test_nothing_detected(work_dir: Path) -> None:
+    (work_dir / 'report/detections.json').write_text('[]')
+    assert exit_code('report', str(work_dir)) == 0
+    assert 'Nothing is detected in the whole val set' in Page(work_dir / 'report/index.html').text
+
+
+def test_without_figures_of_the_training(work_dir: Path) -> None:
+    for session in work_dir.glob('*/vis_data'):
+        shutil.rmtree(session.parent)
+    assert exit_code('report', str(work_dir)) == 0
+    assert 'No figures of the training are there' in Page(work_dir / 'report/index.html').text
+
+
+def _no_folder(work_dir: Path) -> Path:
+    return work_dir / 'nowhere'
+
+
+def _file(work_dir: Path) -> Path:
+    return work_dir / 'my.py'
+
+
+def _no_checkpoint(work_dir: Path) -> Path:
+    for file in work_dir.glob('*.pth'):
+        file.unlink()
+    return work_dir
+
+
+def _no_config(work_dir: Path) -> Path:
+    (work_dir / 'my.py').unlink()
+    return work_dir
+
+
+def _no_annotations(work_dir: Path) -> Path:
+    (work_dir.parent / 'data/annotations/val.json').unlink()
+    return work_dir
+
+
+def _no_json(work_dir: Path) -> Path:
+    (work_dir.parent / 'data/annotations/val.json').write_text('{')
+    return work_dir
+
+
+def _no_val_set(work_dir: Path) -> Path:
+    with (work_dir / 'my.py').open('a') as file:
+        file.write('\nval_dataloader = None\n')
+    return work_dir
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'words'),
+    [
+        (_no_folder, 'no such work dir'),
+        (_file, 'is a file'),
+        (_no_checkpoint, 'no checkpoint there yet'),
+        (_no_config, 'no config'),
+        (_no_annotations, 'val.json: no such annotation file'),
+        (_no_json, 'val.json'),
+        (_no_val_set, 'one val set in COCO format'),
+    ],
+)
+def test_what_lacks_is_one_line(work_dir: Path, spoil, words: str, capsys) -> None:
+    assert exit_code('report', str(spoil(work_dir))) == 2
+    told = capsys.readouterr().err
+    assert told.count('\n') == 1 and words in told
