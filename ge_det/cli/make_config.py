@@ -139,9 +139,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         workers=args.workers,
     )
     check_start(options)
-    for copy, coco in copies.values():
+    for role, (copy, coco) in copies.items():
         write_copy(coco, copy)
-        if coco.path != copy:
+        if role not in converted:
             print(f'{copy} is the mended copy of {coco.path}; the config takes it', file=sys.stderr)
     if sets:
         sets.write_listing()

@@ -65,7 +65,8 @@ class Sets:
     """A train and a val set out of labelled photos, not written yet.
 
     Args:
-        labelled (Labelled): The photos.
+        photos (Path): As the user names them.
+        labelled (Labelled): What they hold.
         out (Path): The config, beside which they are to lie.
         force (bool): Whether files that are there may be overwritten.
 
@@ -73,7 +74,7 @@ class Sets:
         UserError: If a file is there.
     """
 
-    def __init__(self, labelled: Labelled, out: Path, force: bool) -> None:
+    def __init__(self, photos: Path, labelled: Labelled, out: Path, force: bool) -> None:
         from ge_det.datasets.coco_file import coco_of
 
         is_split = labelled.val is None
@@ -93,7 +94,8 @@ class Sets:
             sets, self.listing = {'train': parts.train, 'val': parts.val}, parts.text()
         self.split_off = len(sets['val']['images'])
         self.converted = {
-            role: coco_of(dict(sets[role]), path)
+            # Until it is written, messages name where it comes from.
+            role: coco_of(dict(sets[role]), Path(f'{photos} ({role})'))
             for role, path in self.paths.items()
             if path in new
         }
@@ -134,7 +136,7 @@ def prepare(args: argparse.Namespace) -> Sets | None:
     if not labelled.ok:
         errors = sum(problem.level == 'error' for problem in labelled.problems)
         raise UserError(f'{args.out} is not written, errors: {errors}')
-    sets = Sets(labelled, Path(args.out), args.force)
+    sets = Sets(Path(args.photos), labelled, Path(args.out), args.force)
     args.train_json, args.val_json = (str(sets.paths[role]) for role in ('train', 'val'))
     args.train_images = args.val_images = str(labelled.images)
     return sets

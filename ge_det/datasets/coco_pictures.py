@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ge_det.datasets.coco_file import CocoFile, Record
@@ -67,7 +68,10 @@ class _Folders:
 def _files(folder: str) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries if entry.is_file())
+            for entry in entries:
+                with suppress(OSError):  # A link to itself.
+                    if entry.is_file():
+                        yield entry.name
     except (OSError, ValueError):  # No folder, or none of a name that can be.
         return
 

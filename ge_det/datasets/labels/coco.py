@@ -93,7 +93,7 @@ def _find(coco: CocoFile, name: str, pictures: Pictures, faults: Faults) -> dict
             continue  # The check of the types says so.
         picture = pictures.find(named, name)
         if picture is None:
-            faults.missing(shortened(named), name)
+            faults.missing(shortened(named), name, pictures.alike(named, ''))
         else:
             found[named] = picture
     return found

@@ -44,7 +44,7 @@ def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             named = element.get('name', '')
             picture = pictures.find(named, file)
             if picture is None:
-                faults.missing(named, file)
+                faults.missing(named, file, pictures.alike(named, ''))
                 continue
             things = [_thing(each, element, f'{named} of {file}', faults) for each in element]
             width, height = _numbers(element, 'width', 'height')

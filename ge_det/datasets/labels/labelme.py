@@ -60,7 +60,7 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
                 fix = 'put the photos beside them, under the name of "imagePath"'
                 faults.add('error', what, label, fix)
             else:
-                faults.missing(named, label)
+                faults.missing(named, label, pictures.alike(named, label))
             continue
         size = None
         if file.imageWidth and file.imageHeight:

@@ -16,6 +16,7 @@ from ge_det.datasets.labels.tree import Tree
 
 _UPLOAD = re.compile('^[0-9a-f]{8}-(?=.)')  # Label Studio puts it before the name of an upload.
 _LOCAL = re.compile(r'^.*[?&]d=')  # Its address of a file on the same machine.
+_FOLDERS = ('images', 'img', 'jpegimages', 'photos')  # Before others that hold the same names.
 _TURNED = (5, 6, 7, 8)  # EXIF's orientations of a quarter turn.
 
 
@@ -57,6 +58,11 @@ class Pictures:
         stem = os.path.splitext(path)[0]
         found = self._by_stem.get(_name(stem), [])
         return _longest_tail(found, stem, os.path.dirname(path))
+
+    def alike(self, named: str, label: str) -> int:
+        """How many pictures are called as a label says, or as its file, but for the suffix."""
+        names = [os.path.splitext(_name(each))[0] for each in (*_readings(named), label)]
+        return max(len(self._by_stem.get(name, [])) for name in names)
 
     def size(self, picture: str) -> tuple[int, int] | None:
         """Width and height in pixels as training loads it; None if it cannot be read."""
@@ -116,9 +122,10 @@ def _longest_tail(candidates: list[str], path: str, beside: str) -> str | None:
     parts = path.split('/')[::-1]
     near = beside.split('/') if beside else []
 
-    def alike(picture: str) -> tuple[int, int]:
+    def alike(picture: str) -> tuple[int, int, bool]:
         own = picture.split('/')
-        return _common(own[::-1][1:], parts[1:]), _common(own[:-1], near)
+        of_photos = any(folder.lower() in _FOLDERS for folder in own[:-1])
+        return _common(own[::-1][1:], parts[1:]), _common(own[:-1], near), of_photos
 
     ranked = sorted(candidates, key=alike, reverse=True)
     return ranked[0] if alike(ranked[0]) > alike(ranked[1]) else None

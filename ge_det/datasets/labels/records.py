@@ -85,9 +85,14 @@ class Faults:
         """Whether some of them make what was read worthless."""
         return any(level == 'error' for level, _, _ in self._found)
 
-    def missing(self, named: str, label: str) -> None:
-        """Remember a label whose picture is not there."""
-        if named.lower().endswith(('.heic', '.heif')):
+    def missing(self, named: str, label: str, alike: int = 0) -> None:
+        """Remember a label whose picture is not there, or is any of some that are alike."""
+        if alike > 1:
+            what, fix = (
+                'labels that fit more than one picture',
+                'give the pictures names of their own',
+            )
+        elif named.lower().endswith(('.heic', '.heif')):
             what, fix = 'labels of pictures in HEIC, as phones write', 'convert them to JPEG'
         else:
             what, fix = 'labels whose picture is not there', 'put it there or remove the label'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +12,9 @@ from ge_det.errors import UserError
 
 MOST_FILES = 1_000_000
 """Entries after which a folder is taken for one that was given by mistake."""
+
+_DRAWN = re.compile('/(segmentation(class|object)[a-z]*|masks_(machine|human)|visualization)/')
+"""Folders of drawings of the labels, which are called as the pictures are."""
 
 FOREIGN_PICTURES = ('.heic', '.heif', '.avif', '.cr2', '.nef', '.arw', '.dng', '.raw', '.psd')
 """Pictures that OpenCV does not read."""
@@ -32,7 +36,11 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files = sorted(_files(root))
-        self.pictures = [name for name in self.files if suffix(name) in IMAGE_SUFFIXES]
+        self.pictures = [
+            name
+            for name in self.files
+            if suffix(name) in IMAGE_SUFFIXES and not _DRAWN.search(f'/{name.lower()}')
+        ]
         self.foreign = [name for name in self.files if suffix(name) in FOREIGN_PICTURES]
         there = set(self.files)
         self.files = [name for name in self.files if not _is_ours(name, there)]
@@ -80,17 +88,13 @@ def _files(root: Path) -> Iterator[str]:
             if entry.name.startswith(('.', '__MACOSX')):
                 continue
             name = f'{folder}/{entry.name}' if folder else entry.name
-            if _is_folder(entry):
-                waiting.append(name)
-            elif entry.is_file():
-                yield name
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # A link to itself.
-        return False
+            try:
+                if entry.is_dir():
+                    waiting.append(name)
+                elif entry.is_file():
+                    yield name
+            except OSError:  # A link to itself.
+                continue
 
 
 def _is_ours(name: str, there: set[str]) -> bool:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.labels.tree import Tree, suffix
 from ge_det.errors import UserError
+
+_OTHER_FILES = {
+    **dict.fromkeys(('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar'), 'packed: unpack it'),
+    **dict.fromkeys(('.csv', '.tsv', '.xlsx'), 'a table: export the labels as COCO'),
+    **dict.fromkeys(('.tfrecord', '.record'), 'for TensorFlow: export the labels as COCO'),
+    **dict.fromkeys(('.ndjson', '.jsonl'), 'JSON by lines: export the labels as COCO'),
+}
 
 
 def no_labels(photos: Path, tree: Tree, others: dict[str, str]) -> UserError:
@@ -16,9 +23,14 @@ def no_labels(photos: Path, tree: Tree, others: dict[str, str]) -> UserError:
         tree (Tree): What is there.
         others (dict[str, str]): Files that may be labels, and what they are.
     """
+    packed = [name for name in tree.files if suffix(name) in _OTHER_FILES]
+    others = others or {name: _OTHER_FILES[suffix(name)] for name in packed}
     if others:
         name, kind = next(iter(others.items()))
         return UserError(f'{photos}: no labels in a format known here; {name} is {kind}')
+    if photos.is_file():
+        fix = 'give the folder of the photos, or export the labels as COCO'
+        return UserError(f'{photos}: no labels in a format known here; {fix}')
     if tree.foreign and not tree.pictures:
         return UserError(
             f'{photos}: no picture that training reads but {len(tree.foreign)} such as '

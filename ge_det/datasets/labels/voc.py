@@ -38,7 +38,7 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         # By the name of the label, as everywhere: many tools leave another one in the file.
         picture = pictures.named_as(label) or (pictures.find(named, label) if named else None)
         if picture is None:
-            faults.missing(named, label)
+            faults.missing(named, label, pictures.alike(named, label))
             continue
         things = [_thing(each, label, faults) for each in root.findall('object')]
         photo = Photo(picture, label, _size(root), [thing for thing in things if thing])

@@ -45,7 +45,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         lines = lines_of(text)
         if picture is None:
             if lines and is_yolo_line(lines[0][1]):
-                faults.missing('', label)
+                faults.missing('', label, pictures.alike('', label))
             continue
         size = pictures.size(picture)
         if size is None:
