@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ge_det.backbones import AttentionResNet as AttentionResNet
     from ge_det.blocks import *  # noqa: F403
     from ge_det.datasets import ContextShapes as ContextShapes
+    from ge_det.predictor import Predictor as Predictor
     from ge_det.weights.importing import import_pretrained as import_pretrained
 
 __version__ = '0.1.0'
@@ -23,6 +24,7 @@ __version__ = '0.1.0'
 _HOME_OF = {
     'AttentionResNet': 'ge_det.backbones',
     'ContextShapes': 'ge_det.datasets',
+    'Predictor': 'ge_det.predictor',
     'import_pretrained': 'ge_det.weights.importing',
 }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 
+from ge_det.cli.preflight import build_without_memory
 from ge_det.datasets import ContextShapes
 
 NARROW = Path(__file__).parents[1] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
@@ -22,6 +24,15 @@ model = dict(
     neck=dict(in_channels=[16, 32, 64, 128], out_channels=16),
     bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=1, num_classes=2),
 )
+"""
+FINDS_FIVE = """
+model.update(test_cfg=dict(score_thr=0.0, max_per_img=5))
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 """
 
 
@@ -59,3 +70,23 @@ def tiny_detector(data: Path, epochs: int) -> Config:
     )
     config.randomness = dict(seed=None)
     return config
+
+
+def narrow_detector(folder: Path) -> Path:
+    """A work dir with the config and checkpoint of a RetinaNet that finds five things anywhere.
+
+    Args:
+        folder (Path): Gets ``my.py`` and ``my_1.pth``; its classes are disc and ring.
+
+    Returns:
+        Path: The folder.
+    """
+    (folder / 'my.py').write_text(NARROW_RETINANET + FINDS_FIVE)
+    model = build_without_memory(str(folder / 'my.py')).to_empty(device='cpu')
+    torch.manual_seed(0)
+    model.init_weights()
+    for name, buffer in model.named_buffers():
+        buffer.fill_(1.0 if name.endswith('running_var') else 0.0)
+    meta = dict(dataset_meta=dict(classes=('disc', 'ring')))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'my_1.pth')
+    return folder
