@@ -1,9 +1,10 @@
-"""Draw the detections of a trained detector into images.
+"""Draw the detections of a trained detector into images and videos, and list them.
 
-A picture that cannot be read is left out and named at the end; the exit code is 1 then.
+--out gets the drawings in its folder vis, and detections.json (COCO) and detections.csv with what
+is drawn. A picture that cannot be read is left out and named at the end; the exit code is 1 then.
 
 Example:
-    ge-det infer photos/ one.jpg --config my.py --checkpoint work_dirs/my/best.pth --out drawn
+    ge-det infer photos/ 'more/*.jpg' clip.mp4 --checkpoint work_dirs/my --out drawn
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ge_det.cli.checks import check_file, check_model, load_safely, shown
+from ge_det.cli.checks import check_model, load_safely, shown
 from ge_det.cli.config_data import classes_of, data_sets
-from ge_det.cli.drawing import draw_all
-from ge_det.cli.drawn_files import Picture, check_targets, find_pictures, plan_files, rest
+from ge_det.cli.inferring.lists import Earlier, Lists, about, read_earlier
+from ge_det.cli.inferring.sources import find_sources
+from ge_det.cli.inferring.targets import Job, check_targets, plan_jobs
 from ge_det.cli.parsing import new_parser
 from ge_det.cli.screen import quiet_screen, show
+from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_config
-from ge_det.errors import UserError, one_line
+from ge_det.errors import UserError
 
 INTERRUPTED = 'what is drawn is whole; the same command with --resume goes on with the rest'
 
@@ -30,26 +33,32 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the arguments."""
     parser = new_parser('infer', __doc__, argv)
     parser.add_argument(
-        'images', nargs='+', metavar='IMAGE', help='image files or folders (not theirs)'
+        'images',
+        nargs='+',
+        metavar='IMAGE',
+        help="image or video files, folders with all in them, patterns such as 'photos/*.jpg'",
     )
-    # The config is asked for, since the copy inside a checkpoint is code that would be run.
-    parser.add_argument('--config', required=True, help='config the detector was trained with')
-    parser.add_argument('--checkpoint', required=True, help='file or URL of its weights')
-    parser.add_argument('--out', required=True, help='folder: pictures go into its subfolder vis')
+    # Without a work dir the config is asked for: the copy in a checkpoint is code that would run.
+    parser.add_argument(
+        '--config', help='config the detector was trained with; default: the one in the work dir'
+    )
+    parser.add_argument(
+        '--checkpoint',
+        required=True,
+        help='work dir of a training, whose best checkpoint is taken, or file or URL of weights',
+    )
+    parser.add_argument('--out', required=True, help='folder for drawings and lists')
     parser.add_argument(
         '--score-thr',
         type=float,
         default=0.3,
-        help='draw detections of a higher score; %(default)s',
-    )
-    parser.add_argument(
-        '--json', action='store_true', help='write all detections too, into the subfolder preds'
+        help='draw and list detections of a higher score; %(default)s',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='write over files in --out that are there already'
     )
     parser.add_argument(
-        '--resume', action='store_true', help='leave out images of whose name a copy is in --out'
+        '--resume', action='store_true', help='leave out images that are drawn in --out already'
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
     return parser.parse_args(argv)
@@ -58,9 +67,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the detections into copies of the images."""
     args = parse_args(argv)
-    pictures = plan_files(find_pictures(args.images), Path(args.out).expanduser())
-    check_file(args.config, 'config')
-    check_file(args.checkpoint, 'checkpoint')
+    out = Path(args.out).expanduser()
+    jobs = plan_jobs(find_sources(args.images, out), out)
+    args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     if args.resume and args.overwrite:
         raise UserError(
             '--resume leaves out what earlier runs have drawn, --overwrite draws it anew: give one '
@@ -68,59 +77,61 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if not 0 <= args.score_thr <= 1:
         raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
+    listed, table, part = Lists.files(out)
+    earlier, lists = Earlier([]), [listed, table, part]
     if args.resume:
-        drawn = sum(os.path.exists(one.drawn) for one in pictures)
-        line = f'infer: {drawn} of {len(pictures)} images are drawn already'
-        pictures = rest(pictures, args.json)
-        lacking = sum(os.path.exists(one.drawn) for one in pictures)
-        print(line + (f', {lacking} of them without the file of --json' if lacking else ''))
-    # An interruption leaves at most one file of predictions without its picture; more are others'.
-    is_rest = args.resume and sum(os.path.exists(one.predictions) for one in pictures) < 2
-    check_targets(pictures, args.json and not is_rest, args.overwrite, args.resume)
-    if not pictures:
-        return 0
+        earlier = read_earlier(out, about(args.checkpoint, args.score_thr))
+        jobs = _rest(jobs, earlier, out)
+        if not jobs and not part.exists():
+            return 0
+        lists = [table] if earlier.categories is None else []  # Without its JSON, it is another's.
+    new = [job for job in jobs if not (args.resume and os.path.exists(job.drawn))]
+    check_targets(new, lists, args.overwrite)
     with quiet_screen('infer'):
-        return _infer(args, pictures)
+        return _infer(args, jobs, earlier, out)
 
 
-def _infer(args: argparse.Namespace, pictures: list[Picture]) -> int:
-    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # What it says of a picture, we say.
-    from ge_det.cli.detecting import PictureDetector, why_unreadable
+def _rest(jobs: list[Job], earlier: Earlier, out: Path) -> list[Job]:
+    """What is not drawn and listed."""
+    listed = {record['drawn'] for record in earlier.records}
+    drawn = [job for job in jobs if os.path.exists(job.drawn)]
+    done = {job for job in drawn if job.drawn.relative_to(out).as_posix() in listed}
+    lacking = len(drawn) - len(done)
+    line = f'infer: {len(drawn)} of {len(jobs)} images are drawn already'
+    print(line + (f', {lacking} of them not listed' if lacking else ''))
+    return [job for job in jobs if job not in done]
 
-    reasons = (why_unreadable(picture.source) for picture in pictures)
-    if (reason := next(reasons)) and all(reasons):
-        raise UserError(f'{shown(pictures[0].source)}: no image that can be read ({reason})')
-    _make_folder(args.out)
-    _check_device(args.device)
+
+def _infer(args: argparse.Namespace, jobs: list[Job], earlier: Earlier, out: Path) -> int:
+    # What OpenCV and FFmpeg say of a file, we say.
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    from ge_det.cli.inferring.drawing import Drawer, why_unreadable
+    from ge_det.detecting.detector import PictureDetector, check_device
+
+    reasons = (why_unreadable(job) for job in jobs)
+    if (reason := next(reasons, '')) and all(reasons):
+        raise UserError(f'{shown(jobs[0].source)}: no image that can be read ({reason})')
+    _make_folder(out)
+    check_device(args.device, '--device')
     load_safely()
     cfg = read_config(args.config)
     classes = classes_of(data_sets(cfg, 'test'))
     check_model(args.config, checkpoint=args.checkpoint, classes=classes)
-    detector = PictureDetector(cfg, args.checkpoint, args.device)
-    tally = draw_all(detector, pictures, args)
-    show(tally.summary(args.out, args.score_thr))
-    for picture, reason in tally.skipped:
-        print(f'skipped {shown(picture.source)}: {reason}', file=sys.stderr)
+    detector = PictureDetector(cfg, args.checkpoint, args.device, classes)
+    lists = Lists(out, detector.names, about(args.checkpoint, args.score_thr), earlier)
+    drawer = Drawer(detector, lists, args.score_thr, args.resume, args.overwrite)
+    tally = drawer.draw_all(jobs)
+    lists.finish()
+    show(*tally.summary(args.out, args.score_thr))
+    for job, reason in tally.skipped:
+        print(f'skipped {shown(job.source)}: {reason}', file=sys.stderr)
     return 1 if tally.skipped else 0
 
 
-def _check_device(device: str | None) -> None:
-    """Raise a UserError for a device that torch does not know or has not got here."""
-    if device is None:
-        return
-    import torch
-
+def _make_folder(out: Path) -> None:
     try:
-        torch.ones(1, device=device).item()  # What 'meta' cannot do.
-    except (RuntimeError, AssertionError) as error:  # The latter of a torch without CUDA.
-        reason = one_line(error).partition('. ')[0]
-        fix = 'leave it out, or give cpu'
-        raise UserError(f'--device {device}: not to be had here ({reason}); {fix}') from error
-
-
-def _make_folder(out: str) -> None:
-    try:
-        os.makedirs(Path(out).expanduser(), exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = f'no folder can be made there ({error.strerror}); choose another'
         raise UserError(f'--out {out}: {reason}') from error

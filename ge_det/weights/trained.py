@@ -46,7 +46,7 @@ def find_trained(path: str | Path) -> Trained:
         beside = Path('work_dirs', path)
         hint = f'did you mean {beside}?' if beside.is_dir() else 'check the path'
         raise UserError(f'{path}: no such work dir or checkpoint; {hint}')
-    return Trained(_config(path, path), _checkpoint(path))
+    return Trained(_config(path, path), best_checkpoint(path))
 
 
 def _config(folder: Path, given: Path) -> Path:
@@ -60,7 +60,15 @@ def _config(folder: Path, given: Path) -> Path:
     return max(files, key=lambda file: file.stat().st_mtime)
 
 
-def _checkpoint(folder: Path) -> Path:
+def best_checkpoint(folder: Path) -> Path:
+    """The best checkpoint in a work dir, or else the newest whole one.
+
+    Args:
+        folder (Path): The work dir.
+
+    Raises:
+        UserError: If there is none.
+    """
     from ge_det.weights.training_checkpoint import checkpoints, read_note
 
     files = [*_best(folder), *checkpoints(folder)]

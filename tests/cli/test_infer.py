@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -12,50 +13,37 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import supervision as sv
 import torch
 from command_line import exit_code
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 pytest.importorskip('mmdet')
 
-from tiny_detector import NARROW_RETINANET
+from tiny_detector import narrow_detector
 
-from ge_det.cli import detecting
-from ge_det.cli.drawing import Tally
-from ge_det.cli.drawn_files import check_targets, find_pictures, plan_files, rest
-from ge_det.cli.preflight import build_without_memory
+from ge_det import Predictor
+from ge_det.cli.inferring import videos
+from ge_det.cli.inferring.lists import Earlier, Lists, about, image_record
+from ge_det.cli.inferring.sources import Source, find_sources
+from ge_det.cli.inferring.tally import Tally
+from ge_det.cli.inferring.targets import check_targets, plan_jobs
 from ge_det.config_reader import read_config
+from ge_det.detecting import picture_files
+from ge_det.detecting.detector import PictureDetector
 from ge_det.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-CONFIG = (
-    NARROW_RETINANET
-    + """
-model.update(test_cfg=dict(score_thr=0.0, max_per_img=5))
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(64, 64), keep_ratio=True),
-    dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor')),
-]
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-"""
-)
 
 
 @pytest.fixture(scope='module')
 def detector(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp('detector')
-    (folder / 'my.py').write_text(CONFIG)
-    model = build_without_memory(str(folder / 'my.py')).to_empty(device='cpu')
-    torch.manual_seed(0)
-    model.init_weights()
-    for name, buffer in model.named_buffers():
-        buffer.fill_(1.0 if name.endswith('running_var') else 0.0)
-    meta = dict(dataset_meta=dict(classes=('disc', 'ring')))
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'my.pth')
-    return folder
+    """A work dir."""
+    return narrow_detector(tmp_path_factory.mktemp('detector'))
 
 
 def picture(width: int = 48, height: int = 32) -> Image.Image:
@@ -64,8 +52,11 @@ def picture(width: int = 48, height: int = 32) -> Image.Image:
 
 
 def infer(detector: Path, *arguments: object) -> int:
-    files = ('--config', detector / 'my.py', '--checkpoint', detector / 'my.pth')
-    return exit_code('infer', *arguments, *files, '--out', 'out')
+    return exit_code('infer', *arguments, '--checkpoint', detector, '--out', 'out')
+
+
+def listed() -> dict:
+    return json.loads(Path('out/detections.json').read_text())
 
 
 @pytest.fixture
@@ -100,15 +91,16 @@ def test_a_folder_of_odd_pictures(photos: Path, detector: Path, capsys) -> None:
     os.mkfifo(photos / 'pipe.png')
     os.symlink('nowhere', photos / 'link.png')
 
-    assert infer(detector, photos, '--score-thr', 0, '--json') == 1
+    assert infer(detector, photos, '--score-thr', 0) == 1
     shown = capsys.readouterr()
     made = {file.name for file in Path('out/vis').iterdir()}
     assert made == {*good, odd, 'turned.jpg', 'd.pgm.png'} - {'d.pgm'}
-    assert len(list(Path('out/preds').iterdir())) == len(made)
+    assert {image['file_name'] for image in listed()['images']} == made - {'d.pgm.png'} | {'d.pgm'}
     assert Image.open('out/vis/turned.jpg').size == (32, 48)
     assert Image.open('out/vis/long.png').size == (900, 4)
-    found = json.loads(Path('out/preds/long.json').read_text())
-    assert all(x <= 900 and y <= 4 for *_, x, y in found['bboxes'])
+    (long,) = (image['id'] for image in listed()['images'] if image['file_name'] == 'long.png')
+    boxes = [one['bbox'] for one in listed()['annotations'] if one['image_id'] == long]
+    assert boxes and all(x + w <= 900 and y + h <= 4 for x, y, w, h in boxes)
     assert f'out: {len(made)} images, ' in shown.out and '6 images skipped' in shown.out
     skipped = [line for line in shown.err.splitlines() if line.startswith('skipped')]
     assert len(skipped) == 6
@@ -140,44 +132,199 @@ def test_nothing_found_is_said(photos: Path, detector: Path, capsys) -> None:
 
 
 def test_nothing_found_at_all_names_no_limit_that_is_at_its_end() -> None:
-    assert '--score-thr' not in Tally(drawn=1).summary('out', 0.0)
+    assert '--score-thr' not in ' '.join(Tally(images=1).summary('out', 0.0))
+
+
+def test_the_lists_hold_what_is_drawn(photos: Path, detector: Path, capsys) -> None:
+    (photos / 'in').mkdir()
+    picture().save(photos / 'a.png')
+    picture(64, 48).save(photos / 'in' / 'b.png')
+    assert infer(detector, photos, '--score-thr', 0) == 0
+    said = capsys.readouterr().out
+    assert 'out: 2 images, 10 detections over 0.0 drawn' in said and ' s each; drawn in' in said
+    assert sorted(Path('out').rglob('*.*')) == sorted(
+        Path('out', name) for name in ('detections.csv', 'detections.json', *VIS)
+    )
+    coco = COCO('out/detections.json')
+    assert [image['file_name'] for image in coco.dataset['images']] == ['a.png', 'in/b.png']
+    assert [image['drawn'] for image in coco.dataset['images']] == VIS
+    assert [one['name'] for one in coco.loadCats(coco.getCatIds())] == ['disc', 'ring']
+    found = Predictor(detector, score_thr=0)(photos / 'in' / 'b.png')
+    theirs = coco.loadAnns(coco.getAnnIds(imgIds=[2]))
+    assert [one['category_id'] - 1 for one in theirs] == list(found.class_id)
+    assert np.allclose([one['score'] for one in theirs], found.confidence, atol=1e-5)
+    corners = [(x, y, x + w, y + h) for x, y, w, h in (one['bbox'] for one in theirs)]
+    assert np.allclose(corners, found.xyxy, atol=0.02)
+    assert len(rows()) == 10 and {row['class'] for row in rows()} <= {'disc', 'ring'}
+    as_read = [[float(row[key]) for key in 'xywh'] for row in rows() if row['path'] == 'in/b.png']
+    assert as_read == [one['bbox'] for one in theirs]
+    assert [rows()[-1][key] for key in ('width', 'height', 'frame')] == ['64', '48', '']
+
+
+VIS = ['vis/a.png', 'vis/in/b.png']
+
+
+def test_the_lists_are_results_to_measure(photos: Path, detector: Path) -> None:
+    picture().save(photos / 'a.png')
+    assert infer(detector, photos, '--score-thr', 0) == 0
+    truth = COCO('out/detections.json')
+    results = truth.loadRes(listed()['annotations'])
+    evaluation = COCOeval(truth, results, 'bbox')
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert evaluation.stats[0] > 0.99
+
+
+def test_masks_are_listed_and_drawn(tmp_path: Path) -> None:
+    masks = np.zeros((1, 32, 48), dtype=bool)
+    masks[0, 4:14, 3:23] = True
+    found = sv.Detections(
+        xyxy=np.array([[3, 4, 23, 14]]),
+        mask=masks,
+        class_id=np.array([1]),
+        confidence=np.array([0.5]),
+    )
+    lists = Lists(tmp_path, ('disc', 'ring'), about('my.pth', 0.3), Earlier([]))
+    lists.add(dict(drawn='vis/a.png', images=[image_record('a.png', (32, 48), found)]))
+    lists.finish()
+    coco = COCO(str(tmp_path / 'detections.json'))
+    (one,) = coco.loadAnns(coco.getAnnIds())
+    assert one['area'] == 200 and (coco.annToMask(one) == masks[0]).all()
+
+
+def test_a_checkpoint_or_two_files_instead_of_a_work_dir(
+    photos, detector, tmp_path, capsys
+) -> None:
+    picture().save(photos / 'a.png')
+    shutil.copy(detector / 'my_1.pth', 'alone.pth')
+    assert exit_code('infer', photos, '--checkpoint', 'alone.pth', '--out', 'out') == 2
+    assert 'alone.pth: no config of a training beside it; give' in capsys.readouterr().err
+    config = ('--config', detector / 'my.py')
+    for number, files in enumerate([('alone.pth', *config), (detector, *config)]):
+        assert exit_code('infer', photos, '--checkpoint', *files, '--out', f'out{number}') == 0
+    assert exit_code('infer', photos, '--checkpoint', detector / 'my_1.pth', '--out', 'out') == 0
+    assert exit_code('infer', photos, '--checkpoint', 'https://h/a.pth', '--out', 'o') == 2
+    assert 'a.pth: add --config with the config it was trained with' in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on(photos: Path, detector: Path, capsys) -> None:
     for name in 'abc':
         picture().save(photos / f'{name}.png')
-    assert infer(detector, photos / 'a.png', photos / 'b.png', '--json') == 0
+    assert infer(detector, photos / 'a.png', photos / 'b.png', '--score-thr', 0) == 0
     before = Path('out/vis/a.png').stat().st_mtime_ns
-    os.remove('out/vis/b.png')  # Its predictions are written first.
-    capsys.readouterr()
-    assert infer(detector, photos, '--json', '--resume') == 0
+    os.remove('out/vis/b.png')
+    assert infer(detector, photos, '--score-thr', 0) == 2
+    assert 'out/vis/a.png and 2 others are there already' in capsys.readouterr().err
+    assert infer(detector, photos, '--score-thr', 0, '--resume') == 0
     said = capsys.readouterr().out
     assert '1 of 3 images are drawn already' in said and 'out: 2 images' in said
     assert sorted(os.listdir('out/vis')) == ['a.png', 'b.png', 'c.png']
     assert Path('out/vis/a.png').stat().st_mtime_ns == before
-    assert infer(detector, photos, '--json', '--resume') == 0
+    check_whole_lists(['a.png', 'b.png', 'c.png'])
+    assert infer(detector, photos, '--score-thr', 0, '--resume') == 0
     assert '3 of 3 images are drawn already' in capsys.readouterr().out
-    for name in 'ab':
-        os.remove(f'out/vis/{name}.png')
-    assert infer(detector, photos, '--json', '--resume') == 2
-    assert 'out/preds/a.json and 1 others are there already' in capsys.readouterr().err
     # Of what an older checkpoint has drawn, nobody knows what is to be drawn anew.
     assert infer(detector, photos, '--overwrite', '--resume') == 2
     assert 'give one of them' in capsys.readouterr().err
+    assert infer(detector, photos, '--score-thr', 0.5, '--resume') == 2
+    assert 'my_1.pth and --score-thr 0.0; --resume goes on with the same' in capsys.readouterr().err
+    assert infer(detector, photos / 'a.png', '--score-thr', 0.5, '--overwrite') == 0
+    assert [image['file_name'] for image in listed()['images']] == ['a.png']
 
 
-def test_a_run_without_json_goes_on_with_it(photos: Path, detector: Path, capsys) -> None:
+def check_whole_lists(names: list[str]) -> None:
+    assert [image['file_name'] for image in listed()['images']] == names
+    numbers = range(1, 5 * len(names) + 1)
+    assert [one['id'] for one in listed()['annotations']] == list(numbers)
+    assert [row['path'] for row in rows()] == [name for name in names for _ in range(5)]
+    assert not Path('out/detections.part.jsonl').exists()
+
+
+def test_a_killed_run_goes_on(photos: Path, detector: Path, monkeypatch, capsys) -> None:
+    """Killed while it writes a line, and once more when all is drawn but the lists."""
     for name in 'abc':
         picture().save(photos / f'{name}.png')
-    assert infer(detector, photos / 'a.png', photos / 'b.png') == 0
-    before = Path('out/vis/a.png').stat().st_mtime_ns
-    capsys.readouterr()
-    assert infer(detector, photos, '--json', '--resume') == 0
-    said = capsys.readouterr().out
-    assert '2 of 3 images are drawn already, 2 of them without the file of --json' in said
-    assert sorted(os.listdir('out/vis')) == ['a.png', 'b.png', 'c.png']
-    assert sorted(os.listdir('out/preds')) == ['a.json', 'b.json', 'c.json']
-    assert Path('out/vis/a.png').stat().st_mtime_ns == before
+    part = Path('out/detections.part.jsonl')
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Lists, 'finish', killed)
+        infer(detector, photos, '--score-thr', 0)
+    lines = part.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4 and not Path('out/detections.json').exists()
+    part.write_bytes(b''.join(lines)[:-9])
+    os.remove('out/vis/b.png')
+    assert infer(detector, photos, '--score-thr', 0) == 2
+    assert 'and 2 others are there already' in capsys.readouterr().err
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Lists, 'finish', killed)
+        infer(detector, photos, '--score-thr', 0, '--resume')
+    assert '2 of 3 images are drawn already, 1 of them not listed' in capsys.readouterr().out
+    assert infer(detector, photos, '--score-thr', 0, '--resume') == 0
+    check_whole_lists(['a.png', 'b.png', 'c.png'])
+
+
+class Killed(BaseException):
+    """As nothing catches it."""
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
+def rows() -> list[dict[str, str]]:
+    with Path('out/detections.csv').open(newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_lists_of_others_stay(photos: Path, detector: Path, capsys) -> None:
+    picture().save(photos / 'a.png')
+    Path('out').mkdir()
+    Path('out/detections.csv').write_text('mine')
+    for more in ((), ('--resume',)):
+        assert infer(detector, photos, *more) == 2
+        assert 'out/detections.csv is there already' in capsys.readouterr().err
+    Path('out/detections.json').write_text('{"images": []}')
+    assert infer(detector, photos, '--resume') == 2
+    assert 'detections.json is not a list of ge-det infer; choose' in capsys.readouterr().err
+    assert Path('out/detections.csv').read_text() == 'mine'
+    assert sorted(os.listdir('out')) == ['detections.csv', 'detections.json']
+
+
+def write_video(path: Path, frames: int = 4, size: tuple[int, int] = (64, 48)) -> None:
+    with sv.VideoSink(str(path), sv.VideoInfo(*size, fps=8), 'mp4v') as sink:
+        for number in range(frames):
+            sink.write_frame(np.full((*size[::-1], 3), 60 * number, dtype=np.uint8))
+
+
+def test_a_video(photos: Path, detector: Path, capsys) -> None:
+    write_video(photos / 'clip.mp4')
+    picture().save(photos / 'a.png')
+    (photos / 'bad.mov').write_text('no video')
+    assert infer(detector, photos, '--score-thr', 0) == 1
+    said = capsys.readouterr()
+    assert 'out: 1 images and 1 videos of 4 frames, 25 detections over 0.0 drawn' in said.out
+    assert said.err.splitlines()[-1].endswith(
+        '/bad.mov: no video, damaged or of a kind that OpenCV does not read'
+    )
+    info = sv.VideoInfo.from_video_path('out/vis/clip.mp4')
+    assert (info.width, info.height, info.fps, info.total_frames) == (64, 48, 8, 4)
+    assert sorted(os.listdir('out/vis')) == ['a.png', 'clip.mp4']
+    frames = [image for image in listed()['images'] if image['file_name'] == 'clip.mp4']
+    assert [image['frame'] for image in frames] == [0, 1, 2, 3]
+    assert [image['time'] for image in frames] == [0, 0.125, 0.25, 0.375]
+    assert [row['time'] for row in rows() if row['path'] == 'clip.mp4'][-1] == '0.375'
+    assert infer(detector, photos, '--score-thr', 0, '--resume') == 2  # The bad one is left.
+    assert infer(detector, photos / 'clip.mp4', '--score-thr', 0, '--resume') == 0
+    assert '1 of 1 images are drawn already' in capsys.readouterr().out
+
+
+def test_without_the_codec_a_video_is_skipped(photos, detector, monkeypatch, capsys) -> None:
+    write_video(photos / 'clip.mp4')
+    picture().save(photos / 'a.png')
+    monkeypatch.setattr(videos, '_CODEC', 'none')
+    assert infer(detector, photos) == 1
+    assert 'clip.mp4: OpenCV writes no MP4 here, for want of' in capsys.readouterr().err
+    assert os.listdir('out/vis') == ['a.png']
 
 
 def test_what_cannot_be_drawn_says_what_it_is(
@@ -188,7 +335,7 @@ def test_what_cannot_be_drawn_says_what_it_is(
     assert 'ph/a.jpg: no image that can be read (a web page: download' in capsys.readouterr().err
     picture().save(photos / 'b.png')
     picture(8, 8).save(photos / 'c.png')
-    monkeypatch.setattr(detecting, 'MOST_PIXELS', 1000)
+    monkeypatch.setattr(picture_files, 'MOST_PIXELS', 1000)
     assert infer(detector, photos) == 1
     assert '/b.png: of more than 0 million pixels: scale' in capsys.readouterr().err
     assert os.listdir('out/vis') == ['c.png']
@@ -197,25 +344,21 @@ def test_what_cannot_be_drawn_says_what_it_is(
 @pytest.mark.parametrize('meta', [{}, dict(dataset_meta=dict(palette=[(0, 0, 0)]))])
 @pytest.mark.parametrize('names', [('cup', 'pen'), ('cup', 'pen', 'cap')])
 def test_classes_that_a_checkpoint_does_not_name(tmp_path, detector, names, meta) -> None:
-    config = (detector / 'my.py').read_text()
-    config += f'test_dataloader["dataset"]["metainfo"] = dict(classes={names})\n'
-    (tmp_path / 'my.py').write_text(config)
-    content = torch.load(detector / 'my.pth', weights_only=True)
+    content = torch.load(detector / 'my_1.pth', weights_only=True)
     torch.save(dict(state_dict=content['state_dict'], meta=meta), tmp_path / 'bare.pth')
-    cfg = read_config(str(tmp_path / 'my.py'))
-    found = detecting.PictureDetector(cfg, str(tmp_path / 'bare.pth'), 'cpu')
-    told = found._inferencer.visualizer.dataset_meta['classes']
-    assert told == (names if len(names) == 2 else ('class 0', 'class 1'))
+    cfg = read_config(str(detector / 'my.py'))
+    found = PictureDetector(cfg, str(tmp_path / 'bare.pth'), 'cpu', names)
+    assert found.names == (names if len(names) == 2 else ('class 0', 'class 1'))
 
 
 def test_classes_that_a_checkpoint_names(tmp_path, detector) -> None:
     cfg = read_config(str(detector / 'my.py'))
     cfg.test_dataloader.dataset.backend_args = dict(backend='local')
-    content = torch.load(detector / 'my.pth', weights_only=True)
+    content = torch.load(detector / 'my_1.pth', weights_only=True)
     content['meta']['dataset_meta']['classes'] = ('cup', 'pen', 'table')  # As with panoptic heads.
     torch.save(content, tmp_path / 'my.pth')
-    found = detecting.PictureDetector(cfg, str(tmp_path / 'my.pth'), 'cpu')
-    assert found._inferencer.visualizer.dataset_meta['classes'] == ('cup', 'pen', 'table')
+    found = PictureDetector(cfg, str(tmp_path / 'my.pth'), 'cpu')
+    assert found.names == ('cup', 'pen', 'table')
 
 
 @pytest.mark.skipif(not hasattr(os, 'seteuid') or os.geteuid() != 0, reason='needs a root')
@@ -227,7 +370,7 @@ def test_a_picture_that_may_not_be_read_stops_nothing() -> None:
         (folder / 'a.png').chmod(0)
         os.seteuid(65534)
         try:
-            assert detecting.why_unreadable(folder / 'a.png') == 'Permission denied'
+            assert picture_files.why_unreadable(folder / 'a.png') == 'Permission denied'
         finally:
             os.seteuid(0)
     finally:
@@ -243,7 +386,7 @@ def test_what_is_done_stays_done_on_a_full_disk(photos: Path, detector: Path) ->
         'resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); '
         'from ge_det.cli.main import main; sys.exit(main())'
     )
-    files = ['--config', detector / 'my.py', '--checkpoint', detector / 'my.pth', '--out', 'out']
+    files = ['--checkpoint', detector, '--out', 'out']
     done = subprocess.run(
         [sys.executable, '-c', code, 'infer', photos, *files],
         capture_output=True,
@@ -255,54 +398,80 @@ def test_what_is_done_stays_done_on_a_full_disk(photos: Path, detector: Path) ->
     assert os.listdir('out/vis') == ['a.png']
 
 
+def sources(*paths: Path) -> list[Source]:
+    """As of files that are given themselves."""
+    return [Source(path, Path(path.name)) for path in paths]
+
+
 def test_where_pictures_of_the_same_name_go(tmp_path: Path) -> None:
     out = tmp_path / 'out'
     names = ['x/a/s.png', 'x/b/S.png', 'x/a/t.png', 'x/a/t.jpg', 'x/a/no_suffix']
-    plan = plan_files([tmp_path / name for name in names], out)
+    plan = plan_jobs(sources(*(tmp_path / name for name in names)), out)
     assert [str(one.drawn.relative_to(out)) for one in plan] == [
         *('vis/a/s.png', 'vis/b/S.png', 'vis/t.png', 'vis/t.jpg', 'vis/no_suffix.png')
     ]
-    assert [one.predictions.name for one in plan][2:4] == ['t.json', 't-2.json']
+    assert [one.name for one in plan] == ['a/s.png', 'b/S.png', 't.png', 't.jpg', 'no_suffix']
+    plan = plan_jobs(sources(*(tmp_path / name for name in ('v.mov', 'v.mp4'))), out)
+    assert [one.drawn.name for one in plan] == ['v.mp4', 'v-2.mp4']
 
 
 NAMES = st.sampled_from(
-    ['a', 'A.png', 'a.png', 'a.jpg', 'a.gif', 'a.jpg.png', 'a.gif.png', 'é.bmp']
+    ['a', 'A.png', 'a.png', 'a.jpg', 'a.gif', 'a.jpg.png', 'a.gif.png', 'é.bmp', 'a.avi', 'a.MP4']
 )
-PATHS = st.tuples(st.sampled_from(['/p', '/p/q', '/p/q/r', '/s']), NAMES)
+PATHS = st.tuples(st.sampled_from(['/p', '/p/q', '/p/q/r', '/s']), NAMES, st.booleans())
 
 
 @settings(deadline=None, max_examples=200, database=None)
 @given(st.sets(PATHS, min_size=1, max_size=8))
-def test_no_two_pictures_are_drawn_into_one_file(paths: set[tuple[str, str]]) -> None:
-    plan = plan_files([Path(folder, name) for folder, name in sorted(paths)], Path('/out'))
-    drawn = [str(one.drawn).casefold() for one in plan]
-    noted = [str(one.predictions).casefold() for one in plan]
-    assert len(set(drawn)) == len(set(noted)) == len(paths)
+def test_no_two_pictures_are_drawn_into_one_file(paths: set[tuple[str, str, bool]]) -> None:
+    given = {Path(folder, name): is_alone for folder, name, is_alone in sorted(paths)}
+    plan = plan_jobs(
+        [
+            Source(path, Path(path.name) if is_alone else path.relative_to('/'))
+            for path, is_alone in given.items()
+        ],
+        Path('/out'),
+    )
+    assert len({str(one.drawn).casefold() for one in plan}) == len(given)
+    assert all(one.drawn.is_relative_to('/out/vis') for one in plan)
 
 
-def test_pictures_of_files_and_folders(tmp_path: Path) -> None:
-    for name in ('b.JPG', 'a.png', 'notes.txt', '.hidden.png'):
-        (tmp_path / name).touch()
-    (tmp_path / 'folder.png').mkdir()
-    found = find_pictures([str(tmp_path), str(tmp_path / 'notes.txt'), str(tmp_path / 'a.png')])
-    assert [path.name for path in found] == ['a.png', 'b.JPG', 'notes.txt']
-    for none in (str(tmp_path / 'none'), ''):
-        with pytest.raises(UserError, match='no such image or folder'):
-            find_pictures([none])
-    with pytest.raises(UserError, match='images are files here; download it'):
-        find_pictures(['https://host/a.jpg'])
-    with pytest.raises(UserError, match='give its own folders, which are not looked into'):
-        (tmp_path / 'folder.png' / 'inner').mkdir()
-        find_pictures([str(tmp_path / 'folder.png')])
-    with pytest.raises(UserError, match='no image in this folder'):
-        find_pictures([str(tmp_path / 'folder.png')])
+def test_pictures_of_files_folders_and_patterns(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ['b.JPG', 'a.png', 'notes.txt', '.hidden.png', 'folder.png/c.png', 'folder.png/v.MP4']
+    names += ['.git/d.png', 'out/vis/a.png', 'empty/notes.txt']
+    for name in names:
+        path = Path('ph', name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.symlink('..', 'ph/folder.png/back')
+
+    def found(*given: str) -> list[str]:
+        return [str(source.name) for source in find_sources(given, Path('ph/out'))]
+
+    inside = ['folder.png/c.png', 'folder.png/v.MP4']
+    assert found('ph', 'ph/notes.txt', 'ph/a.png') == ['a.png', 'b.JPG', *inside, 'notes.txt']
+    assert found('ph/*') == ['a.png', 'b.JPG', *inside]
+    assert found('ph/**/[ac].p?g') == ['a.png', 'folder.png/c.png']
+    assert found('ph/out/vis') == ['a.png']
+    os.rename('ph/a.png', 'ph/a[1].png')
+    assert found('ph/a[1].png') == ['a[1].png']
+    errors = {
+        'none': 'none: no such image or folder',
+        '': 'no such image or folder',
+        'https://host/a.jpg': 'images are files here; download it',
+        'ph/empty': 'no image or video in this folder or those in it',
+        'ph/*.gif': 'no image or video fits this pattern',
+    }
+    for wrong, said in errors.items():
+        with pytest.raises(UserError, match=said):
+            found(wrong)
 
 
 def test_a_name_that_is_too_long_is_told_where_it_is_written(tmp_path: Path) -> None:
-    plan = plan_files([tmp_path / ('a' * 251 + '.gif')], tmp_path / 'out')
+    plan = plan_jobs(sources(tmp_path / ('a' * 251 + '.gif')), tmp_path / 'out')
     (tmp_path / 'out' / 'vis').mkdir(parents=True)
-    check_targets(plan, with_json=True, overwrite=False)
-    assert rest(plan, with_json=True) == plan
+    check_targets(plan, [], overwrite=False)
 
 
 def test_a_folder_that_links_to_the_pictures(tmp_path: Path) -> None:
@@ -310,6 +479,6 @@ def test_a_folder_that_links_to_the_pictures(tmp_path: Path) -> None:
     (tmp_path / 'ph' / 'a.png').touch()
     (tmp_path / 'out').mkdir()
     os.symlink('../ph', tmp_path / 'out' / 'vis')
-    plan = plan_files([tmp_path / 'ph' / 'a.png'], tmp_path / 'out')
+    plan = plan_jobs(sources(tmp_path / 'ph' / 'a.png'), tmp_path / 'out')
     with pytest.raises(UserError, match='one of the pictures given'):
-        check_targets(plan, with_json=False, overwrite=True)
+        check_targets(plan, [], overwrite=True)

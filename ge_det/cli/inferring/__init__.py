@@ -1,0 +1,1 @@
+"""What ``ge-det infer`` does: find pictures, detect, draw, list."""
