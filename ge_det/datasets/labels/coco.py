@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.datasets.coco_file import CocoFile, Record, read_coco
-from ge_det.datasets.labels.coco_sets import choose
+from ge_det.datasets.labels.coco_merge import merged
+from ge_det.datasets.labels.coco_sets import Chosen, choose
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import Faults
 from ge_det.datasets.labels.tree import Tree
@@ -55,33 +56,53 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
     Raises:
         UserError: If one of them is broken.
     """
-    chosen, unused, notes = choose(names)
-    files = {role: read_coco(tree.path(name)) for role, name in chosen.items()}
-    places = {role: _find(coco, chosen[role], pictures, faults) for role, coco in files.items()}
-    prefixes = {
-        found.removesuffix(named)
-        for place in places.values()
-        for named, found in place.items()
-        if f'/{found}'.endswith(f'/{named}')
+    chosen = choose(names)
+    read = {
+        role: [read_coco(tree.path(name)) for name in each] for role, each in chosen.files.items()
     }
-    same = all(f'/{f}'.endswith(f'/{n}') for place in places.values() for n, f in place.items())
-    prefix = prefixes.pop() if same and len(prefixes) == 1 else ''
-    dummy = _dummies(list(files.values()))
-    result = CocoSets({}, tree.root / prefix, notes=notes)
-    for role, coco in files.items():
-        changed = [_renamed(coco, places[role], prefix), _without(coco, dummy)]
-        changed += [_sized(coco, prefix, pictures), _nested(coco)]
-        if not any(changed):
+    places = {
+        id(coco): _find(coco, name, pictures, faults)
+        for role, each in read.items()
+        for coco, name in zip(each, chosen.files[role], strict=True)
+    }
+    prefix = _prefix([pair for place in places.values() for pair in place.items()])
+    dummy = _dummies([coco for each in read.values() for coco in each])
+    result = CocoSets({}, tree.root / prefix, notes=_notes(chosen))
+    for role, each in read.items():
+        changed = len(each) > 1
+        for coco in each:
+            changed |= _renamed(coco, places[id(coco)], prefix) | _without(coco, dummy)
+            changed |= _sized(coco, prefix, pictures) | _nested(coco)
+            result.known |= set(places[id(coco)].values())
+        coco = merged(each)
+        if not changed:
             result.files[role] = coco.path
         result.sets[role] = coco.others | dict(
             images=coco.images, annotations=coco.annotations, categories=coco.categories
         )
-        result.known |= set(places[role].values())
-    for role, name in unused.items():
-        there = _find(read_coco(tree.path(name)), name, pictures, Faults())
-        result.unused[role] = len(there)
-        result.known |= set(there.values())
+    for role, unused in chosen.unused.items():
+        for name in unused:
+            there = _find(read_coco(tree.path(name)), name, pictures, Faults())
+            result.unused[role] = result.unused.get(role, 0) + len(there)
+            result.known |= set(there.values())
     return result
+
+
+def _prefix(pairs: list[tuple[str, str]]) -> str:
+    """What all names lack before them, if it is the same, so that they may stay as they are."""
+    if not all(f'/{found}'.endswith(f'/{named}') for named, found in pairs):
+        return ''
+    prefixes = {found.removesuffix(named) for named, found in pairs}
+    return prefixes.pop() if len(prefixes) == 1 else ''
+
+
+def _notes(chosen: Chosen) -> list[str]:
+    if not chosen.others:
+        return []
+    more = f' and {len(chosen.others) - 1} more' if len(chosen.others) > 1 else ''
+    taken = ', '.join(name for each in chosen.files.values() for name in each[:3])
+    fix = 'to take another file, give it instead of the folder'
+    return [f'taken: {taken}; not taken: {chosen.others[0]}{more} ({fix})']
 
 
 def _find(coco: CocoFile, name: str, pictures: Pictures, faults: Faults) -> dict[str, str]:

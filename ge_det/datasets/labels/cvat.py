@@ -101,6 +101,8 @@ def _mask(element: Element, image: Element, name: str) -> Thing:
         int(float(element.attrib[key])) for key in ('left', 'top', 'width', 'height')
     )
     runs = [int(value) for value in element.attrib['rle'].split(',')]
+    if min(runs) < 0 or sum(runs) != height * width or width > 1e5 or height > 1e5:
+        raise ValueError('runs of another length than the mask')
     row = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)  # It begins outside.
     size = (int(image.attrib['height']), int(image.attrib['width']))
     mask = run_lengths(row.reshape(height, width), left, top, *size)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from ge_det.datasets.labels.records import AGAIN, Faults
 from ge_det.datasets.labels.tree import Tree
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _BROKEN = 'label files that cannot be read'
+
+
+def tracked(names: list[str]) -> Iterable[str]:
+    """Names of files, with a bar of progress on a terminal if there are many."""
+    bar: Iterable[str] = tqdm(names, 'labels', unit='file', leave=False, disable=None, delay=2)
+    return bar
 
 
 def read_bytes(tree: Tree, name: str, faults: Faults) -> bytes | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ge_det.datasets.labels.files import names_listed, read_json, read_text
+from ge_det.datasets.labels.files import names_listed, read_json, read_text, tracked
 from ge_det.datasets.labels.pictures import Pictures
-from ge_det.datasets.labels.records import Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -24,6 +26,7 @@ class _Shape(BaseModel):
     shape_type: str | None = 'polygon'
     group_id: int | str | None = None
     difficult: bool | None = False
+    mask: str | None = None
 
 
 class _File(BaseModel):
@@ -43,7 +46,7 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         faults (Faults): Where what is wrong is gathered.
     """
     photos = []
-    for label in tree.having('.json'):
+    for label in tracked(tree.having('.json')):
         content = read_json(tree, label, faults)
         if not isinstance(content, dict) or 'shapes' not in content:
             continue
@@ -65,20 +68,25 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         size = None
         if file.imageWidth and file.imageHeight:
             size = (int(file.imageWidth), int(file.imageHeight))
-        photos.append(Photo(picture, label, size, _things(file, label, faults)))
+        photos.append(Photo(picture, label, size, _things(file, size, label, faults)))
     for name in tree.named('labels.txt', 'classes.txt', 'predefined_classes.txt'):
         if names := names_listed(read_text(tree, name, faults) or ''):
             return Found('LabelMe', photos, names, name)
     return Found('LabelMe', photos)
 
 
-def _things(file: _File, label: str, faults: Faults) -> list[Thing]:
+def _things(file: _File, size: tuple[int, int] | None, label: str, faults: Faults) -> list[Thing]:
     things: list[Thing] = []
     groups: dict[Any, list[list[float]]] = {}
     for shape in file.shapes:
         kind, points = shape.shape_type or 'polygon', shape.points
         is_crowd = bool(shape.difficult)
-        if kind in ('rectangle', 'mask') and len(points) >= 2:
+        if kind == 'mask' and shape.mask and size and len(points) == 2:
+            try:
+                things.append(_mask(shape, size))
+            except (ValueError, OSError):
+                faults.add('error', 'masks that cannot be read', label, AGAIN)
+        elif kind == 'rectangle' and len(points) >= 2:
             corners = [value for point in points for value in point]
             box = thing_of_polygons(shape.label, [corners]).box
             things.append(Thing(shape.label, box, None, is_crowd))
@@ -98,6 +106,15 @@ def _things(file: _File, label: str, faults: Faults) -> list[Thing]:
             faults.add('warning', 'shapes without an area, left out', f'{kind} in {label}', fix)
     things += [thing_of_polygons(name, polygons) for (name, _), polygons in groups.items()]
     return things
+
+
+def _mask(shape: _Shape, size: tuple[int, int]) -> Thing:
+    """A PNG of the box, whose points are the first and the last pixel."""
+    part = mask_of_png(base64.b64decode(shape.mask or '', validate=True))
+    left, top = (int(round(min(point[axis] for point in shape.points))) for axis in (0, 1))
+    height, width = part.shape
+    mask = run_lengths(part, left, top, size[1], size[0])
+    return Thing(shape.label, (left, top, width, height), mask, bool(shape.difficult))
 
 
 def _circle(centre: tuple[float, float], edge: tuple[float, float]) -> list[float]:

@@ -69,7 +69,8 @@ class Pictures:
         try:
             with Image.open(self.tree.path(picture)) as image:
                 width, height = image.size
-                turned = image.getexif().get(0x0112) in _TURNED
+                # Pillow decodes a PNG to find the tag, which hardly one has.
+                turned = image.format != 'PNG' and image.getexif().get(0x0112) in _TURNED
         except Exception:  # Whatever Pillow stumbles over.
             return None
         return (height, width) if turned else (width, height)

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+_MOST_PIXELS = 500_000_000
+
+
+def mask_of_png(data: bytes) -> NDArray[np.uint8]:
+    """The mask in a PNG, (h, w) and above 0 where the object is.
+
+    Raises:
+        ValueError: If there is none in it.
+        OSError: If it is no picture.
+    """
+    with Image.open(io.BytesIO(data)) as image:  # Where there are more channels, the last tells.
+        pixels = np.asarray(image.convert('RGBA') if image.mode in ('P', 'RGBA', 'LA') else image)
+    part = (pixels if pixels.ndim == 2 else pixels[:, :, -1]) > 0
+    if not part.any():
+        raise ValueError('nothing on it')
+    return part.astype(np.uint8)
 
 
 def run_lengths(
@@ -22,8 +41,14 @@ def run_lengths(
 
     Returns:
         dict: ``size`` and ``counts`` as JSON holds them.
+
+    Raises:
+        ValueError: If no picture is that large.
     """
     from pycocotools import mask
+
+    if height * width > _MOST_PIXELS:
+        raise ValueError('no picture is that large')
 
     whole = np.zeros((height, width), np.uint8, order='F')
     x, y = max(left, 0), max(top, 0)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 import zlib
 from typing import Annotated, Any
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from ge_det.datasets.labels.files import read_json
+from ge_det.datasets.labels.files import read_json, tracked
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
-from ge_det.datasets.labels.run_lengths import run_lengths
+from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -55,7 +53,7 @@ def read_supervisely(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         faults (Faults): Where what is wrong is gathered.
     """
     photos = []
-    for label in tree.having('.json'):
+    for label in tracked(tree.having('.json')):
         content = read_json(tree, label, faults)
         if not isinstance(content, dict) or 'objects' not in content or 'size' not in content:
             continue
@@ -116,15 +114,9 @@ def _thing(each: _Object, size: tuple[int, int], label: str, faults: Faults) -> 
 
 
 def _of_bitmap(name: str, bitmap: _Bitmap, size: tuple[int, int]) -> Thing:
-    """A PNG, packed, of which the last channel tells where the object is."""
-    packed = base64.b64decode(bitmap.data, validate=True)
-    with Image.open(io.BytesIO(zlib.decompress(packed))) as image:
-        pixels = np.asarray(image.convert('RGBA') if image.mode in 'PRGBA' else image)
-    part = (pixels if pixels.ndim == 2 else pixels[:, :, -1]).astype(np.uint8)
+    part = mask_of_png(zlib.decompress(base64.b64decode(bitmap.data, validate=True)))
     left, top = bitmap.origin
     ys, xs = np.nonzero(part)
-    if not len(xs):
-        raise ValueError('nothing on it')
     x, y = int(xs.min()) + left, int(ys.min()) + top
     box = (x, y, int(xs.max()) + left + 1 - x, int(ys.max()) + top + 1 - y)
     return Thing(name, box, run_lengths(part, left, top, size[1], size[0]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ge_det.datasets.labels.files import names_listed, read_text, read_xml
+from ge_det.datasets.labels.files import names_listed, read_text, read_xml, tracked
 from ge_det.datasets.labels.listed_sets import listed_roles
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Polygon, Thing
@@ -30,7 +30,7 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     """
     roles = listed_roles(tree, pictures, faults)
     photos = []
-    for label in tree.having('.xml'):
+    for label in tracked(tree.having('.xml')):
         root = read_xml(tree, label, faults)
         if root is None or root.tag != 'annotation':
             continue

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 
-from ge_det.datasets.labels.files import lines_of, read_text
+from ge_det.datasets.labels.files import lines_of, read_text, tracked
 from ge_det.datasets.labels.listed_sets import listed_roles
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.roles import role_of_path
 from ge_det.datasets.labels.tree import Tree
 from ge_det.datasets.labels.yolo_names import Names, read_names
 
@@ -35,7 +36,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     names = read_names(tree, pictures, faults)
     roles = names.roles or listed_roles(tree, pictures, faults)
     photos = []
-    for label in tree.having('.txt'):
+    for label in tracked(tree.having('.txt')):
         picture = pictures.named_as(label)
         if picture is None and _OTHERS.fullmatch(label.rpartition('/')[2].lower()):
             continue
@@ -52,7 +53,10 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             fix = 'replace them or remove them with their labels'
             faults.add('error', 'pictures that cannot be read', picture, fix)
             continue
-        photo = Photo(picture, label, size, role=roles.get(picture, 'out') if roles else '')
+        photo = Photo(picture, label, size)
+        if roles:
+            rest = 'test' if role_of_path(picture) == 'test' else 'out'
+            photo.role = roles.get(picture, rest)
         for number, line in lines:
             thing = _thing(line.split(), size, names, f'{label}, line {number}', faults)
             if thing is not None:
