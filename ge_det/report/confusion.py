@@ -20,8 +20,8 @@ class Confusion:
 
     Attributes:
         counts (numpy.ndarray): (C + 1, C + 1) integers: a row is a true class, a column what was
-            detected; the last row is of detections where no object is, the last column of objects
-            that were missed.
+            detected; the last row is of detections too many, where no object is or it is found
+            already, the last column of objects that were missed.
         score (float): Detections from this score on are counted.
         names (tuple[str, ...]): The classes.
     """
@@ -56,8 +56,8 @@ class Confusion:
         return [(self.names[row], int(column[row]), self._total(row)) for row in order
                 if column[row]]  # fmt: skip
 
-    def invented(self, most: int = 3) -> list[tuple[str, int]]:
-        """Class, and its detections where there is no object; the most frequent first."""
+    def too_many(self, most: int = 3) -> list[tuple[str, int]]:
+        """Class, and its detections too many; the most frequent first."""
         row = self.counts[-1, :-1]
         order = np.argsort(-row, kind='stable')[:most]
         return [(self.names[column], int(row[column])) for column in order if row[column]]

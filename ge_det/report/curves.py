@@ -15,12 +15,13 @@ _FEW = 8  # Classes that colours can tell apart.
 _RECALLS = np.linspace(0, 1, 101)
 
 
-def learning_curves(history: History, best: int | None) -> bytes:
+def learning_curves(history: History, measured: int | None, name: str = 'best') -> bytes:
     """Loss, AP and learning rate over the training.
 
     Args:
         history (History): Of the training.
-        best (int, optional): Epoch or iteration that is marked. Defaults to None.
+        measured (int, optional): Epoch or iteration that is marked.
+        name (str): What the mark says of it. Defaults to 'best'.
     """
     unit = 'epoch' if history.by_epoch else 'iteration'
     places = history.train_places()
@@ -40,12 +41,19 @@ def learning_curves(history: History, best: int | None) -> bytes:
             points = history.precision(key)
             if points:
                 precision.plot(*zip(*points, strict=True), 'o-', ms=3, color=colour, label=label)
-        if best is not None:
-            precision.axvline(best, color=BLUE, lw=1, ls=':')
-            precision.annotate(f'best: {best}', (best, 1), xycoords=('data', 'axes fraction'),
-                               ha='right' if best > 1 else 'left', va='top', color=BLUE,
-                               xytext=(-3 if best > 1 else 3, -2),
-                               textcoords='offset points')  # fmt: skip
+        if measured is not None:
+            precision.axvline(measured, color=BLUE, lw=1, ls=':')
+            side = -1 if measured > 1 else 1
+            precision.annotate(
+                f'{name}: {measured}',
+                (measured, 1),
+                xycoords=('data', 'axes fraction'),
+                xytext=(3 * side, -2),
+                textcoords='offset points',
+                ha='right' if side < 0 else 'left',
+                va='top',
+                color=BLUE,
+            )
         if history.precision():
             precision.legend(loc='lower right')
         precision.set_ylim(bottom=0)

@@ -13,7 +13,7 @@ _MOST_WITH_NUMBERS = 20  # Classes.
 
 
 def confusion_matrix(confusion: Confusion) -> bytes:
-    """Shares of the objects of each true class, and below them detections where no object is."""
+    """Shares of the objects of each true class, and below them detections too many."""
     names = drawable(confusion.names)
     classes = len(names)
     shares = confusion.shares
@@ -31,7 +31,7 @@ def confusion_matrix(confusion: Confusion) -> bytes:
         small = classes > _MOST_WITH_NUMBERS
         size = max(4.0, min(9.0, 520 / (classes + 6))) if small else 9
         axes.set_xticks(range(classes + 1), [*names, 'missed'], rotation=90, fontsize=size)
-        axes.set_yticks(range(classes + 1), [*names, 'nothing there'], fontsize=size)
+        axes.set_yticks(range(classes + 1), [*names, 'too many'], fontsize=size)
         axes.set(xlabel='detected', ylabel='true')
         axes.set_title(f'Share of the objects of each class; scores from {confusion.score:.2f} on')
         axes.tick_params(length=0)
@@ -51,7 +51,7 @@ def confusion_matrix(confusion: Confusion) -> bytes:
 
     side = 1.8 + 0.45 * (classes + 1) if classes <= _MOST_WITH_NUMBERS else 4.5 + 0.13 * classes
     side = min(side, 20.0)
-    return draw((side + 0.8, side), into)
+    return draw((side + (2.2 if classes > _MOST_WITH_NUMBERS else 0.8), side), into)
 
 
 def _numbers(axes: Any, confusion: Confusion, shares: np.ndarray, size: float) -> None:

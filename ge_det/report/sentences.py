@@ -21,10 +21,10 @@ def sentences(
     history: History,
     kinds: Sequence[Kind],
     confusion: Confusion,
-    best: int | None,
+    measured: int | None,
 ) -> list[str]:
     """A few sentences, the most important first."""
-    told = [_first(precision, best, history)]
+    told = [_first(precision, measured, history)]
     if not any(len(scores) for scores, _, _ in precision.matches.values()):
         told.append(
             'Nothing is detected in the whole val set. That is usual in the first epochs; after '
@@ -33,17 +33,17 @@ def sentences(
         return told + _data(precision)
     told += _worst(precision.classes, confusion)
     told += _errors(kinds, confusion, precision)
-    told += _course(history)
+    told += _course(history, precision.source.is_best)
     return told + _data(precision)
 
 
-def _first(precision: Precision, best: int | None, history: History) -> str:
+def _first(precision: Precision, measured: int | None, history: History) -> str:
     figures = precision.overall
     pictures = len(precision.source.truth.getImgIds())
     if figures['AP'] is None:
         return f'The val set of {pictures} photos has no box, so there is nothing to measure.'
     unit = 'epoch' if history.by_epoch or not history.train else 'iteration'
-    where = f' after {unit} {best}' if best is not None else ''
+    where = f' after {unit} {measured}' if measured is not None else ''
     own = precision.source.annotations in precision.source.train_annotations
     which = 'that it was trained on, which says nothing of new ones' if own else 'of the val set'
     return (
@@ -103,7 +103,7 @@ _ADVICE = {
 }
 
 
-def _course(history: History) -> list[str]:
+def _course(history: History, is_best: bool) -> list[str]:
     """Whether AP still rises, or falls while the loss does, too."""
     points = history.precision()
     if len(points) < 3:
@@ -122,10 +122,13 @@ def _course(history: History) -> list[str]:
     if len(values) - 1 - place >= 2 and last < 0.9 * best and best - last > 1 and fell:
         return [
             f'AP fell from {best:.1f} to {last:.1f} while the loss in training went on falling: it '
-            'learns the photos by heart. The best epoch is kept; more photos would help, or fewer '
-            'epochs.'
+            f'learns the photos by heart. {_BEST if is_best else _LAST}'
         ]
     return []
+
+
+_BEST = 'This is the best epoch; to get further, label more photos.'
+_LAST = 'Train fewer epochs, and let `save_best` of the CheckpointHook keep the best one.'
 
 
 def _data(precision: Precision) -> list[str]:

@@ -44,6 +44,11 @@ class Source:
         """Where the report goes."""
         return self.work_dir / 'report'
 
+    @property
+    def is_best(self) -> bool:
+        """Whether the checkpoint was kept for its result, as MMEngine names it."""
+        return self.checkpoint.name.startswith('best_')
+
     @cached_property
     def truth(self) -> COCO:
         """The val set, of the detector's classes alone."""

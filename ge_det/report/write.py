@@ -43,16 +43,16 @@ def write_report(source: Source, commands: Sequence[tuple[str, str]] = ()) -> Pa
     with_masks = any(one.get('segmentation') for one in found)
     masks = Precision(source, found, 'segm') if with_masks else None
     history = read_history(source.work_dir)
-    best = _best(source, history)
+    measured = _measured(source)
     counts = confusion(source, found, precision.score)
     kinds = errors_by_kind(source, found)
     photos, notes = _photos(source, found, precision)
-    images = _figures(history, best, precision, counts, kinds)
+    images = _figures(source, history, measured, precision, counts, kinds)
     values = dict(
         title=source.work_dir.absolute().name,
         subtitle=f'{source.work_dir.absolute()}, {datetime.now():%Y-%m-%d %H:%M}',
-        tiles=_tiles(precision, masks, history, best, len(source.truth.imgs)),
-        sentences=sentences(precision, history, kinds, counts, best),
+        tiles=_tiles(precision, masks, history, measured),
+        sentences=sentences(precision, history, kinds, counts, measured),
         classes=precision.classes,
         numbered=any(name.startswith('#') for name in drawable(source.classes)),
         masks=masks,
@@ -83,21 +83,25 @@ def _write(folder: Path, values: dict[str, Any], images: Sequence[page.Image]) -
     return folder / PAGE
 
 
-def _best(source: Source, history: History) -> int | None:
+def _measured(source: Source) -> int | None:
     """The epoch or iteration of the checkpoint, as its name tells."""
     number = re.search(r'(?:epoch|iter)_(\d+)\.pth$', source.checkpoint.name)
-    if number:
-        return int(number[1])
-    points = history.precision()
-    return max(points, key=lambda one: one[1])[0] if points else None
+    return int(number[1]) if number else None
 
 
 def _figures(
-    history: History, best: int | None, precision: Precision, counts: Any, kinds: Any
+    source: Source,
+    history: History,
+    measured: int | None,
+    precision: Precision,
+    counts: Any,
+    kinds: Any,
 ) -> dict[str, page.Image]:
     images = {'classes': page.Image('classes.png', bars.class_bars(precision.classes), 'AP')}
     if history.train:
-        content = curves.learning_curves(history, best)
+        content = curves.learning_curves(
+            history, measured, 'best' if source.is_best else 'measured'
+        )
         images['curves'] = page.Image('curves.png', content, 'Loss, AP and learning rate')
     if counts.counts.any():
         content = matrix.confusion_matrix(counts)
@@ -137,18 +141,16 @@ def _caption(one: Outcome) -> str:
 
 
 def _tiles(
-    precision: Precision,
-    masks: Precision | None,
-    history: History,
-    best: int | None,
-    pictures: int,
+    precision: Precision, masks: Precision | None, history: History, measured: int | None
 ) -> list[tuple[str, str]]:
     tiles = [(name, _figure(value)) for name, value in precision.overall.items()]
     if masks is not None:
         tiles.append(('AP of masks', _figure(masks.overall['AP'])))
-    if best is not None:
-        tiles.append(('best epoch' if history.by_epoch else 'best checkpoint', str(best)))
-    tiles.append(('val photos', f'{pictures:,}'))
+    if measured is not None:
+        unit = 'iteration' if history.train and not history.by_epoch else 'epoch'
+        name = f'best {unit}' if precision.source.is_best else f'{unit} measured'
+        tiles.append((name, str(measured)))
+    tiles.append(('val photos', f'{len(precision.source.truth.imgs):,}'))
     if history.seconds:
         tiles.append(('training took', duration(history.seconds)))
     return tiles

@@ -117,7 +117,7 @@ def test_what_is_taken_for_what(tmp_path: Path) -> None:
     assert counted.counts.tolist() == [[1, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]]
     assert counted.largest() == [('c1', 'c2', 1, 2)]
     assert counted.missed() == [('c0', 1, 2), ('c1', 1, 2)]
-    assert counted.invented() == [('c0', 1)]
+    assert counted.too_many() == [('c0', 1)]
     assert np.isnan(counted.shares[2]).all()
 
 
