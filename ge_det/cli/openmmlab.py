@@ -110,7 +110,9 @@ def run_tool(
         check_arguments(quick)
     logging.raiseExceptions = False  # Else a full disk is a traceback for every line of a log.
     then = 'go on with --resume' if name == 'train' else 'run it again'
-    with quiet_screen(getattr(quick, 'config', name)), run_errors(then):
+    # A training has a line of AP an epoch; the tables are in its log.
+    tables = name == 'test'
+    with quiet_screen(getattr(quick, 'config', name), tables), run_errors(then):
         load_safely()
         _read_options_ourselves()
         tool = runpy.run_path(str(script), run_name=f'{package}_tools_{name}')

@@ -11,7 +11,8 @@ _STACK = ('mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'torch')
 
 _SHOWN = re.compile(
     r"""
-    (Epoch|Iter)\((train|val|test)\) | Saving\ checkpoint | The\ (best\ checkpoint|previous\ best)
+    (Epoch|Iter)\((train|val|test)\) | Saving\ checkpoint\ at\ \d+\ iter
+    | The\ best\ checkpoint\ (?!with\ \S+\ coco/bbox_mAP\ )  # Whose line says so.
     | Checkpoints\ will\ be\ saved | [Rr]esumed\ (epoch|from) | Auto\ resumed | Load\ checkpoint
     | Did\ not\ find\ last | LR\ is\ set\ based | \n\+- | AttentionResNet: | the\ monitored\ metric
     | .*:\ of\ several\ sets\ of\ weights
@@ -19,23 +20,31 @@ _SHOWN = re.compile(
     re.VERBOSE,
 )
 _USUAL = '(no score reaches score_thr of test_cfg), which is usual in the first epochs'
+_FIGURE = re.compile(r'coco/(bbox_mAP|bbox_mAP_50|segm_mAP): (\S+)')
+_NAMES = {'bbox_mAP': 'AP', 'bbox_mAP_50': 'AP50', 'segm_mAP': 'AP of masks'}
 _KEPT = ('lr', 'eta', 'time', 'memory', 'loss', 'grad_norm')  # Of a line of training.
 
 
-def is_progress(record: logging.LogRecord) -> bool:
-    """Whether a record is for the screen."""
+def is_progress(record: logging.LogRecord, with_tables: bool = True) -> bool:
+    """Whether a record is for the screen, where mmdet's table of the classes may be too much."""
     if record.levelno >= logging.ERROR:
         return True
     parts = record.pathname.replace('\\', '/').split('/')
     is_of_stack = 'site-packages' in parts or any(name in parts for name in _STACK)
     message = record.getMessage()
     if is_of_stack or record.pathname.endswith(os.path.join('mmengine', 'logging', 'logger.py')):
-        return _SHOWN.match(message) is not None
+        is_table = message.startswith('\n+-')
+        return _SHOWN.match(message) is not None and (with_tables or not is_table)
     return True
 
 
 class ProgressLines(logging.Formatter):
-    """A line without time of day, logger and level, and of the losses only their sum."""
+    """A line without time of day, logger and level, and of the losses only their sum.
+
+    A validation of a detector is one line, with AP in percent and the best so far.
+    """
+
+    _best: float | None = None
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
@@ -48,9 +57,32 @@ class ProgressLines(logging.Formatter):
             return f'{_length()}\n{message}'
         if re.match(r'(Epoch|Iter)\(train\)', message):
             return _shorten(message)
+        if re.match(r'(Epoch|Iter)\(val\)', message) and (figures := _FIGURE.findall(message)):
+            return self._validation(message[: message.rindex(']') + 1], dict(figures))
         if re.match(r'(Epoch|Iter)\((val|test)\)', message):
             return re.sub(r'  +(data_)?time: \S+', '', message)
         return message.strip('\n')
+
+    def _validation(self, head: str, figures: dict[str, str]) -> str:
+        values = {name: 100 * float(figures[key]) for key, name in _NAMES.items() if key in figures}
+        told = [f'{name} {value:.1f}' for name, value in values.items() if value >= 0]
+        if (precision := values.get('AP')) is not None:
+            before = _best_before() if self._best is None else self._best
+            if before is None or precision > before:
+                told.append('the best so far')
+            else:
+                told.append(f'best so far {before:.1f}')
+            self._best = precision if before is None else max(precision, before)
+        return '  '.join([head, *told])
+
+
+def _best_before() -> float | None:
+    """The best AP of the sessions before a resumed one, in percent."""
+    from mmengine.logging import MessageHub
+
+    info = MessageHub.get_current_instance().runtime_info
+    is_precision = 'bbox_mAP_epoch' in str(info.get('best_ckpt'))
+    return 100 * float(info['best_score']) if is_precision and 'best_score' in info else None
 
 
 def _shorten(message: str) -> str:

@@ -34,12 +34,13 @@ def is_verbose() -> bool:
 
 
 @contextmanager
-def quiet_screen(advice: str = '') -> Iterator[None]:
+def quiet_screen(advice: str = '', with_tables: bool = True) -> Iterator[None]:
     """Show on the screen what tells a user something, as long as this lasts.
 
     Args:
         advice (str): What comes before the reason, where the stack fails before it has begun to
             work: mostly the config. Without it, errors pass as they are. Defaults to none.
+        with_tables (bool): Whether to show the tables of an evaluation. Defaults to True.
 
     Raises:
         UserError: Instead of an error of the stack before the first iteration; the traceback is in
@@ -48,7 +49,7 @@ def quiet_screen(advice: str = '') -> Iterator[None]:
     if is_verbose() or isinstance(sys.stdout, _Lines):
         yield
         return
-    screen = _Screen(sys.stdout)
+    screen = _Screen(sys.stdout, with_tables)
     screen.open()
     try:
         yield
@@ -67,8 +68,9 @@ def quiet_screen(advice: str = '') -> Iterator[None]:
 class _Screen:
     """The log of the process as long as the screen is quiet."""
 
-    def __init__(self, stdout: Any) -> None:
+    def __init__(self, stdout: Any, with_tables: bool) -> None:
         self.stdout: TextIO = stdout
+        self.with_tables = with_tables
         self._kept: deque[str] = deque(maxlen=1000)  # As long as there is no log file.
         self._files: list[logging.Handler] = []
 
@@ -137,7 +139,7 @@ class _Screen:
             if getattr(handler, 'stream', None) is sys.stdout:
                 handler.setStream(self.stdout)
                 handler.setFormatter(ProgressLines())
-                handler.addFilter(is_progress)
+                handler.addFilter(lambda record: is_progress(record, self.with_tables))
             elif isinstance(handler, logging.FileHandler) and handler not in self._files:
                 _use_utf8(handler)
                 self._files.append(handler)
@@ -160,7 +162,7 @@ class _Lines:
         for line in lines:
             if line.strip():
                 self._screen.keep(line)
-            if line.startswith(' Average '):  # pycocotools' table
+            if line.startswith(' Average ') and self._screen.with_tables:  # pycocotools' table
                 self._screen.say(line)
         return len(text)
 

@@ -48,7 +48,15 @@ class History:
 
     def precision(self, key: str = 'coco/bbox_mAP') -> list[tuple[int, float]]:
         """Steps and values of a figure of the validations, in percent."""
-        return [(one['step'], 100 * one[key]) for one in self.val if _is_number(one.get(key))]
+        told: list[tuple[int, float]] = []
+        if not any(key in one for one in self.val):
+            return told
+        for one in self.val:
+            # Where nothing is detected at all, mmdet tells no figure.
+            value = one.get(key, None if any('/' in name for name in one) else 0.0)
+            if isinstance(value, (int, float)) and value >= 0:  # Neither is NaN.
+                told.append((one['step'], 100 * value))
+        return told
 
 
 def read_history(work_dir: Path) -> History:
@@ -74,7 +82,7 @@ def _figures(session: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
             continue
         if 'loss' in record:
             train.append(record)
-        elif any('/' in key for key in record):
+        elif 'time' in record or any('/' in key for key in record):
             val.append(record)
     return train, val
 
@@ -112,7 +120,3 @@ def _log(file: Path) -> tuple[float, str]:
         return max(seconds, 0.0), ''
     gpu = _GPU.search(head)
     return max(seconds, 0.0), f'{gpu[1] if gpu else "CPU"}, PyTorch {torch[1]}'
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)

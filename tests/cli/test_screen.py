@@ -86,9 +86,12 @@ def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
     assert '2 images' in lines[0] and '2 classes (cat, dog)' in lines[0]
     assert 'RetinaNet, AttentionResNet-18, 8 gates SqueezeExcite' in lines[1]
     assert 'length:  1 iterations' in lines
-    assert len(lines) < 40 and shown.err == ''
-    assert 'Average Precision' in shown.out and 'coco/bbox_mAP: ' in shown.out
-    assert not any(word in shown.out for word in ('System environment', 'Hooks will', 'creating'))
+    assert len(lines) < 15 and shown.err == ''
+    assert re.search(
+        r'^Epoch\(val\) \[1\]\[2/2\]  AP \d+\.\d  AP50 \d+\.\d  the best so far$', shown.out, re.M
+    )
+    hidden = ('System environment', 'Hooks will', 'creating', 'Average Precision', '+-')
+    assert not any(word in shown.out for word in hidden)
     log = Path(lines[4].split()[1]).read_text()
     for word in ('System environment', 'Hooks will', 'Config:', 'creating index', 'Average Prec'):
         assert word in log
@@ -244,7 +247,25 @@ def test_what_is_shown_of_a_log() -> None:
     ended = 'Epoch(val) [1][2/2]    accuracy/top1: 9.0  data_time: 0.01  time: 0.02'
     assert ProgressLines().format(record(ended)) == 'Epoch(val) [1][2/2]    accuracy/top1: 9.0'
     assert not is_progress(record('Hooks will be executed'))
+    table = record('\n+----------+-------+')
+    assert is_progress(table) and not is_progress(table, with_tables=False)
     assert is_progress(record('mine', '/home/me/my_hooks.py'))
+
+
+def test_a_validation_is_a_line_with_the_best_so_far() -> None:
+    lines = ProgressLines()
+
+    def shown(value: float) -> str:
+        names = [f'coco/bbox_mAP: {value:.4f}', 'coco/bbox_mAP_50: 0.5000', 'coco/bbox_mAP_s: -1.0']
+        return lines.format(record(f'Epoch(val) [1][2/2]    {"  ".join(names)}  time: 0.1'))
+
+    assert shown(0.2) == 'Epoch(val) [1][2/2]  AP 20.0  AP50 50.0  the best so far'
+    assert shown(0.1).endswith('AP 10.0  AP50 50.0  best so far 20.0')
+    assert shown(0.3).endswith('the best so far')
+    MessageHub.get_current_instance().update_info('best_score', 0.4)
+    MessageHub.get_current_instance().update_info('best_ckpt', 'run/best_coco_bbox_mAP_epoch_3.pth')
+    lines = ProgressLines()  # Of a resumed session.
+    assert shown(0.3).endswith('best so far 40.0')
 
 
 def test_a_fault_of_ours_keeps_what_came_before_it(capsys) -> None:
