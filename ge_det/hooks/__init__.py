@@ -2,6 +2,7 @@
 
 from .channels_last import ChannelsLast
 from .invalid_loss import StopAtInvalidLoss
+from .paired_start import PairedStart
 from .resumable_checkpoints import ResumableCheckpoints
 from .resumable_randomness import ResumableRandomness
 from .timely_progress import TimelyProgress
@@ -10,6 +11,7 @@ from .zero_precision import ZeroPrecision
 
 __all__ = [
     'ChannelsLast',
+    'PairedStart',
     'ResumableCheckpoints',
     'ResumableRandomness',
     'StopAtInvalidLoss',

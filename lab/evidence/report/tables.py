@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from ..results.result import CLASS, CellResult, machine_name
+from ge_det.compare.coco_metrics import CLASS
+
+from ..results.result import CellResult, machine_name
 from ..statistics.gains import Gain, Metric
 from .comparison import BASELINE, TITLES, Comparison, panels, primary, title_of
 from .markdown import NOTHING, Table, percent, points_with_interval, width

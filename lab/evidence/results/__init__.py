@@ -1,1 +1,1 @@
-"""The result of a finished cell: what it holds, and how it is measured from detections and logs."""
+"""The result of a finished cell: what it holds, and what the logs say."""

@@ -16,9 +16,6 @@ from ge_det.files import to_json, write_whole
 
 from ..key import CellKey
 
-CLASS = 'class:'
-"""What begins the name of the resamples of one class."""
-
 # JSON has no NaN.
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 Metrics = dict[str, Number]

@@ -11,10 +11,10 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
+from ge_det.compare.coco_metrics import measure
 from ge_det.flops.config_network import count_config
 
 from ..matrix.config import annotation_files, control_config
-from ..results.coco import measure
 from ..results.log import Record, read_scalars
 from ..results.result import CellResult
 from ..training.experiment import Experiment

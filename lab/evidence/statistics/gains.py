@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from ge_det.compare.coco_metrics import CLASS
+from ge_det.compare.interval import paired_interval
+
 from ..key import CellKey
-from ..results.result import CLASS, CellResult, Metrics
-from .interval import paired_interval
+from ..results.result import CellResult, Metrics
 
 Pair = tuple[CellResult, CellResult]
 

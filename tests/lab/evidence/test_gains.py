@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ge_det.compare.interval import paired_interval
 from lab.evidence.key import CellKey
 from lab.evidence.results.result import CellResult
 from lab.evidence.statistics.gains import Metric, noise_floor, paired_gains
-from lab.evidence.statistics.interval import paired_interval
 
 AP = Metric('bbox', 'all', 'AP')
 #: Student's t of 2 degrees of freedom at 97.5 %, from a printed table.

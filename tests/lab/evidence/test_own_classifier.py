@@ -6,8 +6,8 @@ import pytest
 import torch
 from matrix_case import CONFIGS, reproduce, write_matrix
 
+from ge_det.compare.coco_metrics import measure
 from lab.evidence.matrix.matrix import Matrix
-from lab.evidence.results.coco import measure
 from lab.evidence.run.workspace import Workspace
 
 TRUTH = 'work_dirs/evidence/data/context-shapes-no-marks/annotations/val.json'

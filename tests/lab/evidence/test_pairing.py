@@ -10,12 +10,12 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, set_random_seed
 
+from ge_det.hooks.paired_start import pair_weights
 from ge_det.registry import MODELS
 from lab.evidence.matrix.config import config_text
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.run.checks import draw_data
 from lab.evidence.run.workspace import Workspace
-from lab.evidence.training.pairing import pair_weights
 
 BLOCKS = ['none', 'se', 'ge-theta-minus', 'ge-theta-plus-e8', 'sge', 'rg-se']
 

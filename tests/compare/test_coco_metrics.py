@@ -9,8 +9,8 @@ from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from lab.evidence.results import coco as coco_metrics
-from lab.evidence.results.coco import METRICS, draw_images, measure
+from ge_det.compare import coco_metrics
+from ge_det.compare.coco_metrics import METRICS, draw_images, measure
 
 GROUPS = {'all': None, 'pair': ['ring', 'disc'], 'rare': ['cross']}
 CLASSES = ('disc', 'ring', 'cross', 'never')

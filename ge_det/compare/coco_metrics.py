@@ -18,7 +18,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from .result import CLASS
+CLASS = 'class:'
+"""What begins the name of the resamples of one class."""
 
 METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
 
