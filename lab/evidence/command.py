@@ -14,6 +14,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from ge_det.cli.errors import run_command
+from ge_det.compare.running import visible_gpus
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
 from lab.cores import cores
@@ -22,7 +23,7 @@ from .matrix.matrix import Matrix
 from .report import write_report
 from .results.log import iterations_done
 from .run.checks import check_runs, draw_data, new_options
-from .run.local import LocalExecutor, visible_gpus
+from .run.local import LocalExecutor
 from .run.loop import Executor, Outcome, last_line, run_cells
 from .run.price import price_report
 from .run.workspace import STATES, Run, Workspace

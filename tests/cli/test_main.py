@@ -27,6 +27,7 @@ TOOLS = {
     'train': 'train.py',
     'test': 'test.py',
     'report': 'report.py',
+    'compare': 'compare.py',
     'infer': 'infer.py',
     'make-config': 'make_config.py',
     'import-weights': 'import_weights.py',

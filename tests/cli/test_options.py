@@ -28,6 +28,7 @@ COMMANDS = {
     'blocks': '',
     'infer': 'one.png --config my.py --checkpoint none.pth --out new/out',
     'report': 'new',
+    'compare': 'my.py --work-dir new/runs --dry-run',
     'train': 'my.py --work-dir new/runs',
     'test': 'my.py none.pth --work-dir new/runs',
     'train-classifier': 'my.py --work-dir new/runs',

@@ -11,20 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lab.cores import cores, pin
 
 from ..training.launch import end_with_parent, environment
 
 _PATIENCE = 60  # Seconds that a cell may take to end.
-
-
-def visible_gpus() -> list[str]:
-    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
-    count = torch.cuda.device_count()
-    named = os.environ.get('CUDA_VISIBLE_DEVICES')
-    return named.split(',')[:count] if named else [str(index) for index in range(count)]
 
 
 @dataclass
@@ -33,7 +24,7 @@ class LocalExecutor:
 
     slots: int
     threads: int = 1  # Of each process; a slot has as many cores of its own while there are enough.
-    gpus: Sequence[str] = ()  # Names of those to use, see `visible_gpus`.
+    gpus: Sequence[str] = ()  # Names of those to use, see `ge_det.compare.running`.
     gpus_per_cell: int = 1
 
     def start(self, command: Sequence[str], log: Path, slot: int) -> LocalJob:

@@ -1,0 +1,217 @@
+"""Compare attention blocks on your own data: which is ahead, and is that more than the noise?
+
+Every block is trained with every seed, by `ge-det train`. Trainings of one seed start from the same
+weights and see the same pictures. Ctrl-C, and the same command goes on later.
+
+Example:
+    ge-det compare my.py --attention none se sge --seeds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ge_det.cli.parsing import command_line, new_parser
+from ge_det.config_reader import check_change
+from ge_det.errors import UserError
+
+if TYPE_CHECKING:
+    from ge_det.compare.cells import Cell
+    from ge_det.compare.running import Job
+
+INTERRUPTED = 'what is trained is kept; the same command goes on'
+
+_MOST = 100  # Seeds; more take for ever.
+_OURS = {'model.backbone.attention': '--attention', 'randomness.seed': '--seeds'}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the arguments; a UserError if they cannot go together."""
+    parser = new_parser('compare', __doc__, argv)
+    add = parser.add_argument
+    add('config', help='config of a detector whose backbone is ge_det.AttentionResNet')
+    add(
+        '--attention',
+        nargs='+',
+        default=['none', 'se', 'sge'],
+        metavar='NAME',
+        help='blocks, as `ge-det blocks` lists them; the others are compared with none, or with '
+        'the first; default: none se sge',
+    )
+    add(
+        '--seeds',
+        nargs='+',
+        type=_seed,
+        default=[3],
+        metavar='N',
+        help='how many, or the seeds themselves; fewer than 3 tell little; default: 3',
+    )
+    add('--epochs', type=_count, help="of each training; default: the config's")
+    add('--work-dir', help='of all trainings; default: work_dirs/NAME-compare')
+    add(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='KEY=VALUE',
+        help='changes to the config, for all trainings',
+    )
+    add('--dry-run', action='store_true', help='tell what would be run, and how long it takes')
+    args = parser.parse_args(argv)
+    if len(args.seeds) == 1:
+        if not 0 < args.seeds[0] <= _MOST:
+            parser.error(f'--seeds {args.seeds[0]}: one number is how many, 1 to {_MOST}')
+        args.seeds = list(range(args.seeds[0]))
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train what is left, compare, and end with one sentence."""
+    args = parse_args(argv)
+    _check(args)
+    from ge_det.cli.screen import quiet_screen
+    from ge_det.compare.outcome import Outcome
+    from ge_det.compare.running import visible_gpus
+
+    with quiet_screen('compare'):
+        cells = _plan(args)
+    left, gpus = [cell for cell in cells if not cell.scores()], visible_gpus()
+    blocks, seeds = ', '.join(args.attention), ', '.join(map(str, args.seeds))
+    print(f'compare: {blocks}, each with seeds {seeds}, in {args.work_dir}')
+    done = f'{len(cells)} trainings, {len(cells) - len(left)} of them done'
+    print(f'{done}; {_time_left(cells, [], len(left), gpus)}', flush=True)
+    if args.dry_run:
+        for cell in cells:
+            state = 'done' if cell.scores() else 'begun' if cell.is_begun() else 'to do'
+            print(f'{state:<6} {cell.name}')
+        return 0
+    failed = _run(cells, left, gpus)
+    outcome = Outcome(cells, 'none' if 'none' in args.attention else args.attention[0], failed)
+    files = outcome.write(
+        args.work_dir, f'{blocks} on {args.config}', command_line('compare', argv)
+    )
+    print(*map(outcome.table, outcome.kinds()), sep='\n\n')
+    print(f'written: {", ".join(map(str, files))}')
+    print(outcome.sentence())
+    return 1 if failed else 0
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 0')
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10**6:
+        raise argparse.ArgumentTypeError(f'{text!r} must be a whole number from 1')
+    return int(text)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise a UserError for arguments that no config can work with."""
+    from ge_det.catalogue import check_known
+    from ge_det.config_writer.literals import check_name
+
+    for name in args.attention:
+        check_known(name)
+    for option, values in (('--attention', args.attention), ('--seeds', args.seeds)):
+        if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
+            raise UserError(f'{option}: {twice[0]} is there twice; give each once')
+    if len(args.attention) < 2:
+        raise UserError('--attention: one alone cannot be compared; give two or more')
+    for word in args.cfg_options:
+        for key, option in _OURS.items():
+            if (check_change(word)[0] + '.').startswith(f'{key}.'):
+                raise UserError(f'--cfg-options {word}: give it by {option}')
+    args.work_dir = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}-compare')
+    check_name('the work dir', str(args.work_dir))
+
+
+def _plan(args: argparse.Namespace) -> list[Cell]:
+    """All trainings, looked at: that they can work, and that their folders are theirs."""
+    from ge_det.cli.checks import check_model, load_safely
+    from ge_det.cli.config_data import check_data_files, classes_of, data_sets, type_name
+    from ge_det.compare.cells import Cell, coco_metric
+    from ge_det.compare.schedule import epoch_changes
+    from ge_det.files import sha256_of
+
+    load_safely()
+    cfg = Cell(args.config, 'none', 0, args.work_dir, args.cfg_options).resolved
+    kind = type_name((cfg.model.get('backbone') or {}).get('type'))
+    if kind != 'AttentionResNet':
+        raise UserError(
+            f'{args.config}: its backbone is {kind}, into which no block goes; a ResNet of mmdet '
+            "becomes ours by model.backbone.type='ge_det.AttentionResNet'"
+        )
+    changes = [*args.cfg_options]
+    if args.epochs:
+        changes += epoch_changes(args.config, cfg, args.epochs)
+    _, metric = coco_metric(args.config, cfg)
+    sets = data_sets(cfg, 'train')
+    check_data_files(sets)
+    files = [one.annotations for one in chain.from_iterable(sets.values())]
+    files.append(Path(metric['ann_file']))
+    data = {str(file): sha256_of(file)[:16] for file in dict.fromkeys(files) if file is not None}
+    cells = [
+        Cell(args.config, name, seed, args.work_dir / f'{name}_seed{seed}', changes, data)
+        for seed in args.seeds
+        for name in args.attention
+    ]
+    for cell in cells:
+        cell.check()
+    for cell in cells[: len(args.attention)]:
+        try:
+            check_model(args.config, cell.options, None, cell is cells[0], classes_of(sets))
+        except UserError as error:
+            raise UserError(f'--attention {cell.attention}: {error}') from error
+    return cells
+
+
+def _run(cells: Sequence[Cell], left: Sequence[Cell], gpus: Sequence[str]) -> dict[str, str]:
+    """Run what is left; returns a line by name of each cell that failed."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    from ge_det.compare.cells import KINDS
+    from ge_det.compare.running import duration, run_cells
+
+    failed, done = dict[str, str](), len(cells) - len(left)
+    # The line that is written over is for terminals; a log has one for each training.
+    with closing(run_cells(left, gpus)) as events, tqdm(bar_format='{desc}', disable=None) as line:
+        for running, ended in events:
+            for job in ended:
+                done += 1
+                scores = job.cell.scores().items()
+                told = ', '.join(f'{KINDS[kind]} {score.ap:.1f}' for kind, score in scores)
+                if job.failure:
+                    failed[job.cell.name] = job.failure
+                    told = f'failed: {job.failure} (all of it: {job.cell.log})'
+                took = duration(time.monotonic() - job.began)
+                rest = _time_left(cells, running, len(cells) - done - len(running), gpus)
+                line.write(f'[{done}/{len(cells)}] {job.cell.name}: {told}, {took}; {rest}')
+            at = ', '.join(f'{job.cell.name}, {job.progress()[0]}' for job in running)
+            rest = _time_left(cells, running, len(cells) - done - len(running), gpus)
+            line.set_description_str(f'[{done + 1}/{len(cells)}] {at}; {rest}' if at else '')
+    sys.stdout.flush()
+    return failed
+
+
+def _time_left(
+    cells: Sequence[Cell], running: Sequence[Job], waiting: int, gpus: Sequence[str]
+) -> str:
+    from ge_det.compare.running import duration, time_left
+
+    if not running and not waiting:
+        return 'nothing is left to train'
+    seconds = time_left([cell.seconds() for cell in cells], running, waiting, len(gpus))
+    if math.isnan(seconds):
+        return 'the first iterations tell how long it takes'
+    return f'about {duration(seconds)} left'
