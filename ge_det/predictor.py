@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, overload
@@ -17,7 +18,7 @@ from ge_det.detecting.picture_files import UnreadablePicture, as_colour, from_me
 from ge_det.drawing import draw_boxes
 from ge_det.errors import UserError
 from ge_det.reading.mmengine_loader import register_loader
-from ge_det.weights.trained import find_trained
+from ge_det.weights.trained import best_checkpoint, find_trained
 from ge_det.weights.whole_model import check_fits
 
 Picture = str | Path | Image.Image | np.ndarray
@@ -60,15 +61,15 @@ class Predictor:
         if config is None:
             trained = find_trained(checkpoint)
             config, checkpoint = trained.config, trained.checkpoint
+        elif os.path.isdir(checkpoint):
+            checkpoint = best_checkpoint(Path(checkpoint))
         if not 0 <= score_thr <= 1:
             raise UserError(f'score_thr={score_thr}: scores lie between 0 and 1')
         check_device(device)
         register_loader()
         self.score_thr = score_thr
         cfg = read_model(str(config))
-        weights = (
-            str(checkpoint) if '://' in str(checkpoint) else str(Path(checkpoint).expanduser())
-        )
+        weights = os.path.expanduser(str(checkpoint))
         classes = _classes(cfg)
         with redirect_stdout(io.StringIO()):  # MMEngine tells of each file.
             self._detector = PictureDetector(cfg, weights, device, classes)
@@ -145,7 +146,7 @@ class Predictor:
             return self._detector.take(from_memory(image))
         if '://' in str(image):
             raise UserError(f'{image}: pictures are files here; download it')
-        path = Path(image).expanduser()
+        path = Path(os.path.expanduser(image))
         if path.is_dir():
             raise UserError(
                 f'{path}: a folder; give its pictures, such as sorted(Path(...).iterdir())'

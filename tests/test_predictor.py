@@ -125,6 +125,7 @@ def test_what_it_draws(predict: Predictor) -> None:
         (dict(checkpoint='alone.pth', config='none.py'), 'none.py: no such config file'),
         (dict(checkpoint='{}', score_thr=2), 'score_thr=2: scores lie between 0 and 1'),
         (dict(checkpoint='{}', device='cuda:77'), 'device cuda:77: not to be had here'),
+        (dict(checkpoint='none.pth', config='{}/my.py'), 'none.pth: there is no such file'),
         (dict(checkpoint='alone.pth', config='{}/my.py'), 'alone.pth does not belong to this'),
     ],
 )

@@ -67,7 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the detections into copies of the images."""
     args = parse_args(argv)
-    out = Path(args.out).expanduser()
+    out = Path(os.path.expanduser(args.out))
     jobs = plan_jobs(find_sources(args.images, out), out)
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     if args.resume and args.overwrite:
@@ -112,6 +112,7 @@ def _infer(args: argparse.Namespace, jobs: list[Job], earlier: Earlier, out: Pat
     reasons = (why_unreadable(job) for job in jobs)
     if (reason := next(reasons, '')) and all(reasons):
         raise UserError(f'{shown(jobs[0].source)}: no image that can be read ({reason})')
+    show(f'weights: {args.checkpoint}')
     _make_folder(out)
     check_device(args.device, '--device')
     load_safely()

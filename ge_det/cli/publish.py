@@ -3,23 +3,27 @@
 The optimizer and the log stay behind; config, classes and versions go with it.
 
 Example:
-    ge-det publish work_dirs/my/epoch_12.pth --out published/faster-rcnn_r50-sge
+    ge-det publish work_dirs/my --out published/faster-rcnn_r50-sge
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from ge_det.cli.checks import check_file, check_model, load_safely
 from ge_det.cli.parsing import new_parser
+from ge_det.weights.trained import find_trained
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the arguments."""
     parser = new_parser('publish', __doc__, argv)
-    parser.add_argument('checkpoint', help='file that a training wrote')
+    parser.add_argument(
+        'checkpoint', help='file that a training wrote, or its work dir: the best checkpoint in it'
+    )
     parser.add_argument(
         '--out',
         metavar='DIR_OR_STEM',
@@ -44,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ge_det.weights.publishing import publish
 
     load_safely()
+    if os.path.isdir(args.checkpoint):
+        args.checkpoint = str(find_trained(args.checkpoint).checkpoint)
     if args.config is not None:
         check_file(args.config, 'config')
         check_model(args.config, checkpoint=args.checkpoint)

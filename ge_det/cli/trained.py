@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ge_det.cli.checks import check_file
@@ -30,7 +31,7 @@ def take_trained(checkpoint: str, config: str | None) -> tuple[str, str]:
         trained = find_trained(checkpoint)
         return str(trained.config), str(trained.checkpoint)
     check_file(config, 'config')
-    folder = Path(checkpoint).expanduser()
+    folder = Path(os.path.expanduser(checkpoint))
     if folder.is_dir():
         return config, str(best_checkpoint(folder))
     check_file(checkpoint, 'checkpoint')

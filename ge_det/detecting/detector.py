@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,16 @@ class PictureDetector:
         self, cfg: Config, checkpoint: str, device: str | None = None, classes: Sequence[str] = ()
     ) -> None:
         try:
-            # With colours, mmdet does not look for them in the data.
-            self._inferencer = _Inferencer(
-                cfg, checkpoint, device=device, palette='random', show_progress=False
-            )
+            with (
+                warnings.catch_warnings()
+            ):  # What mmdet says of classes and colours is settled here.
+                warnings.simplefilter('ignore', UserWarning)
+                self._inferencer = _Inferencer(
+                    cfg, checkpoint, device=device, palette='random', show_progress=False
+                )
             self.names = self._names(classes)
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(
                 f'{cfg.filename}: no detector for pictures can be made of it '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def find_trained(path: str | Path) -> Trained:
     Raises:
         UserError: If there is no such work dir, no checkpoint yet or no config.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if path.is_file():
         return Trained(_config(path.parent, path), path)
     if not path.is_dir():

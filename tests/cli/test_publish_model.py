@@ -50,6 +50,17 @@ def test_the_file_itself_runs_and_says_what_it_wrote(folder: Path) -> None:
     assert os.listdir('shared') == [f'sge-{digest[:8]}.pth']
 
 
+def test_the_best_checkpoint_of_a_work_dir(folder: Path, capsys) -> None:
+    os.mkdir('run')
+    assert exit_code('publish', 'run') == 2
+    assert 'run: not the work dir of a training' in capsys.readouterr().err
+    os.rename('good.pth', 'run/best_coco_bbox_mAP_epoch_2.pth')
+    Path('run/my.py').write_text('model = dict()')
+    assert exit_code('publish', 'run', '--out', 'shared/') == 0
+    (made,) = os.listdir('shared')
+    assert made.startswith('best_coco_bbox_mAP_epoch_2-')
+
+
 def test_again_and_without_a_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for status in ('is written', 'is there already, the same'):
         assert exit_code('publish', *['plain.pth']) == 0

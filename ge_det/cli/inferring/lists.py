@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def about(checkpoint: str, threshold: float) -> Record:
         checkpoint (str): Path or URL of the detector's weights.
         threshold (float): Limit of the scores.
     """
-    where = str(Path(checkpoint).expanduser().resolve())
+    where = str(Path(os.path.expanduser(checkpoint)).resolve())
     where = without_secrets(checkpoint) if '://' in checkpoint else where
     return dict(description=_MAKER, checkpoint=where, score_thr=threshold)
 

@@ -57,7 +57,7 @@ def find_sources(given: Sequence[str], out: Path) -> list[Source]:
 
 
 def _sources_of(given: str, out: Path) -> list[Source]:
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))
     if '://' in given:
         raise UserError(f'{given}: images are files here; download it')
     if not given or not os.path.lexists(path):
