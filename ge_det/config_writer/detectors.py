@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,18 @@ DETECTORS = {
 
 DEFAULT_SCALE = (1333, 800)
 """mmdet's: the picture is made as large as fits into it."""
+
+RATIOS = (0.5, 1.0, 2.0)
+"""mmdet's, of anchors: height to width."""
+
+
+class Anchors(NamedTuple):
+    """The anchors of every position.
+
+    Attributes:
+        scales (tuple[float]): Edges in units of the stride; of RetinaNet, the smallest alone.
+        ratios (tuple[float]): Height to width.
+    """
+
+    scales: tuple[float, ...]
+    ratios: tuple[float, ...] = RATIOS

@@ -20,10 +20,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from ge_det.catalogue import DEPTHS, attention_config, check_known, stage_channels
-from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
+from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS, Anchors
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
+
+OPTIMIZERS = ('sgd', 'adamw')
+_ADAMW_LR, _ADAMW_TUNING_LR = 1e-3, 2e-4  # From random weights, and from pretrained ones.
+
+
+def checkpoint_of(pretrained: str, depth: int, base_channels: int, attention: str) -> str | None:
+    """Path or URL of weights for a backbone; None if it starts from random ones.
+
+    Args:
+        pretrained (str): Path or URL, ``'none'``, or ``'auto'`` for mmpretrain's where they fit.
+        depth (int): Depth of the ResNet.
+        base_channels (int): Its width.
+        attention (str): Short name of its block.
+    """
+    if pretrained == 'none':
+        return None
+    if pretrained != 'auto':
+        return pretrained if '://' in pretrained else os.path.abspath(pretrained)
+    if base_channels != 64:
+        return None
+    if attention == 'se' and depth in SE_RESNET_URLS:
+        return SE_RESNET_URLS[depth]
+    return RESNET_URLS[depth]
 
 
 def _known(what: str, value: Any, choices: Collection[Any]) -> Any:
@@ -48,17 +71,27 @@ class UserConfig:
         num_images (int): Train images with at least one box; the schedule follows from it.
         detector (str): A key of :data:`DETECTORS`. Defaults to 'faster-rcnn'.
         attention (str): Short name of a block, or 'none'. Defaults to 'sge'.
+        small (bool): Whether to narrow neck and heads as well, with few proposals and AdamW, for a
+            CPU. Defaults to False.
         depth (int): Depth of the ResNet. Defaults to 50.
         epochs (int, optional): Defaults to None: as many as give about 6000 iterations, but at
             least 12 (mmdet's 1x schedule) and at most 48.
+        val_interval (int): Epochs from one measurement to the next. Defaults to 1.
         batch_size (int): Images an iteration. Defaults to 2.
-        lr (float, optional): Learning rate. Defaults to None: mmdet's, scaled to the batch.
+        optimizer (str, optional): 'sgd' or 'adamw'. Defaults to None: mmdet's SGD, or AdamW for a
+            small network.
+        lr (float, optional): Learning rate. Defaults to None: the optimizer's usual one, scaled to
+            the batch.
         scale (tuple[int]): Width and height that images are resized to fit into. Defaults to
             mmdet's (1333, 800).
         base_channels (int): Width of the network; 64 is a ResNet, 16 trains on a CPU.
             Defaults to 64.
         pretrained (str): Path or URL of backbone weights, 'none', or 'auto' for mmpretrain's
             ImageNet weights where they fit. Defaults to 'auto'.
+        frozen_stages (int, optional): Stages of the backbone that do not learn. Defaults to None:
+            1, as mmdet has it, or -1 without weights to start from.
+        anchors (Anchors, optional): Scales and ratios. Defaults to None: mmdet's.
+        minutes (float, optional): What the training takes, as measured. Defaults to None.
         workers (int): Processes that load images. Defaults to 2.
 
     Raises:
@@ -73,19 +106,29 @@ class UserConfig:
     num_images: int
     detector: str = 'faster-rcnn'
     attention: str = 'sge'
+    small: bool = False
     depth: int = 50
     epochs: int | None = None
+    val_interval: int = 1
     batch_size: int = 2
+    optimizer: str | None = None
     lr: float | None = None
     scale: tuple[int, int] = DEFAULT_SCALE
     base_channels: int = 64
     pretrained: str = 'auto'
+    frozen_stages: int | None = None
+    anchors: Anchors | None = None
+    minutes: float | None = None
     workers: int = 2
 
     def __post_init__(self) -> None:
         _known('detector', self.detector, DETECTORS)
         check_known(self.attention)
         _known('depth', self.depth, DEPTHS)
+        if self.optimizer is not None:
+            _known('optimizer', self.optimizer, OPTIMIZERS)
+        if self.frozen_stages is not None:
+            _known('frozen_stages', self.frozen_stages, range(-1, 5))
         if not self.classes:
             raise UserError('classes must not be empty')
         if self.base_channels < 16 or self.base_channels % 16:
@@ -129,9 +172,25 @@ class UserConfig:
 
     @property
     def learning_rate(self) -> float:
-        """``lr``, or mmdet's for 16 images scaled linearly to the batch."""
-        scaled = DETECTORS[self.detector].base_lr * self.batch_size / 16
-        return self.lr or float(f'{scaled:.6g}')
+        """``lr``, or mmdet's for 16 images scaled linearly, AdamW's for 4 by the square root."""
+        if self.solver == 'adamw':
+            # The square root: Adam's steps do not grow with the gradient.
+            start = _ADAMW_LR if self.checkpoint is None else _ADAMW_TUNING_LR
+            scaled = start * math.sqrt(self.batch_size / 4)
+        else:
+            scaled = DETECTORS[self.detector].base_lr * self.batch_size / 16
+        return self.lr or float(f'{scaled:.4g}')
+
+    @property
+    def solver(self) -> str:
+        """``optimizer``, or that of the kind of network."""
+        return self.optimizer or ('adamw' if self.small else 'sgd')
+
+    @property
+    def frozen(self) -> int:
+        """``frozen_stages``, or what goes with the weights to start from."""
+        default = -1 if self.checkpoint is None else 1
+        return default if self.frozen_stages is None else self.frozen_stages
 
     @property
     def stage_channels(self) -> list[int]:
@@ -141,16 +200,7 @@ class UserConfig:
     @property
     def checkpoint(self) -> str | None:
         """Path or URL that the backbone starts from, None for random weights."""
-        if self.pretrained == 'none':
-            return None
-        if self.pretrained != 'auto':
-            is_url = '://' in self.pretrained
-            return self.pretrained if is_url else os.path.abspath(self.pretrained)
-        if self.base_channels != 64:
-            return None
-        if self.attention == 'se' and self.depth in SE_RESNET_URLS:
-            return SE_RESNET_URLS[self.depth]
-        return RESNET_URLS[self.depth]
+        return checkpoint_of(self.pretrained, self.depth, self.base_channels, self.attention)
 
     @property
     def block(self) -> dict[str, Any] | None:

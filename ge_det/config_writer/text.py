@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ge_det.config_writer.data_text import evaluators, loaders, pipelines
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS
 from ge_det.config_writer.literals import check_name, comment, literal, wrapped
+from ge_det.config_writer.model_text import model
 from ge_det.config_writer.options import UserConfig
+from ge_det.config_writer.schedule_text import schedule
 from ge_det.datasets.coco_file import PathType
 from ge_det.errors import UserError
 from ge_det.files import write_whole
@@ -24,10 +27,10 @@ def config_text(options: UserConfig, command: str = '') -> str:
     Returns:
         str: A Python config for MMEngine.
     """
-    sections = [_head(options, command), _classes(options), _paths(options), _model(options)]
+    sections = [_head(options, command), _classes(options), _paths(options), model(options)]
     if options.scale != DEFAULT_SCALE:
-        sections.append(_pipelines(options))
-    sections += [_loaders(options), _evaluators(options), _schedule(options), _hooks()]
+        sections.append(pipelines(options))
+    sections += [loaders(options), evaluators(options), schedule(options), _hooks()]
     return '\n\n'.join(section.strip('\n') for section in sections) + '\n'
 
 
@@ -108,132 +111,6 @@ train_json = {literal(options.train_json)}
 val_json = {literal(options.val_json)}
 train_images = {literal(options.train_images)}
 val_images = {literal(options.val_images)}
-"""
-
-
-def _model(options: UserConfig) -> str:
-    backbone = [
-        "type='ge_det.AttentionResNet'",
-        f'depth={options.depth}',
-        f'attention={literal(options.block)}',
-    ]
-    if options.base_channels != 64:
-        backbone.append(f'base_channels={options.base_channels}')
-    if options.checkpoint is None:
-        backbone.append('# Nothing is pretrained, so nothing may stay frozen.')
-        backbone += ['frozen_stages=-1', 'norm_eval=False']
-    else:
-        backbone.append('# Weights to start from; the log says which gates they fill.')
-        backbone.append(f'pretrained=dict(checkpoint={literal(options.checkpoint)})')
-    backbone.append('init_cfg=None')
-    inner = '\n'.join(f'        {line}{"" if line[0] == "#" else ","}' for line in backbone)
-    return f"""
-model = dict(
-    backbone=dict(
-{inner}
-    ),
-    neck=dict(in_channels={options.stage_channels}),
-    {_heads(options.detector)},
-)
-"""
-
-
-def _heads(detector: str) -> str:
-    if detector == 'retinanet':
-        return 'bbox_head=dict(num_classes=num_classes)'
-    if detector == 'cascade-rcnn':
-        return """roi_head=dict(
-        # The three heads of the cascade.
-        bbox_head=[
-            dict(head, num_classes=num_classes) for head in _base_.model.roi_head.bbox_head
-        ]
-    )"""
-    heads = ['bbox_head', 'mask_head'] if DETECTORS[detector].masks else ['bbox_head']
-    inner = '\n'.join(f'        {head}=dict(num_classes=num_classes),' for head in heads)
-    return f'roi_head=dict(\n{inner}\n    )'
-
-
-def _pipelines(options: UserConfig) -> str:
-    masks = ', with_mask=True' if DETECTORS[options.detector].masks else ''
-    return f"""
-# Images are resized to fit into this width and height.
-scale = {options.scale}
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True{masks}),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True{masks}),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-    ),
-]
-"""
-
-
-def _loaders(options: UserConfig) -> str:
-    pipelines = ['\n        pipeline=train_pipeline,', '\n        pipeline=test_pipeline,']
-    train_pipeline, test_pipeline = pipelines if options.scale != DEFAULT_SCALE else ('', '')
-    workers = f'num_workers={options.workers},'
-    if options.workers == 0:
-        workers += '\n    persistent_workers=False,'
-    return f"""
-train_dataloader = dict(
-    batch_size={options.batch_size},
-    {workers}
-    dataset=dict(
-        data_root='',
-        metainfo=metainfo,
-        ann_file=train_json,
-        data_prefix=dict(img=train_images),
-        # Images without any box are left out; small ones are not (mmdet's limit is 32 pixels).
-        filter_cfg=dict(filter_empty_gt=True, min_size=1),{train_pipeline}
-    ),
-)
-val_dataloader = dict(
-    {workers}
-    dataset=dict(
-        data_root='',
-        metainfo=metainfo,
-        ann_file=val_json,
-        data_prefix=dict(img=val_images),{test_pipeline}
-    ),
-)
-test_dataloader = val_dataloader
-"""
-
-
-def _evaluators(options: UserConfig) -> str:
-    metric = ['bbox', 'segm'] if DETECTORS[options.detector].masks else 'bbox'
-    return f"""
-val_evaluator = dict(ann_file=val_json, metric={literal(metric)}, classwise=True)
-test_evaluator = val_evaluator
-"""
-
-
-def _schedule(options: UserConfig) -> str:
-    epochs, milestones = options.num_epochs, options.milestones
-    steps = ''
-    if milestones:
-        steps = f"""
-    dict(
-        type='MultiStepLR', by_epoch=True, begin=0, end={epochs}, milestones={milestones}, gamma=0.1
-    ),"""
-    return f"""
-# {options.num_images} images are {options.iterations_per_epoch} iterations an epoch on one device.
-train_cfg = dict(max_epochs={epochs}, val_interval=1)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end={options.warmup}),{steps}
-]
-# For {options.batch_size} images an iteration; on several devices, --auto-scale-lr scales it.
-optim_wrapper = dict(optimizer=dict(lr={options.learning_rate}))
-auto_scale_lr = dict(base_batch_size={options.batch_size})
 """
 
 

@@ -52,7 +52,7 @@ def fetch(checkpoint: str) -> Path:
             'it; fetch the file yourself and give its path'
         )
     try:
-        target = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(checkpoint)
+        target = cached_file(checkpoint)
         if not target.exists():  # A cache of others may be read-only.
             target.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{target}.lock'):
@@ -69,6 +69,11 @@ def fetch(checkpoint: str) -> Path:
             'the URL, or fetch the file elsewhere and give its path'
         ) from error
     return target
+
+
+def cached_file(url: str) -> Path:
+    """Where the copy of a URL lies, or would lie, in torch's cache."""
+    return Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(url)
 
 
 def check_hash(path: Path) -> None:

@@ -1,0 +1,111 @@
+"""The model of a config: backbone, neck, anchors and heads, narrow ones for a small network."""
+
+from __future__ import annotations
+
+from ge_det.config_writer.detectors import DETECTORS
+from ge_det.config_writer.literals import literal
+from ge_det.config_writer.options import UserConfig
+
+_NARROW = 'in_channels=64'  # What the neck of a small network puts out.
+_REGIONS = 'dict(out_channels=64, finest_scale=28, roi_layer=dict(sampling_ratio=1))'
+
+
+def model(options: UserConfig) -> str:
+    """The backbone as chosen; of neck and heads what differs from mmdet's config."""
+    parts = [f'backbone=dict(\n{_lines(_backbone(options))}\n)', _neck(options)]
+    if options.detector == 'retinanet':
+        parts += _retinanet(options)
+    else:
+        parts += _two_stages(options)
+    if options.small:
+        parts += _few_proposals(options.detector)
+    note = '# A network for a CPU: narrow, with few proposals.\n' if options.small else ''
+    return f'{note}model = dict(\n{_lines(parts)}\n)'
+
+
+def _lines(parts: list[str], indent: str = '    ') -> str:
+    """Arguments one below the other; comments among them."""
+    lines = (part if part.startswith('#') else f'{part},' for part in parts)
+    return '\n'.join(indent + line.replace('\n', f'\n{indent}') for line in lines)
+
+
+def _backbone(options: UserConfig) -> list[str]:
+    parts = [
+        "type='ge_det.AttentionResNet'",
+        f'depth={options.depth}',
+        f'attention={literal(options.attention)}',
+    ]
+    if options.base_channels != 64:
+        parts.append(f'base_channels={options.base_channels}')
+    if options.checkpoint is None:
+        note = '# Nothing is pretrained, so nothing may stay frozen.'
+        parts += [note] * (options.frozen < 0)
+        parts += [f'frozen_stages={options.frozen}', 'norm_eval=False']
+        parts += ['zero_init_residual=False'] * options.small
+    else:
+        parts += [f'frozen_stages={options.frozen}'] * (options.frozen != 1)
+        parts.append('# Weights to start from; the log says which gates they fill.')
+        parts.append(f'pretrained=dict(checkpoint={literal(options.checkpoint)})')
+    return [*parts, 'init_cfg=None']
+
+
+def _neck(options: UserConfig) -> str:
+    channels = f'in_channels={options.stage_channels}'
+    if not options.small:
+        return f'neck=dict({channels})'
+    # From random weights, the box head may not get off the ground without the normalisation.
+    norm = "norm_cfg=dict(type='BN', requires_grad=True)"
+    return f'neck=dict(\n{_lines([channels, "out_channels=64", norm])}\n)'
+
+
+def _retinanet(options: UserConfig) -> list[str]:
+    parts = ['num_classes=num_classes']
+    if options.anchors:
+        (scale, *_), ratios = options.anchors
+        parts.append(
+            f'anchor_generator=dict(octave_base_scale={scale:g}, ratios={literal([*ratios])})'
+        )
+    if options.small:
+        parts += [_NARROW, 'feat_channels=64', 'stacked_convs=2']
+    if len(parts) == 1:
+        return [f'bbox_head=dict({parts[0]})']
+    return [f'bbox_head=dict(\n{_lines(parts)}\n)']
+
+
+def _two_stages(options: UserConfig) -> list[str]:
+    rpn, roi = [], []
+    if options.small:
+        rpn += [_NARROW, 'feat_channels=64']
+        roi.append(f'bbox_roi_extractor={_REGIONS}')
+    if options.anchors:
+        scales, ratios = (literal([*values]) for values in options.anchors)
+        rpn.append(f'anchor_generator=dict(scales={scales}, ratios={ratios})')
+    head = [*([_NARROW, 'fc_out_channels=256'] * options.small), 'num_classes=num_classes']
+    if options.detector == 'cascade-rcnn':
+        roi.append('# The three heads of the cascade.')
+        each = f'dict(head, {", ".join(head)})'
+        roi.append(f'bbox_head=[\n    {each}\n    for head in _base_.model.roi_head.bbox_head\n]')
+    else:
+        roi.append(f'bbox_head=dict({", ".join(head)})')
+    if DETECTORS[options.detector].masks:
+        narrow = [_NARROW, 'conv_out_channels=64', 'num_convs=2'] * options.small
+        if options.small:
+            roi.append(f'mask_roi_extractor={_REGIONS}')
+        roi.append(f'mask_head=dict({", ".join([*narrow, "num_classes=num_classes"])})')
+    parts = [f'rpn_head=dict(\n{_lines(rpn)}\n)'] if rpn else []
+    return [*parts, f'roi_head=dict(\n{_lines(roi)}\n)']
+
+
+def _few_proposals(detector: str) -> list[str]:
+    if detector == 'retinanet':
+        return ['test_cfg=dict(nms_pre=300)']
+    train = [
+        'rpn=dict(sampler=dict(num=128))',
+        'rpn_proposal=dict(nms_pre=300, max_per_img=100)',
+        'rcnn=dict(sampler=dict(num=64))',
+    ]
+    if detector == 'cascade-rcnn':
+        each = "dict(one, sampler=dict(one['sampler'], num=64)) for one in _base_.model.train_cfg"
+        train[2] = f'rcnn=[\n    {each}.rcnn\n]'
+    test = 'test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100))'
+    return [f'train_cfg=dict(\n{_lines(train)}\n)', test]

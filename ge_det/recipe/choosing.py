@@ -1,0 +1,132 @@
+"""From photos and a machine to a config, each choice with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ge_det.config_writer.detectors import DEFAULT_SCALE, RATIOS, Anchors
+from ge_det.config_writer.options import UserConfig
+
+from .anchors import default_anchors, fit_anchors
+from .facts import Machine, Photos
+from .length import Length, fit_length
+from .measure import Pace
+from .picture_size import full_size, small_sizes
+from .reasons import Reasons
+from .start import choose_start
+from .told import Choice
+
+DEFAULT_MINUTES = 30.0
+"""A training on a CPU, unless another time is asked for."""
+AUTO_ATTENTION = 'sge'
+"""No block is known to be clearly ahead; this one adds the fewest parameters and hardly any time."""
+
+_PER_PICTURE = 2.0  # GB that a ResNet-50 detector takes in training for a picture of 1333x800.
+_BY_DEPTH = {18: 0.6, 34: 0.8, 50: 1.0, 101: 1.4, 152: 1.9}  # The same of others, next to it.
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A config and why it is as it is.
+
+    Args:
+        options (UserConfig): What to write.
+        choices (list[Choice]): Its choices in the order to tell them.
+    """
+
+    options: UserConfig
+    choices: list[Choice]
+
+
+def choose(
+    photos: Photos,
+    data: Mapping[str, str],
+    asked: Mapping[str, Any],
+    machine: Machine,
+    pace: Callable[[UserConfig], Pace],
+) -> Recipe:
+    """Choose what was not asked for.
+
+    Args:
+        photos (Photos): The sets, checked.
+        data (Mapping[str, str]): ``train_json``, ``val_json``, ``train_images``, ``val_images``.
+        asked (Mapping[str, Any]): Arguments of :class:`UserConfig` that the user gave; beside them
+            ``minutes``, the time to train for, ``anchor_scales`` and ``anchor_ratios``.
+        machine (Machine): What it is trained on.
+        pace (Callable[[UserConfig], Pace]): Measures a config.
+
+    Returns:
+        Recipe: The config and the reasons.
+
+    Raises:
+        UserError: If what was asked for is not allowed, or weights to start from are not there.
+    """
+    given = dict(asked)
+    minutes = given.pop('minutes', None)
+    own_anchors = given.pop('anchor_scales', None), given.pop('anchor_ratios', None)
+    given.setdefault('small', not machine.gpu)
+    attention = given.pop('attention', 'auto')
+    start = choose_start(given, AUTO_ATTENTION if attention == 'auto' else attention)
+    options = UserConfig(
+        **dict(data),
+        classes=photos.classes,
+        num_images=photos.num_images,
+        **{'workers': max(1, min(4, machine.cores // 2)), **given, **start.arguments},
+    )
+
+    def fitted(options: UserConfig) -> UserConfig:
+        """With what follows from the size of the pictures."""
+        batch = given.get('batch_size') or _batch(options, machine)
+        return replace(options, batch_size=batch, anchors=_anchors(options, photos, *own_anchors))
+
+    sizes: Sequence[tuple[int, int]] = [options.scale]
+    if 'scale' not in given:
+        sizes = small_sizes(photos) if options.small else [full_size(photos)]
+    length: Length | None = None
+    if 'epochs' not in given and (options.small or minutes):
+        length = fit_length(
+            options, sizes, minutes or DEFAULT_MINUTES, photos.num_val, pace, fitted
+        )
+        options = length.options
+    else:
+        options = fitted(replace(options, scale=sizes[0]))
+        if 'epochs' not in given:
+            options = replace(options, epochs=_epochs(options))
+    reasons = Reasons(options, photos, machine, asked)
+    return Recipe(options, reasons.choices(start, attention == 'auto', length))
+
+
+def _anchors(
+    options: UserConfig,
+    photos: Photos,
+    scales: Sequence[float] | None,
+    ratios: Sequence[float] | None,
+) -> Anchors | None:
+    """Those asked for, mmdet's (None) if they cover the boxes, or others that do."""
+    default = default_anchors(options.detector)
+    if scales or ratios:
+        return Anchors(tuple(scales or default.scales), tuple(ratios or RATIOS))
+    fit = fit_anchors(photos.scaled(options.scale), options.detector)
+    return None if fit == default else fit
+
+
+def _batch(options: UserConfig, machine: Machine) -> int:
+    """Pictures an iteration: what memory holds, and an epoch of some iterations."""
+    if options.small:
+        most = 4 if machine.memory > 6 else 2
+    else:
+        area = options.scale[0] * options.scale[1] / (DEFAULT_SCALE[0] * DEFAULT_SCALE[1])
+        each = _PER_PICTURE * _BY_DEPTH[options.depth] * area
+        memory = machine.gpu_memory if machine.gpu else 8.0
+        most = min(8, int((0.9 * memory - 1.5) / each))
+    most = min(most, options.num_images // 20)
+    return 2 ** int(math.log2(most)) if most > 1 else 1
+
+
+def _epochs(options: UserConfig) -> int:
+    """So many that 12,000 pictures are shown, within mmdet's 1x and four times that."""
+    epochs = min(48, max(12, math.ceil(12_000 / options.num_images)))
+    return epochs if options.checkpoint else 3 * epochs

@@ -1,0 +1,92 @@
+"""As many epochs as a time allows, on pictures of a size for which that is enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ge_det.config_writer.options import UserConfig
+
+from .measure import Pace
+
+_START = 15.0  # Seconds until the first iteration, and at the end.
+_SAVING = 0.5  # Seconds an epoch.
+_PICTURES = 6000  # To be shown at least, else they are made smaller.
+_MOST_EPOCHS = 120  # More bring little, even from random weights.
+_MEASURING = 0.15  # Share of an epoch that measuring may take.
+
+
+@dataclass(frozen=True)
+class Length:
+    """A training that fits a time.
+
+    Args:
+        options (UserConfig): With ``epochs``, ``val_interval``, ``scale`` and ``minutes`` set.
+        pace (Pace): As it was measured.
+        is_shrunk (bool): Whether the pictures are smaller than their objects want.
+        is_short (bool): Whether the time is too short to learn much.
+        is_done_sooner (bool): Whether it takes less time than there is.
+    """
+
+    options: UserConfig
+    pace: Pace
+    is_shrunk: bool
+    is_short: bool
+    is_done_sooner: bool
+
+
+def fit_length(
+    options: UserConfig,
+    sizes: Sequence[tuple[int, int]],
+    minutes: float,
+    num_val: int,
+    pace: Callable[[UserConfig], Pace],
+    fitted: Callable[[UserConfig], UserConfig],
+) -> Length:
+    """Fit epochs, and if need be the size of pictures, to a time.
+
+    Args:
+        options (UserConfig): Everything else.
+        sizes (Sequence[tuple[int, int]]): Sizes of pictures, the largest first.
+        minutes (float): The time.
+        num_val (int): Pictures to measure on.
+        pace (Callable[[UserConfig], Pace]): Measures a config.
+        fitted (Callable[[UserConfig], UserConfig]): What follows from the size, such as anchors.
+    """
+    options = fitted(replace(options, scale=sizes[0]))
+    found = pace(options)
+    chosen = next(
+        (size for size in sizes if _shown(options, _guess(found, sizes[0], size), minutes)),
+        sizes[-1],
+    )
+    if chosen != sizes[0]:
+        options = fitted(replace(options, scale=chosen))
+        found = pace(options)
+    epoch = options.iterations_per_epoch * found.iteration + _SAVING
+    measuring = num_val * found.val_picture
+    interval = max(1, math.ceil(measuring / (_MEASURING * epoch)))
+    wanted = int((60 * minutes - _START) / (epoch + measuring / interval))
+    epochs = max(1, min(_MOST_EPOCHS, wanted))
+    interval = min(interval, epochs)
+    seconds = _START + epochs * epoch + math.ceil(epochs / interval) * measuring
+    return Length(
+        replace(options, epochs=epochs, val_interval=interval, minutes=seconds / 60),
+        found,
+        is_shrunk=chosen != sizes[0],
+        is_short=epochs * options.num_images < _PICTURES / 2,
+        is_done_sooner=wanted > epochs,
+    )
+
+
+def _shown(options: UserConfig, pace: Pace, minutes: float) -> bool:
+    """Whether the time is enough to show the pictures often enough."""
+    iterations = 50 * minutes / pace.iteration  # Of 60 seconds, some are for measuring.
+    needed = min(_PICTURES, _MOST_EPOCHS * options.num_images)
+    return iterations * options.batch_size >= needed
+
+
+def _guess(pace: Pace, size: tuple[int, int], other: tuple[int, int]) -> Pace:
+    """The pace with pictures of another size: a third of the work stays."""
+    factor = 1 / 3 + 2 / 3 * (max(other) / max(size)) ** 2
+    return Pace(pace.iteration * factor, pace.val_picture * factor)

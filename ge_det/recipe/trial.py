@@ -1,0 +1,47 @@
+"""Try a config on some of the photos before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ge_det.config_writer.options import UserConfig
+from ge_det.config_writer.text import config_text
+from ge_det.datasets.coco_file import CocoFile, write_copy
+
+from .measure import Pace, measure
+
+_TRAIN, _VAL = 64, 24  # Pictures; those of a large set need not all be read.
+
+
+@contextmanager
+def trials(train: CocoFile, val: CocoFile) -> Iterator[Callable[[UserConfig], Pace]]:
+    """What measures a config with pictures of these sets, in a folder that is gone afterwards."""
+    with TemporaryDirectory(prefix='ge_det-') as name:
+        folder = Path(name)
+        sets = dict(train_json=folder / 'train.json', val_json=folder / 'val.json')
+        write_copy(_part(train, _TRAIN, with_boxes=True), sets['train_json'])
+        write_copy(_part(val, _VAL, with_boxes=False), sets['val_json'])
+        paths = {key: str(path) for key, path in sets.items()}
+
+        def pace(options: UserConfig) -> Pace:
+            config = folder / 'trial.py'
+            config.write_text(config_text(replace(options, **paths)), encoding='utf-8')
+            return measure(config)
+
+        yield pace
+
+
+def _part(coco: CocoFile, most: int, with_boxes: bool) -> CocoFile:
+    """Some pictures of a set, evenly spread, and what is on them."""
+    images = coco.images
+    if with_boxes:
+        there = {one['image_id'] for one in coco.annotations}
+        images = [image for image in images if image['id'] in there]
+    images = images[:: max(1, len(images) // most)][:most]
+    kept = {image['id'] for image in images}
+    found = [one for one in coco.annotations if one['image_id'] in kept]
+    return CocoFile(coco.path, images, found, coco.categories)
