@@ -12,6 +12,7 @@ from torch import nn
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.cli.config_data import DataSet, class_names
 from ge_det.errors import without_secrets
+from ge_det.times import told_minutes
 
 
 def plan_of(
@@ -30,6 +31,8 @@ def plan_of(
     lines = {'data': _data(data), 'network': _network(cfg, model)}
     lines['weights'] = weights or cfg.get('load_from') or _pretrained(cfg)
     lines['device'] = get_device()
+    if weights is None and (time := _time(cfg)):
+        lines['time'] = time
     return [without_secrets(f'{name + ":":<8} {text}') for name, text in lines.items()]
 
 
@@ -69,3 +72,14 @@ def _pretrained(cfg: Any) -> str:
     if isinstance(options, dict):
         options = options.get('checkpoint')
     return f'backbone from {options}' if options else 'none; everything starts at random'
+
+
+def _time(cfg: Any) -> str | None:
+    """What make-config has promised, for as many epochs as there are now."""
+    promised, epochs = cfg.get('promised'), (cfg.get('train_cfg') or {}).get('max_epochs')
+    if not isinstance(promised, dict) or not isinstance(epochs, int):
+        return None
+    measured, counted = promised.get('minutes'), promised.get('epochs')
+    if not isinstance(measured, (int, float)) or not isinstance(counted, int) or counted < 1:
+        return None
+    return f'{told_minutes(measured * epochs / counted)}, as make-config measured it'

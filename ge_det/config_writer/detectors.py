@@ -30,6 +30,9 @@ DETECTORS = {
     'retinanet': Detector('RetinaNet', 'retinanet/retinanet_r50_fpn_1x_coco.py', 0.01),
 }
 
+DETECTOR = 'faster-rcnn'
+"""Unless another is asked for."""
+
 DEFAULT_SCALE = (1333, 800)
 """mmdet's: the picture is made as large as fits into it."""
 

@@ -55,6 +55,8 @@ def _neck(options: UserConfig) -> str:
         return f'neck=dict({channels})'
     # From random weights, the box head may not get off the ground without the normalisation.
     norm = "norm_cfg=dict(type='BN', requires_grad=True)"
+    if options.detector == 'retinanet':  # Its last maps may be a single position.
+        norm = "norm_cfg=dict(type='GN', num_groups=16)"
     return f'neck=dict(\n{_lines([channels, "out_channels=64", norm])}\n)'
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ge_det.catalogue import DEPTHS, attention_config, check_known, stage_channels
-from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTORS, Anchors
+from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTOR, DETECTORS, Anchors
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
@@ -104,7 +104,7 @@ class UserConfig:
     val_images: str
     classes: tuple[str, ...]
     num_images: int
-    detector: str = 'faster-rcnn'
+    detector: str = DETECTOR
     attention: str = 'sge'
     small: bool = False
     depth: int = 50

@@ -122,5 +122,7 @@ default_hooks = dict(
     invalid_loss=dict(type='ge_det.StopAtInvalidLoss'),
     randomness=dict(type='ge_det.ResumableRandomness'),
     resumable=dict(type='ge_det.ResumableCheckpoints'),
+    # The page to look at when it has ended.
+    report=dict(type='ge_det.WriteReport'),
 )
 """

@@ -44,7 +44,12 @@ def _asked(url: str, patience: float) -> str | None:
     except HTTPError as error:
         return f'the server answers {error.code}' if error.code in _GONE else None
     except URLError as error:
-        return one_line(error.reason) if isinstance(error.reason, Exception) else str(error.reason)
+        return _reason(error.reason)
     except (OSError, ValueError) as error:
-        return one_line(error)
+        return _reason(error)
     return None
+
+
+def _reason(error: object) -> str:
+    told = getattr(error, 'strerror', None) or one_line(Exception(error))
+    return str(told)

@@ -12,7 +12,7 @@ from .measure import Pace
 
 _START = 15.0  # Seconds until the first iteration, and at the end.
 _SAVING = 0.5  # Seconds an epoch.
-_PICTURES = 6000  # To be shown at least, else they are made smaller.
+_PICTURES = 2000  # To be shown at least, else they are made smaller.
 _MOST_EPOCHS = 120  # More bring little, even from random weights.
 _MEASURING = 0.15  # Share of an epoch that measuring may take.
 
@@ -27,6 +27,7 @@ class Length:
         is_shrunk (bool): Whether the pictures are smaller than their objects want.
         is_short (bool): Whether the time is too short to learn much.
         is_done_sooner (bool): Whether it takes less time than there is.
+        is_over (bool): Whether a single epoch takes more.
     """
 
     options: UserConfig
@@ -34,6 +35,7 @@ class Length:
     is_shrunk: bool
     is_short: bool
     is_done_sooner: bool
+    is_over: bool
 
 
 def fit_length(
@@ -66,16 +68,18 @@ def fit_length(
     epoch = options.iterations_per_epoch * found.iteration + _SAVING
     measuring = num_val * found.val_picture
     interval = max(1, math.ceil(measuring / (_MEASURING * epoch)))
-    wanted = int((60 * minutes - _START) / (epoch + measuring / interval))
+    wanted = int((60 * minutes - _START - measuring) / (epoch + measuring / interval))
     epochs = max(1, min(_MOST_EPOCHS, wanted))
     interval = min(interval, epochs)
-    seconds = _START + epochs * epoch + math.ceil(epochs / interval) * measuring
+    # The last time for the report.
+    seconds = _START + epochs * epoch + (math.ceil(epochs / interval) + 1) * measuring
     return Length(
         replace(options, epochs=epochs, val_interval=interval, minutes=seconds / 60),
         found,
         is_shrunk=chosen != sizes[0],
         is_short=epochs * options.num_images < _PICTURES / 2,
         is_done_sooner=wanted > epochs,
+        is_over=wanted < epochs,
     )
 
 

@@ -46,7 +46,8 @@ def measure(config: Path) -> Pace:
     cfg = Config.fromfile(config)
     cfg.model.backbone.pretrained = None
     register_all_modules(init_default_scope=False)
-    MMLogger.get_instance('recipe', log_level='ERROR')
+    if not MMLogger.check_instance_created('recipe'):
+        MMLogger.get_instance('recipe', log_level='ERROR')
     scope = DefaultScope.overwrite_default_scope('mmdet')
     with scope, contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks.
         model: Any = MODELS.build(cfg.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ge_det.config_writer.options import checkpoint_of
@@ -12,7 +13,7 @@ from ge_det.reading.reachable import why_not_at_hand
 
 _WIDTH = 64  # Of the networks whose weights are published.
 _SMALL_WIDTH = 32  # Of one that is small and starts from nothing.
-_REMEDY = '`--pretrained FILE` takes weights from elsewhere'
+_REMEDY = 'give a FILE if you have one'
 
 
 class Start(NamedTuple):
@@ -20,18 +21,13 @@ class Start(NamedTuple):
 
     Attributes:
         arguments (dict): ``depth``, ``base_channels``, ``pretrained`` and ``attention``.
-        name (str): Of the weights, for the table.
+        value (str): As ``--pretrained`` takes it.
         reason (str): Why these.
     """
 
     arguments: dict[str, Any]
-    name: str
+    value: str
     reason: str
-
-    @property
-    def is_random(self) -> bool:
-        """Whether it starts from nothing."""
-        return bool(self.arguments['pretrained'] == 'none')
 
 
 def choose_start(given: Mapping[str, Any], attention: str) -> Start:
@@ -51,22 +47,24 @@ def choose_start(given: Mapping[str, Any], attention: str) -> Start:
     random = dict(depth=depth, attention=attention, pretrained='none')
     random['base_channels'] = given.get('base_channels', _SMALL_WIDTH if given['small'] else _WIDTH)
     if asked == 'none':
-        return Start(random, 'random weights', 'as asked; takes several times as many epochs')
+        return Start(random, 'none', 'as asked; learning from nothing takes longer')
     checkpoint = checkpoint_of(asked, depth, width, attention)
     if checkpoint is None:
-        why = f'ImageNet weights are for --base-channels {_WIDTH} alone; {_REMEDY}'
-        return Start(random, 'random weights', why)
+        why = f'none are known for base-channels {width}; {_REMEDY}'
+        return Start(random, 'none', why)
     why_not = why_not_at_hand(checkpoint)
     if why_not is None:
         fit = dict(depth=depth, base_channels=width, pretrained=checkpoint, attention=attention)
         if asked != 'auto':
-            return Start(fit, 'your weights', 'as asked')
+            return Start(fit, asked, 'as asked')
         is_here = cached_file(checkpoint).is_file()
         where = 'here already' if is_here else 'fetched when the training starts'
-        return Start(fit, 'ImageNet weights', f'few photos go far with them; {where}')
+        return Start(
+            fit, Path(checkpoint).name, f"ImageNet's, {where}: few photos go far with them"
+        )
     if asked == 'auto' and given['small']:
         why = f"ImageNet's cannot be fetched ({why_not}); {_REMEDY}"
-        return Start(random, 'random weights', why)
+        return Start(random, 'none', why)
     raise UserError(_message(checkpoint, why_not))
 
 

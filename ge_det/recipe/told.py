@@ -10,16 +10,14 @@ class Choice(NamedTuple):
     """One choice of a recipe.
 
     Attributes:
-        name (str): What was chosen, such as ``'picture'``.
-        value (str): What it came to.
-        reason (str): Why.
-        flag (str): What changes it, such as ``'--scale'``. Defaults to ''.
+        name (str): Of the flag that changes it, such as ``'batch-size'``.
+        value (str): What it came to, as the flag takes it.
+        reason (str): Why; empty where the choice before says it.
     """
 
     name: str
     value: str
     reason: str
-    flag: str = ''
 
 
 class Told:
@@ -33,30 +31,24 @@ class Told:
         self.choices: list[Choice] = []
         self._asked = asked
 
-    def add(self, name: str, value: str, reason: str, *arguments: str) -> None:
+    def add(self, argument: str, value: object, reason: str = '') -> None:
         """Add a choice.
 
         Args:
-            name (str): What was chosen.
-            value (str): What it came to.
-            reason (str): Why.
-            *arguments (str): The arguments that it is.
+            argument (str): Which it is, such as ``'batch_size'``.
+            value (object): What it came to.
+            reason (str): Why. Defaults to ''.
         """
-        if arguments and set(arguments) <= set(self._asked):
-            reason = 'as asked'
-        flags = ' '.join(f'--{argument.replace("_", "-")}' for argument in arguments)
-        self.choices.append(Choice(name, value, reason, flags))
+        reason = 'as asked' if argument in self._asked else reason
+        self.choices.append(Choice(argument.replace('_', '-'), str(value), reason))
 
 
 def table(choices: list[Choice]) -> str:
-    """The choices, one a line: what, which, why, and what changes it.
+    """The choices, one a line: what, which, why.
 
     Args:
         choices (list[Choice]): At least one.
     """
     names, values = (max(len(choice[part]) for choice in choices) for part in (0, 1))
-    return '\n'.join(
-        f'{one.name:{names}}  {one.value:{values}}  {one.reason}'
-        + (f' ({one.flag})' if one.flag and one.reason != 'as asked' else '')
-        for one in choices
-    )
+    lines = (f'{one.name:{names}}  {one.value:{values}}  {one.reason}' for one in choices)
+    return '\n'.join(f'  {line}'.rstrip() for line in lines)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from ge_det.config_writer.options import UserConfig
 from ge_det.config_writer.text import config_text
@@ -25,7 +26,7 @@ def trials(train: CocoFile, val: CocoFile) -> Iterator[Callable[[UserConfig], Pa
         sets = dict(train_json=folder / 'train.json', val_json=folder / 'val.json')
         write_copy(_part(train, _TRAIN, with_boxes=True), sets['train_json'])
         write_copy(_part(val, _VAL, with_boxes=False), sets['val_json'])
-        paths = {key: str(path) for key, path in sets.items()}
+        paths: dict[str, Any] = {key: str(path) for key, path in sets.items()}
 
         def pace(options: UserConfig) -> Pace:
             config = folder / 'trial.py'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ge_det.catalogue import BLOCKS, DEPTHS, attention_config
-from ge_det.config_writer.detectors import DETECTORS
+from ge_det.config_writer.detectors import DETECTORS, Anchors
 from ge_det.config_writer.options import UserConfig
 from ge_det.config_writer.text import config_text, write_config
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
@@ -154,6 +154,38 @@ def test_config_of_every_detector(tmp_path: Path, detector: str) -> None:
     assert hooks >= {f'ge_det.{name}' for name in SOUND}  # With mmdet's own tools, too.
 
 
+def loss_of(cfg: Any, masks: bool) -> Any:
+    from mmdet.registry import MODELS
+    from mmdet.testing import demo_mm_inputs
+    from mmdet.utils import register_all_modules
+
+    register_all_modules()
+    model = MODELS.build(cfg.model)
+    batch = demo_mm_inputs(1, [[3, 64, 64]], num_classes=3, with_mask=masks)
+    return model(**model.data_preprocessor(batch, True), mode='loss')
+
+
+@pytest.mark.parametrize('detector', DETECTORS)
+def test_every_small_detector_builds_and_has_a_loss(tmp_path: Path, detector: str) -> None:
+    sizes: dict[str, Any] = dict(depth=18, base_channels=16, scale=(64, 64))
+    anchors = Anchors((2.0,), (0.5, 1.0))
+    cfg = load(tmp_path, small=True, detector=detector, anchors=anchors, **sizes)
+    masks = DETECTORS[detector].masks
+    losses = loss_of(cfg, masks)
+    assert sum(value.sum() for values in losses.values() for value in _as_list(values)).isfinite()
+    head = cfg.model.bbox_head if detector == 'retinanet' else cfg.model.rpn_head
+    assert list(head.anchor_generator.ratios) == [0.5, 1.0] and head.feat_channels == 64
+    assert cfg.model.neck.norm_cfg.type == ('GN' if detector == 'retinanet' else 'BN')
+    assert cfg.optim_wrapper.optimizer.type == 'AdamW' and 'momentum' not in cfg.optim_wrapper
+    assert cfg.param_scheduler[1].type == 'CosineAnnealingLR'
+
+
+def test_a_promise_is_in_the_config(tmp_path: Path) -> None:
+    cfg = load(tmp_path, minutes=29.31, epochs=12, val_interval=2)
+    assert cfg.promised == dict(minutes=29.3, epochs=12)
+    assert cfg.train_cfg.val_interval == 2
+
+
 @pytest.mark.parametrize('detector', DETECTORS)
 def test_every_detector_builds_and_has_a_loss(tmp_path: Path, detector: str) -> None:
     cfg = load(
@@ -164,11 +196,6 @@ def test_every_detector_builds_and_has_a_loss(tmp_path: Path, detector: str) -> 
         attention='ge-theta',
         scale=(64, 64),
     )
-    from mmdet.registry import MODELS
-    from mmdet.testing import demo_mm_inputs
-    from mmdet.utils import register_all_modules
-
-    register_all_modules()
     cfg.model.neck.out_channels = 16
     for head in ('rpn_head', 'bbox_head'):
         if head in cfg.model:
@@ -181,10 +208,8 @@ def test_every_detector_builds_and_has_a_loss(tmp_path: Path, detector: str) -> 
                 item.in_channels = 16
     if 'rpn_proposal' in cfg.model.train_cfg:
         cfg.model.train_cfg.rpn_proposal.max_per_img = 20
-    model = MODELS.build(cfg.model)
     masks = DETECTORS[detector].masks
-    batch = demo_mm_inputs(1, [[3, 64, 64]], num_classes=3, with_mask=masks)
-    losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    losses = loss_of(cfg, masks)
     total = sum(value.sum() for values in losses.values() for value in _as_list(values))
     assert total.isfinite()
     assert any('mask' in name for name in losses) == masks
