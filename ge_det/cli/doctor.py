@@ -13,21 +13,17 @@ import argparse
 import importlib.util
 import json
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import metadata
 
+from ge_det.cli.mending import instead, mend
 from ge_det.cli.pieces import CHECKS, CHILD, Check
+from ge_det.cli.requirements import installed, requirement, suits
 
-# Of mmcv, against the torch in use: no isolation, no cached wheel.
-COMPILING = 'CFLAGS=-g0 MMCV_WITH_OPS=1 ', '--no-build-isolation --no-cache-dir '
-ORIGINALS = ('mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain')
 TIMEOUT = 300  # Seconds; the first import of torch from a network drive can take minutes.
 
 
@@ -43,84 +39,8 @@ class Result:
 
     def __str__(self) -> str:
         """One line, and below it the command when there is something to mend."""
-        line = f'{self.name:<12} {self.version:<36} {self.status:<4} {self.error}'.rstrip()
-        return f'{line}\n{"":<12} mend: {self.mend}' if self.mend else line
-
-
-# Symptoms that some other piece than the one that shows them may be to blame for, and that piece.
-CAUSES = {
-    'torchvision': 'torchvision',
-    "No module named 'pkg_resources'": 'setuptools',
-    'libGL': 'opencv',
-    'mmcv._ext': 'mmcv',
-    'MMCV==': 'mmcv',
-}
-
-
-def installed(names: Iterable[str]) -> dict[str, str]:
-    """The versions of those of the distributions that are installed."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def requirement(name: str) -> str:
-    """What our own metadata asks of a distribution, quoted for the shell.
-
-    Without metadata, as in a checkout that is not installed, it is the bare name.
-    """
-    try:
-        ours = metadata.requires('ge-det') or []
-    except metadata.PackageNotFoundError:
-        ours = ['setuptools<82']  # Newer ones lack what MMEngine needs.
-    wanted = [line.partition(';')[0].strip() for line in ours]
-    return shlex.quote(next((w for w in wanted if re.split('[<>=~!]', w)[0] == name), name))
-
-
-def mend(check: Check, error: str) -> str:
-    """The one command that mends a failed check."""
-    forks = bool(installed(name for c in CHECKS for name in c.distributions if 'onedl' in name))
-    cause = next((piece for symptom, piece in CAUSES.items() if symptom in error), check.name)
-    if 'MMCV==' in error and forks:
-        cause = 'mmdet'  # The original, left beside the forks.
-    if cause == 'CUDA':
-        cause = 'torch'  # Only a torch that fails altogether makes this one fail.
-    check = next(c for c in CHECKS if c.name == cause)
-    if check.name == 'python':
-        return 'make PYTHON=/path/to/python3.11 setup'
-
-    pip = f'{shlex.quote(sys.executable)} -m pip'
-    if check.name == 'family':
-        return _one_family(pip)
-    there = installed(check.distributions)
-    if check.optional:
-        return f'{pip} uninstall -y {check.distributions[0]}'
-    if check.name == 'opencv' and there:
-        return f'{pip} install --force-reinstall --no-deps opencv-python-headless'
-    # By itself pip adds what is missing or too old, but leaves alone what is there and broken.
-    lacking = 'is needed' in error or ('No module named' in error and 'mmcv._ext' not in error)
-    options = '--force-reinstall --no-deps ' if there and not lacking else ''
-    environment = ''
-    if check.name == 'mmcv':
-        environment, compiling = COMPILING
-        options += compiling
-    family = [name for name in check.distributions if name.startswith('onedl') == forks]
-    wanted = requirement((family or check.distributions)[0])
-    return f'{environment}{pip} install {options}{wanted}'
-
-
-def _one_family(pip: str) -> str:
-    """Remove the originals, and install again the forks, which lose files by that."""
-    there = installed(name for check in CHECKS for name in check.distributions)
-    forks = [name for name in there if name.startswith('onedl')]
-    originals = [name for name in there if name in ORIGINALS]
-    environment, compiling = COMPILING
-    again = f'{environment}{pip} install --force-reinstall --no-deps {compiling}{" ".join(forks)}'
-    return f'{pip} uninstall -y {" ".join(originals)} && {again}'
+        line = f'{self.name:<17} {self.version:<31} {self.status:<4} {self.error}'.rstrip()
+        return f'{line}\n{"":<17} mend: {self.mend}' if self.mend else line
 
 
 def examine(check: Check) -> Result:
@@ -150,6 +70,10 @@ def examine(check: Check) -> Result:
     except (IndexError, ValueError):
         return failed('ended without an answer')
 
+    unfit = [name for name, there in found.items() if not suits(name, there)]
+    if check.within_range and unfit:
+        return failed(f'{requirement(unfit[0])} is needed')
+
     forks = [name for name in found if name != check.distributions[0]]
     notes = ', '.join(filter(None, [*forks, answer['note']]))
     version = ' '.join(filter(None, [answer['version'] or version, notes and f'({notes})']))
@@ -166,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := sorted(set(wanted) - set(names)):
         parser.error(f'no piece is called {", ".join(unknown)}; there are {", ".join(names)}')
 
-    sound = True
+    sound, other = True, instead()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         checks = [check for check in CHECKS if check.name in wanted]
         waiting = [check.name for check in checks if check.needs_torch]
@@ -175,9 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             is_broken = result.status == 'FAIL' and result.error != 'is not installed'
             if is_broken and result.name in waiting and not has_torch:
                 result = replace(result, error='waits for torch', mend='')
-            print(result, flush=True)
+            print(replace(result, mend='') if other else result, flush=True)
             sound &= result.status != 'FAIL'
             has_torch &= (result.name, result.status) != ('torch', 'FAIL')
+    if other and not sound:
+        print(other)
     return 0 if sound else 1
 
 

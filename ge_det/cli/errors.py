@@ -6,9 +6,13 @@ import errno
 import faulthandler
 import io
 import os
+import re
+import shlex
+import shutil
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from functools import partial
+from typing import Any, TextIO
 
 from ge_det.cli.signals import run_until_signal
 from ge_det.compat.known_warnings import ignore_known_warnings
@@ -21,6 +25,8 @@ DISK = {
     errno.EROFS: 'a file cannot be written; make the disk writable',
 }
 """What to do where a disk does not take a file, by its numbers."""
+
+_LIBRARY = re.compile(r'\.(?:so|dylib|dll)\b')
 
 _CUT_SHORT = 141  # 128 and the number of SIGPIPE.
 
@@ -41,7 +47,8 @@ def run_command(
     Returns:
         int: The exit code: the action's own (None is 0), 2 after an error that a user can mend, 130
         or 143 after an interruption, 141 if its reader, as ``head``, left before it was done, as
-        with every filter. Other errors are ours, and keep their traceback.
+        with every filter. Other errors are ours or of a broken stack, and keep their traceback,
+        with the doctor under it.
     """
     ignore_known_warnings()
     _print_any_letter()
@@ -56,6 +63,8 @@ def run_command(
         return code
     except (UserError, OSError) as error:
         remedy = DISK.get(getattr(error, 'errno', None) or 0, '')
+        if isinstance(error, OSError) and not error.errno and _LIBRARY.search(str(error)):
+            remedy = f'`{doctor_command()}` tells what is broken'
         print(f'{name}: {one_line(error)}{remedy and ": " + remedy}', file=sys.stderr)
         return 2
     except ImportError as error:
@@ -63,9 +72,26 @@ def run_command(
         unknown = 'ge_det' if isinstance(error, ModuleNotFoundError) else ''
         if (error.name or unknown).startswith('ge_det'):
             raise
-        message = f'{one_line(error)}; `ge-det doctor` tells what is missing'
+        message = f'{one_line(error)}; `{doctor_command()}` tells what is missing'
         print(f'{name}: {message}', file=sys.stderr)
         return 2
+    except Exception:
+        sys.excepthook = partial(_traceback_and_doctor, name)
+        raise
+
+
+def doctor_command() -> str:
+    """How to run the doctor with this Python: by the short name where that is on the path."""
+    script = shutil.which('ge-det')
+    if script and os.path.dirname(script) == os.path.dirname(sys.executable):
+        return 'ge-det doctor'
+    return f'{shlex.quote(sys.executable)} -m ge_det doctor'
+
+
+def _traceback_and_doctor(name: str, *error: Any) -> None:
+    """What Python prints as it ends, and under it, where it is read, what to try."""
+    sys.__excepthook__(*error)
+    print(f'{name}: `{doctor_command()}` tells whether what is installed works', file=sys.stderr)
 
 
 def forget_reader(stream: TextIO) -> None:

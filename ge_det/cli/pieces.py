@@ -17,6 +17,7 @@ class Check:
             set ``version``, ``note`` (shown behind the version) and ``absent``.
         optional: Whether its absence is fine.
         needs_torch: Whether it cannot be tried without a torch that works.
+        within_range: Whether its version has to be as our metadata ask; of others, the probe tells.
     """
 
     name: str
@@ -25,7 +26,22 @@ class Check:
     probe: str = ''
     optional: bool = False
     needs_torch: bool = False
+    within_range: bool = False
 
+
+# Of the other distributions that ge_det needs, what has to import.
+_OTHERS = {
+    'pillow': 'PIL.Image',
+    'pydantic': 'pydantic',
+    'safetensors': 'safetensors',
+    'filelock': 'filelock',
+    'tqdm': 'tqdm',
+    'jinja2': 'jinja2',
+    'matplotlib': 'matplotlib.figure',
+    'supervision': 'supervision',
+    'tidecv': 'tidecv',
+    'typing-extensions': 'typing_extensions',
+}
 
 CHECKS = (
     Check(
@@ -74,7 +90,7 @@ except Exception:
         needs_torch=True,
     ),
     Check('opencv', ('opencv-python', 'opencv-python-headless'), 'cv2'),
-    Check('pycocotools', ('pycocotools',), 'pycocotools.mask'),
+    Check('pycocotools', ('pycocotools',), 'pycocotools.mask', within_range=True),
     # The forks have the import names of the originals: together, they lie over each other.
     Check(
         'family',
@@ -110,6 +126,7 @@ note = 'ops on ' + device
     # Only its weights are used. The module needs torchvision; nothing here imports it.
     Check('mmpretrain', ('mmpretrain', 'onedl-mmpretrain'), optional=True),
     Check('torchvision', ('torchvision',), 'torchvision', optional=True, needs_torch=True),
+    *(Check(name, (name,), module, within_range=True) for name, module in _OTHERS.items()),
 )
 
 # What the process of a check runs. Its last line is the answer; others are the module's own.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ge_det.cli.errors import doctor_command
 from ge_det.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,7 @@ def test_a_broken_torch_names_the_doctor_who_blames_torch_alone(tmp_path):
     code += "sys.exit(main(['blocks']))"
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == 'blocks: libfoo is missing; `ge-det doctor` tells what is missing\n'
+    assert done.stderr == f'blocks: libfoo is missing; `{doctor_command()}` tells what is missing\n'
 
 
 def test_what_a_config_imports_may_lie_in_the_folder_of_the_command(tmp_path, monkeypatch):

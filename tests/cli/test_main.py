@@ -16,7 +16,7 @@ import pytest
 from command_line import exit_code
 
 from ge_det import __version__
-from ge_det.cli.errors import run_command
+from ge_det.cli.errors import doctor_command, run_command
 from ge_det.cli.main import COMMANDS, main
 from ge_det.errors import UserError
 
@@ -126,7 +126,13 @@ def test_a_slip_of_the_pen(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ModuleNotFoundError("No module named 'mmdet'", name='mmdet'),
             2,
-            "try: No module named 'mmdet'; `ge-det doctor` tells what is missing\n",
+            f"try: No module named 'mmdet'; `{doctor_command()}` tells what is missing\n",
+        ),
+        (
+            OSError('libtorch_cuda.so: cannot open shared object file'),
+            2,
+            'try: libtorch_cuda.so: cannot open shared object file: '
+            f'`{doctor_command()}` tells what is broken\n',
         ),
         (KeyboardInterrupt(), 130, '\ntry: interrupted; go on\n'),
     ],
