@@ -43,7 +43,7 @@ def measure(config: Path) -> Pace:
     from mmengine.registry import MODELS, DefaultScope
     from mmengine.runner import Runner
 
-    cfg = Config.fromfile(config)
+    cfg = Config.fromfile(config, format_python_code=False)  # Formatting takes long.
     cfg.model.backbone.pretrained = None
     register_all_modules(init_default_scope=False)
     if not MMLogger.check_instance_created('recipe'):

@@ -15,7 +15,6 @@ from ge_det.datasets import ContextShapes
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 SMALL = [
-    'model.neck.out_channels=256',
     'model.train_cfg.rpn_proposal.max_per_img=50',
     'model.test_cfg.rpn.max_per_img=50',
     'optim_wrapper.optimizer.lr=0.001',

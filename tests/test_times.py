@@ -1,0 +1,30 @@
+"""Times come back from how they are told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ge_det.errors import UserError
+from ge_det.times import flag_of_minutes, parse_minutes, told_minutes
+
+
+@pytest.mark.parametrize(
+    ('text', 'minutes'), [('20m', 20), ('2h', 120), ('1h30m', 90), ('90min', 90), ('0.5H', 30)]
+)
+def test_times_are_read(text: str, minutes: float) -> None:
+    assert parse_minutes(text) == minutes
+
+
+@pytest.mark.parametrize('text', ['', 'soon', '30', '0m', '-5m', '5s', 'h', '9999h'])
+def test_what_is_no_time_is_one_line(text: str) -> None:
+    with pytest.raises(UserError, match='give a time such as 20m or 2h'):
+        parse_minutes(text)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.floats(0.1, 40_000))
+def test_a_time_that_is_told_is_a_time(minutes: float) -> None:
+    assert parse_minutes(flag_of_minutes(minutes)) == pytest.approx(minutes, rel=0.05, abs=1)
+    assert told_minutes(minutes).startswith('about ')
