@@ -17,6 +17,7 @@ from ge_det.datasets.labels.coco_merge import merged
 from ge_det.datasets.labels.coco_sets import Chosen, choose
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import Faults
+from ge_det.datasets.labels.roles import role_of_file
 from ge_det.datasets.labels.tree import Tree
 from ge_det.datasets.problem import shortened
 
@@ -108,11 +109,12 @@ def _notes(chosen: Chosen) -> list[str]:
 def _find(coco: CocoFile, name: str, pictures: Pictures, faults: Faults) -> dict[str, str]:
     """Where the pictures of a file are, by what it calls them."""
     found = {}
+    role = role_of_file(name)
     for image in coco.images:
         named = image.get('file_name')
         if not isinstance(named, str) or not named:
             continue  # The check of the types says so.
-        picture = pictures.find(named, name)
+        picture = pictures.find(named, name, role)
         if picture is None:
             faults.missing(shortened(named), name, pictures.alike(named, ''))
         else:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ge_det.datasets.labels.roles import role_of_name, role_of_path
+from ge_det.datasets.labels.roles import role_of_file, role_of_name
 
 
 @dataclass
@@ -37,7 +37,7 @@ def choose(names: list[str]) -> Chosen:
     """
     families: dict[str, dict[str, str]] = defaultdict(dict)
     for name in sorted(names, key=lambda name: (len(name), name)):
-        role = role_of_name(PurePosixPath(name).stem) or role_of_path(name)
+        role = role_of_file(name)
         families[_family(name)].setdefault(role, name)
     ranked = sorted(
         families.items(),

@@ -42,7 +42,8 @@ def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
                 classes.setdefault((label.findtext('name') or '').strip(), file)
         for element in root.iterfind('image'):
             named = element.get('name', '')
-            picture = pictures.find(named, file)
+            role = role_of_name(element.get('subset', ''))
+            picture = pictures.find(named, file, role)
             if picture is None:
                 faults.missing(named, file, pictures.alike(named, ''))
                 continue
@@ -50,7 +51,7 @@ def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             width, height = _numbers(element, 'width', 'height')
             size = (int(width), int(height)) if width >= 1 and height >= 1 else None
             photo = Photo(picture, file, size, [thing for thing in things if thing])
-            photo.role = role_of_name(element.get('subset', ''))
+            photo.role = role
             photos.append(photo)
     listed = list(classes)
     return Found('CVAT for images', photos, listed or None, next(iter(classes.values()), ''))

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from PIL import Image
 
 from ge_det.datasets.coco_ids import normal_form
+from ge_det.datasets.labels.roles import role_of_path
 from ge_det.datasets.labels.tree import Tree
 
 _UPLOAD = re.compile('^[0-9a-f]{8}-(?=.)')  # Label Studio puts it before the name of an upload.
@@ -31,12 +32,13 @@ class Pictures:
         self.tree = tree
         self._there = dict.fromkeys(tree.pictures)
 
-    def find(self, named: str, label: str) -> str | None:
+    def find(self, named: str, label: str, role: str = '') -> str | None:
         """The picture of a label.
 
         Args:
             named (str): What the label calls it: a name or a path, of this system or another.
             label (str): The file that says so, from the root.
+            role (str): The set it is in, where the label says that. Defaults to ''.
 
         Returns:
             str | None: From the root; None if there is none, or more than one that fits as well.
@@ -49,8 +51,11 @@ class Pictures:
                     return path
         for by, key in ((self._by_name, _name), (self._by_folded_name, _folded)):
             for name in _readings(named):
-                if (found := _longest_tail(by.get(key(name), []), name, beside)) is not None:
-                    return found
+                found = by.get(key(name), [])
+                if role:
+                    found = [each for each in found if role_of_path(each) == role] or found
+                if (picture := _longest_tail(found, name, beside)) is not None:
+                    return picture
         return None
 
     def named_as(self, path: str) -> str | None:

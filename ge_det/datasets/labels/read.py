@@ -73,6 +73,8 @@ def _of_photos(
 
 
 def _tell_unlabelled(tree: Tree, known: set[str], faults: Faults) -> None:
+    if faults.has_errors:  # Which may well be why.
+        return
     for picture in tree.pictures:
         if picture not in known:
             fix = 'label them; an empty label file says that there is nothing on a picture'

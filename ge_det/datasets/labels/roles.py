@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from ge_det.datasets.labels.records import Photo
 
@@ -29,6 +30,11 @@ def role_of_path(path: str) -> str:
         if all(word in _ROLES or word in _NEUTRAL for word in words) and role_of_name(folder):
             return role_of_name(folder)
     return ''
+
+
+def role_of_file(path: str) -> str:
+    """The set of a file for all of it, by its own name or else by its folders."""
+    return role_of_name(PurePosixPath(path).stem) or role_of_path(path)
 
 
 def settle(photos: Sequence[Photo]) -> None:

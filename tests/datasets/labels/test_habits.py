@@ -149,6 +149,19 @@ def test_roboflows_class_for_all_is_none(tmp_path: Path) -> None:
     assert '1 test unused' in labelled.notes[0]
 
 
+def test_cocos_own_layout_with_the_same_names_in_both_sets(tmp_path: Path) -> None:
+    (tmp_path / 'annotations').mkdir()
+    for role in ('train', 'val'):
+        for name, _, _ in PETS.each():
+            draw(tmp_path / f'{role}2017', name)
+        file = tmp_path / 'annotations' / f'instances_{role}2017.json'
+        file.write_text(coco_text(PETS))
+    labelled = read(tmp_path)
+    assert labelled.problems == [] and labelled.val
+    for role, coco in (('train', labelled.train), ('val', labelled.val)):
+        assert {Path(i['file_name']).parent.name for i in coco['images']} == {f'{role}2017'}
+
+
 def test_a_class_0_with_boxes_stays(tmp_path: Path) -> None:
     write_coco(tmp_path, PETS)
     (tmp_path / 'labels.json').write_text(coco_text(PETS, first_id=0))
