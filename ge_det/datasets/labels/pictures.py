@@ -62,7 +62,9 @@ class Pictures:
         """The picture that is called as a file is but for the suffix, the nearest one."""
         stem = os.path.splitext(path)[0]
         found = self._by_stem.get(_name(stem), [])
-        return _longest_tail(found, stem, os.path.dirname(path))
+        folder = os.path.dirname(path)
+        beside = [each for each in found if os.path.dirname(each) == folder]
+        return _longest_tail(beside or found, stem, folder)
 
     def alike(self, named: str, label: str) -> int:
         """How many pictures are called as a label says, or as its file, but for the suffix."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ge_det.datasets.labels.assemble import assemble
 from ge_det.datasets.labels.coco import read_coco_sets
-from ge_det.datasets.labels.labelled import Coco, Labelled
+from ge_det.datasets.labels.labelled import Coco, Labelled, counted
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.place import open_tree
 from ge_det.datasets.labels.recognise import Candidate, recognise
@@ -105,14 +105,8 @@ def _summary(photos: Path, labelled: Labelled, unused: dict[str, int]) -> str:
     return f'{photos}: {labelled.format}, {", ".join(parts)}'
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things in words, such as ``2 boxes``."""
-    plural = f'{what}es' if what[-1] in 'sx' else f'{what}s'
-    return f'{number} {what if number == 1 else plural}'
-
-
 def _not_taken(best: Candidate, other: Candidate) -> str:
     return (
-        f'not taken: {other.format} for {other.pictures} pictures is there as well, and '
+        f'not taken: {other.format} for {counted(other.pictures, "picture")} is there as well, and '
         f'{best.format} labels {best.pictures}; to take it, give its files in a folder of their own'
     )

@@ -63,7 +63,7 @@ def json_kind(content: Any) -> str:
     """What a JSON file holds: a format that is read here, or another with its remedy."""
     if isinstance(content, dict):
         if {'images', 'annotations', 'categories'} <= set(content):
-            return 'COCO'
+            return 'results of a detector, no labels' if _has_scores(content) else 'COCO'
         if isinstance(content.get('shapes'), list):
             return 'LabelMe'
         if isinstance(content.get('objects'), list) and 'size' in content:
@@ -81,6 +81,13 @@ def json_kind(content: Any) -> str:
         if {'image', 'annotations'} <= keys:
             return 'CreateML: export it as COCO or Pascal VOC'
     return ''
+
+
+def _has_scores(content: dict[str, Any]) -> bool:
+    listed = content['annotations']
+    return isinstance(listed, list) and any(
+        isinstance(each, dict) and 'score' in each for each in listed[:3]
+    )
 
 
 def _is_via(content: dict[str, Any]) -> bool:
@@ -129,9 +136,11 @@ def _labels_a_picture(name: str, pictures: Pictures) -> bool:
 def _content(tree: Tree, name: str, others: dict[str, str]) -> Any:
     try:
         return from_json(tree.path(name).read_bytes().removeprefix(b'\xef\xbb\xbf'))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        others[name] = f'not to be read: {error.strerror}'
+    except ValueError as error:
         others[name] = f'no JSON: {error}'
-        return None
+    return None
 
 
 def _xml(tree: Tree, others: dict[str, str]) -> list[Candidate]:
@@ -142,7 +151,7 @@ def _xml(tree: Tree, others: dict[str, str]) -> list[Candidate]:
         try:
             data = tree.path(name).read_bytes()
         except OSError as error:
-            others[name] = f'cannot be read: {error.strerror}'
+            others[name] = f'not to be read: {error.strerror}'
             continue
         root = _XML_ROOT.search(data[:4096])
         if root is None:

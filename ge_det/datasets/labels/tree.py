@@ -23,7 +23,7 @@ FOREIGN_PICTURES = ('.heic', '.heif', '.avif', '.cr2', '.nef', '.arw', '.dng', '
 class Tree:
     """A folder with all that is in it.
 
-    Hidden files are left out, and so is what make-config wrote. A folder that is met again, as by a
+    Hidden files are left out, and so is what make-config, trainings and infer wrote. A folder that is met again, as by a
     link to one above, is not entered twice.
 
     Args:
@@ -35,15 +35,14 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files = sorted(_files(root))
+        files = set(_files(root))
+        self.files = sorted(name for name in files if not _is_ours(name, files))
         self.pictures = [
             name
             for name in self.files
             if suffix(name) in IMAGE_SUFFIXES and not _DRAWN.search(f'/{name.lower()}')
         ]
         self.foreign = [name for name in self.files if suffix(name) in FOREIGN_PICTURES]
-        there = set(self.files)
-        self.files = [name for name in self.files if not _is_ours(name, there)]
 
     def having(self, *suffixes: str) -> list[str]:
         """Files with one of these suffixes, upper or lower case."""
@@ -85,7 +84,7 @@ def _files(root: Path) -> Iterator[str]:
             text = f'more than {MOST_FILES} files; give the folder of the photos alone'
             raise UserError(f'{root}: {text}')
         for entry in listed:
-            if entry.name.startswith(('.', '__MACOSX')):
+            if entry.name.startswith(('.', '__MACOSX')) or entry.name == 'work_dirs':
                 continue
             name = f'{folder}/{entry.name}' if folder else entry.name
             try:
@@ -98,8 +97,10 @@ def _files(root: Path) -> Iterator[str]:
 
 
 def _is_ours(name: str, there: set[str]) -> bool:
-    """Whether make-config wrote a file of annotations, which lies beside its config."""
+    """Whether make-config, a training or infer wrote a file."""
     for ending in ('.train.json', '.val.json', '.split.txt'):
-        if name.endswith(ending):
+        if name.endswith(ending):  # Beside its config.
             return f'{name.removesuffix(ending)}.py' in there
-    return False
+    folder = name.rpartition('/')[0].removesuffix('vis').strip('/')
+    lists = {f'{folder}/detections{end}'.lstrip('/') for end in ('.json', '.csv')}
+    return lists <= there and (name in lists or name.rpartition('/')[0].endswith('vis'))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ge_det.datasets.labels.labelled import counted
 from ge_det.datasets.labels.tree import Tree, suffix
 from ge_det.errors import UserError
 
@@ -37,10 +38,13 @@ def no_labels(photos: Path, tree: Tree, others: dict[str, str]) -> UserError:
             f'{tree.foreign[0]}; convert them to JPEG, then label them'
         )
     if not tree.pictures:
-        there = f'{len(tree.files)} other files' if tree.files else 'nothing'
-        return UserError(f'{photos}: no picture and no labels in it, {there}; check the path')
+        if not tree.files:
+            return UserError(f'{photos}: nothing in it; check the path')
+        there = counted(len(tree.files), 'other file')
+        fix = 'give the folder that holds the photos and their labels'
+        return UserError(f'{photos}: no picture in it but {there}; {fix}')
     return UserError(
-        f'{photos}: {len(tree.pictures)} pictures and no labels; draw boxes with CVAT (export '
+        f'{photos}: {counted(len(tree.pictures), "picture")} and no labels; draw boxes with CVAT (export '
         '"COCO 1.0"), Label Studio (export COCO) or LabelMe (leave its JSON beside the photos), '
         'then run this again'
     )

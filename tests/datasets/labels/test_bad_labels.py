@@ -179,7 +179,7 @@ def test_the_format_that_labels_most_is_taken_and_the_other_named(tmp_path: Path
     labelled = read(tmp_path)
     assert labelled.format == 'LabelMe'
     assert labelled.notes[1] == (
-        'not taken: Pascal VOC for 1 pictures is there as well, and LabelMe labels 3; to take it, '
+        'not taken: Pascal VOC for 1 picture is there as well, and LabelMe labels 3; to take it, '
         'give its files in a folder of their own'
     )
 
@@ -211,7 +211,7 @@ def told(path: Path) -> str:
 
 
 def test_folders_without_labels(tmp_path: Path) -> None:
-    assert told(tmp_path) == 'F: no picture and no labels in it, nothing; check the path'
+    assert told(tmp_path) == 'F: nothing in it; check the path'
     (tmp_path / 'IMG_1.HEIC').write_bytes(b'\0\0\0\x18ftypheic')
     assert told(tmp_path) == (
         'F: no picture that training reads but 1 such as IMG_1.HEIC; convert them to JPEG, then '
@@ -219,7 +219,7 @@ def test_folders_without_labels(tmp_path: Path) -> None:
     )
     draw(tmp_path, 'a.png')
     assert told(tmp_path) == (
-        'F: 1 pictures and no labels; draw boxes with CVAT (export "COCO 1.0"), Label Studio '
+        'F: 1 picture and no labels; draw boxes with CVAT (export "COCO 1.0"), Label Studio '
         '(export COCO) or LabelMe (leave its JSON beside the photos), then run this again'
     )
     (tmp_path / 'export.zip').write_bytes(b'PK')

@@ -326,6 +326,20 @@ def test_photos_that_their_tag_turns_are_as_training_loads_them(tmp_path: Path) 
     assert (image['width'], image['height']) == SIZE[::-1]
 
 
+def test_what_infer_and_trainings_wrote_is_not_looked_at(tmp_path: Path) -> None:
+    write_labelme(tmp_path, PETS)
+    draw(tmp_path / 'drawn' / 'vis', 'one.png')
+    draw(tmp_path / 'work_dirs' / 'vis', 'two.png')
+    results = json.loads(coco_text(PETS))
+    (tmp_path / 'drawn' / 'detections.csv').write_text('')
+    (tmp_path / 'drawn' / 'detections.json').write_text(json.dumps(results))
+    results['annotations'][0]['score'] = 0.5
+    (tmp_path / 'results.json').write_text(json.dumps(results))
+    labelled = read(tmp_path)
+    assert labelled.format == 'LabelMe' and len(labelled.notes) == 1
+    assert labelled.problems == []
+
+
 def test_drawings_of_the_labels_are_no_pictures(tmp_path: Path) -> None:
     write_voc(tmp_path, PETS)
     draw(tmp_path / 'SegmentationClass', 'one.png')
