@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from ge_det.cli.errors import run_command
 
 COMMANDS = {
-    'make-config': ('ge_det.cli.make_config', 'check your COCO data, write a config for it'),
+    'make-config': ('ge_det.cli.make_config', 'check labelled photos, write a config for them'),
     'train': ('ge_det.cli.train', 'train a detector'),
     'test': ('ge_det.cli.test', 'measure a trained detector'),
     'report': ('ge_det.cli.report', 'tell in one page how a training went'),

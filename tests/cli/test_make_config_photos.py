@@ -29,7 +29,7 @@ def test_a_folder_becomes_a_config_and_coco_files_beside_it(
     monkeypatch.chdir(tmp_path)
     write_sets(tmp_path / 'my photos (1)')
     before = sorted((tmp_path / 'my photos (1)').rglob('*'))
-    assert exit_code('make-config', 'my photos (1)') == 0
+    assert exit_code('make-config', 'my photos (1)', '--epochs', 1) == 0
     said = capsys.readouterr()
     first = 'my photos (1): Pascal VOC, 4 pictures (train 1, val 3), 2 classes, 6 boxes'
     assert said.out.splitlines()[0] == first
@@ -56,7 +56,7 @@ def test_what_is_there_is_refused_without_force(
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == 'make-config: photos.val.json: exists already; --force overwrites it'
     assert sorted(path.name for path in tmp_path.iterdir()) == ['photos', 'photos.val.json']
-    assert exit_code('make-config', 'photos', '--force') == 0
+    assert exit_code('make-config', 'photos', '--force', '--epochs', 1) == 0
     assert json.loads((tmp_path / 'photos.val.json').read_text())['images']
 
 
@@ -65,9 +65,9 @@ def test_inside_the_folder_its_own_files_are_no_labels(
 ) -> None:
     write_sets(tmp_path / 'photos')
     monkeypatch.chdir(tmp_path / 'photos')
-    assert exit_code('make-config', '.') == 0
+    assert exit_code('make-config', '.', '--epochs', 1) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert exit_code('make-config', '.', '--force') == 0
+    assert exit_code('make-config', '.', '--force', '--epochs', 1) == 0
     assert capsys.readouterr().out.splitlines()[0] == first
     assert first.startswith('.: Pascal VOC, 4 pictures')
 
@@ -79,7 +79,7 @@ def test_coco_files_that_are_good_are_taken_as_they_are(
     for role in SPLIT:
         write_coco(tmp_path / 'set', SPLIT[role])
         shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
-    assert exit_code('make-config', 'set') == 0
+    assert exit_code('make-config', 'set', '--epochs', 1) == 0
     assert not list(tmp_path.glob('*.json'))
     config = (tmp_path / 'set.py').read_text()
     assert repr(str(tmp_path / 'set' / 'val.json')) in config

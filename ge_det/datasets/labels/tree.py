@@ -23,8 +23,8 @@ FOREIGN_PICTURES = ('.heic', '.heif', '.avif', '.cr2', '.nef', '.arw', '.dng', '
 class Tree:
     """A folder with all that is in it.
 
-    Hidden files are left out, and so is what make-config, trainings and infer wrote. A folder that is met again, as by a
-    link to one above, is not entered twice.
+    Hidden files are left out, and so is what make-config, trainings and infer wrote. A folder that
+    is met again, as by a link to one above, is not entered twice.
 
     Args:
         root (Path): The folder.

@@ -43,8 +43,8 @@ def no_labels(photos: Path, tree: Tree, others: dict[str, str]) -> UserError:
         there = counted(len(tree.files), 'other file')
         fix = 'give the folder that holds the photos and their labels'
         return UserError(f'{photos}: no picture in it but {there}; {fix}')
+    there = counted(len(tree.pictures), 'picture')
     return UserError(
-        f'{photos}: {counted(len(tree.pictures), "picture")} and no labels; draw boxes with CVAT (export '
-        '"COCO 1.0"), Label Studio (export COCO) or LabelMe (leave its JSON beside the photos), '
-        'then run this again'
+        f'{photos}: {there} and no labels; draw boxes with CVAT (export "COCO 1.0"), Label Studio '
+        '(export COCO) or LabelMe (leave its JSON beside the photos), then run this again'
     )
