@@ -147,3 +147,19 @@ def test_a_file_of_labels_is_taken_alone(
     assert labelled.format == 'COCO' and labelled.val is None
     assert labelled.images == tmp_path / 'set' / 'train'
     assert config_name(file) == 'set.py'
+
+
+def test_sizes_that_disagree_are_one_line_with_the_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sets(tmp_path / 'set')
+    draw(tmp_path / 'set' / 'val', 'val one.png', (40, 60))
+    assert exit_code('make-config', 'set') == 2
+    assert capsys.readouterr().err.splitlines() == [
+        'error: set (val): images of another size than stated (of 3 opened): 1 (first: '
+        'val/val one.png, 60x40 in the JSON, 40x60 as loaded); take the files the boxes were '
+        'drawn on',
+        'make-config: set.py is not written, errors: 1',
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ['set']

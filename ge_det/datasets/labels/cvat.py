@@ -9,7 +9,15 @@ import numpy as np
 
 from ge_det.datasets.labels.files import read_xml
 from ge_det.datasets.labels.pictures import Pictures
-from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.records import (
+    AGAIN,
+    Faults,
+    Found,
+    Photo,
+    Thing,
+    stated_size,
+    thing_of_polygons,
+)
 from ge_det.datasets.labels.roles import role_of_name
 from ge_det.datasets.labels.run_lengths import run_lengths
 from ge_det.datasets.labels.tree import Tree
@@ -48,8 +56,7 @@ def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
                 faults.missing(named, file, pictures.alike(named, ''))
                 continue
             things = [_thing(each, element, f'{named} of {file}', faults) for each in element]
-            width, height = _numbers(element, 'width', 'height')
-            size = (int(width), int(height)) if width >= 1 and height >= 1 else None
+            size = stated_size(*_numbers(element, 'width', 'height'))
             photo = Photo(picture, file, size, [thing for thing in things if thing])
             photo.role = role
             photos.append(photo)

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ge_det.datasets.labels.files import names_listed, read_json, read_text, tracked
 from ge_det.datasets.labels.pictures import Pictures
-from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.records import (
+    AGAIN,
+    Faults,
+    Found,
+    Photo,
+    Thing,
+    stated_size,
+    thing_of_polygons,
+)
 from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
 
@@ -65,9 +73,7 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             else:
                 faults.missing(named, label, pictures.alike(named, label))
             continue
-        size = None
-        if file.imageWidth and file.imageHeight:
-            size = (int(file.imageWidth), int(file.imageHeight))
+        size = stated_size(file.imageWidth or 0, file.imageHeight or 0)
         photos.append(Photo(picture, label, size, _things(file, size, label, faults)))
     for name in tree.named('labels.txt', 'classes.txt', 'predefined_classes.txt'):
         if names := names_listed(read_text(tree, name, faults) or ''):

@@ -86,7 +86,7 @@ def _summary(photos: Path, labelled: Labelled, unused: dict[str, int]) -> str:
     boxes = [a for each in sets.values() for a in each['annotations'] if not a.get('iscrowd')]
     masks = sum(bool(annotation.get('segmentation')) for annotation in boxes)
     empty = sum(
-        len(each['images']) - len({a.get('image_id') for a in each['annotations']})
+        len(each['images']) - len({repr(a.get('image_id')) for a in each['annotations']})
         for each in sets.values()
     )
     count = sum(len(each['images']) for each in sets.values())

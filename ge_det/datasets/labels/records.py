@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ge_det.datasets.coco_schema import LARGEST
 from ge_det.datasets.problem import Problem, cases
 
 AGAIN = 'mend or export them again'
@@ -116,3 +117,9 @@ def thing_of_polygons(name: str, polygons: list[Polygon], is_crowd: bool = False
     ys = [y for polygon in polygons for y in polygon[1::2]]
     box = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
     return Thing(name, box, polygons, is_crowd)
+
+
+def stated_size(width: float, height: float) -> tuple[int, int] | None:
+    """The size of a picture as its label says it; None where that can be none, such as 0 x 0."""
+    can_be = 1 <= width <= LARGEST and 1 <= height <= LARGEST  # Not of NaN.
+    return (int(width), int(height)) if can_be else None

@@ -11,7 +11,15 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ge_det.datasets.labels.files import read_json, tracked
 from ge_det.datasets.labels.pictures import Pictures
-from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
+from ge_det.datasets.labels.records import (
+    AGAIN,
+    Faults,
+    Found,
+    Photo,
+    Thing,
+    stated_size,
+    thing_of_polygons,
+)
 from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
 
@@ -73,7 +81,9 @@ def read_supervisely(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             continue
         size = (file.size.width, file.size.height)
         things = [_thing(each, size, label, faults) for each in file.objects]
-        photos.append(Photo(picture, label, size, [thing for thing in things if thing]))
+        photos.append(
+            Photo(picture, label, stated_size(*size), [thing for thing in things if thing])
+        )
     for name in tree.named('meta.json'):
         names = _classes(read_json(tree, name, faults))
         if names:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ge_det.datasets.labels.files import names_listed, read_text, read_xml, tracked
 from ge_det.datasets.labels.listed_sets import listed_roles
 from ge_det.datasets.labels.pictures import Pictures
-from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Polygon, Thing
+from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Polygon, Thing, stated_size
 from ge_det.datasets.labels.tree import Tree
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _names(file: str, text: str) -> list[str]:
 
 def _size(root: Element) -> tuple[int, int] | None:
     width, height = (_number(root.findtext(f'size/{side}')) for side in ('width', 'height'))
-    return (int(width), int(height)) if width >= 1 and height >= 1 else None
+    return stated_size(width, height)
 
 
 def _thing(element: Element, label: str, faults: Faults) -> Thing | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from label_writers import (
     PETS,
+    SIZE,
     coco_text,
     draw,
     voc_xml,
@@ -283,3 +284,16 @@ def test_coco_without_objects(tmp_path: Path) -> None:
     assert told(tmp_path).endswith(
         'the list of annotations is empty; nothing can be learned or measured'
     )
+
+
+def test_sizes_that_can_be_none_are_those_of_the_picture(tmp_path: Path) -> None:
+    write_voc(tmp_path / 'voc', PETS)
+    file = tmp_path / 'voc' / 'Annotations' / 'one.xml'
+    file.write_text(file.read_text().replace('<width>60', '<width>inf'))
+    write_labelme(tmp_path / 'labelme', PETS)
+    file = tmp_path / 'labelme' / 'one.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | {'imageHeight': -1}))
+    for folder in ('voc', 'labelme'):
+        assert {(i['width'], i['height']) for i in read(tmp_path / folder).train['images']} == {
+            SIZE
+        }
