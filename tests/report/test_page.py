@@ -50,8 +50,8 @@ def made(folder: Path, names: tuple[str, ...], file_name: str = '1.png', found: 
     return source
 
 
-@pytest.mark.parametrize('name', ['<script>&"\'.png', '水母 $1.png', 'nap\u0301.png'])
-def test_names_are_data(tmp_path: Path, name: str) -> None:
+def test_names_are_data(tmp_path: Path) -> None:
+    name = '<script>&"\'水母 $1 nap\u0301.png'
     with warnings.catch_warnings():
         warnings.simplefilter('error', UserWarning)  # matplotlib's, of letters without a shape.
         page = Page(write_report(made(tmp_path, WILD, name)))
@@ -67,13 +67,14 @@ def test_a_name_that_no_font_has_is_its_number() -> None:
     ]
 
 
-@pytest.mark.parametrize(('classes', 'found'), [(1, 1), (1, 0), (3, 2), (80, 1)])
+@pytest.mark.parametrize(('classes', 'found'), [(1, 0), (3, 2), (80, 1)])
 def test_few_and_many_classes(tmp_path: Path, classes: int, found: int) -> None:
     source = made(tmp_path, tuple(f'class {one}' for one in range(classes)), found=found)
     file = write_report(source)
     assert file.stat().st_size < 5e6
     page = Page(file)
     assert f'class {classes - 1}' in page.text and 'epoch measured' in page.text
+    assert 'No figures of the training are there' in page.text
     assert ('Nothing is detected' in page.text) == (found == 0)
     width, height = Image.open(source.folder / 'confusion.png').size
     assert min(width, height) / figures.DPI > 0.13 * classes  # Room for a label of each.
