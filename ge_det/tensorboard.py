@@ -10,12 +10,12 @@ from ge_det.registry import VISBACKENDS
 
 
 @VISBACKENDS.register_module()
-class TensorboardWhereInstalled(TensorboardVisBackend):
+class TensorBoard(TensorboardVisBackend):
     """Writes the figures of a training for ``tensorboard --logdir WORK_DIR``, if that is there.
 
     Whether it is, is looked at when a training starts: a config with it works anywhere. In a
     config: ``visualizer = dict(vis_backends=[dict(type='LocalVisBackend'),
-    dict(type='ge_det.TensorboardWhereInstalled')])``.
+    dict(type='ge_det.TensorBoard')])``.
 
     Args:
         save_dir (str): Folder for its files.

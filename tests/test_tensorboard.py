@@ -14,9 +14,7 @@ from mmengine.registry import VISBACKENDS
 
 
 def backend(folder: Path):
-    return VISBACKENDS.build(
-        dict(type='ge_det.TensorboardWhereInstalled', save_dir=str(folder / 'vis_data'))
-    )
+    return VISBACKENDS.build(dict(type='ge_det.TensorBoard', save_dir=str(folder / 'vis_data')))
 
 
 def write(to) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from ge_det.config_writer.data_text import evaluators, loaders, pipelines
@@ -15,12 +14,6 @@ from ge_det.datasets.coco_file import PathType
 from ge_det.errors import UserError
 from ge_det.files import write_whole
 
-_TENSORBOARD = """
-# For `tensorboard --logdir work_dirs`; it is installed here.
-visualizer = dict(
-    vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-)
-"""
 _PALETTE_COLOURS = 80  # mmdet draws with COCO's palette, one colour a class.
 
 
@@ -38,8 +31,6 @@ def config_text(options: UserConfig, command: str = '') -> str:
     if options.scale != DEFAULT_SCALE:
         sections.append(pipelines(options))
     sections += [loaders(options), evaluators(options), schedule(options), _hooks()]
-    if find_spec('tensorboard'):
-        sections.append(_TENSORBOARD)
     return '\n\n'.join(section.strip('\n') for section in sections) + '\n'
 
 
@@ -134,4 +125,6 @@ default_hooks = dict(
     # The page to look at when it has ended.
     report=dict(type='ge_det.WriteReport'),
 )
+# With figures for TensorBoard, where it is installed.
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='ge_det.TensorBoard')])
 """

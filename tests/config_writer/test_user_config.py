@@ -152,6 +152,9 @@ def test_config_of_every_detector(tmp_path: Path, detector: str) -> None:
     assert cfg.default_hooks.checkpoint.save_best == 'coco/bbox_mAP'
     hooks = {hook.type for hook in cfg.default_hooks.values()}
     assert hooks >= {f'ge_det.{name}' for name in SOUND}  # With mmdet's own tools, too.
+    assert 'ge_det.WriteReport' in hooks
+    kinds = [one.type for one in cfg.visualizer.vis_backends]
+    assert kinds == ['LocalVisBackend', 'ge_det.TensorBoard']
 
 
 def loss_of(cfg: Any, masks: bool) -> Any:
