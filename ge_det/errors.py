@@ -23,6 +23,10 @@ class CheckpointError(UserError):
     """A checkpoint that cannot be read or does not fit; the message names the likely cause."""
 
 
+class DownloadError(CheckpointError):
+    """A checkpoint that could not be fetched; the message names a way without a network."""
+
+
 def without_secrets(text: str) -> str:
     """A text with the URLs in it as they may be told to others."""
     return _URL.sub(lambda url: f'{url[1]}{url[2]}{"?..." if url[3] else ""}', text)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from ge_det.config_reader import read_config
+from ge_det.errors import DownloadError
 from ge_det.weights.fitting import fit_weights
 from ge_det.weights.importing import PretrainedOptions
 from ge_det.weights.whole_model import check_fits, check_may_start
@@ -32,7 +33,12 @@ def check_start(model: nn.Module, config: str, cfg_options: dict[str, Any] | Non
     for module in model.modules():
         options = getattr(module, 'pretrained', None)
         if isinstance(options, PretrainedOptions):
-            fit_weights(module, options.checkpoint, options.source, options.strict, options.key)
+            try:
+                fit_weights(module, options.checkpoint, options.source, options.strict, options.key)
+            except DownloadError as error:
+                raise DownloadError(
+                    f'{error}; `ge-det make-config` with --from-scratch needs none'
+                ) from error
     cfg = read_config(config, cfg_options)
     if cfg.get('load_from') and not cfg.get('resume'):
         for clause in check_may_start(model, cfg.load_from):

@@ -102,12 +102,13 @@ def _few_proposals(detector: str) -> list[str]:
     if detector == 'retinanet':
         return ['test_cfg=dict(nms_pre=300)']
     train = [
-        'rpn=dict(sampler=dict(num=128))',
+        '# Few anchors, a fair part of them positive.',
+        'rpn=dict(assigner=dict(pos_iou_thr=0.5), sampler=dict(num=64))',
         'rpn_proposal=dict(nms_pre=300, max_per_img=100)',
         'rcnn=dict(sampler=dict(num=64))',
     ]
     if detector == 'cascade-rcnn':
         each = "dict(one, sampler=dict(one['sampler'], num=64)) for one in _base_.model.train_cfg"
-        train[2] = f'rcnn=[\n    {each}.rcnn\n]'
+        train[-1] = f'rcnn=[\n    {each}.rcnn\n]'
     test = 'test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100))'
     return [f'train_cfg=dict(\n{_lines(train)}\n)', test]

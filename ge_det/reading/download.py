@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 import torch
 from filelock import FileLock
 
-from ge_det.errors import CheckpointError, one_line
+from ge_det.errors import CheckpointError, DownloadError, one_line
 from ge_det.files import sha256_of
 
 from .transfer import transfer
@@ -59,12 +59,12 @@ def fetch(checkpoint: str) -> Path:
                 if not target.exists():
                     transfer(checkpoint, target)
     except URLError as error:
-        raise CheckpointError(
+        raise DownloadError(
             f'{checkpoint}: download failed ({error.reason}); without a network, fetch the file '
             f'elsewhere and give its path, or put it at {target}'
         ) from error
     except (OSError, HTTPException, ValueError) as error:
-        raise CheckpointError(
+        raise DownloadError(
             f'{checkpoint}: download failed ({type(error).__name__}: {one_line(error)}); check '
             'the URL, or fetch the file elsewhere and give its path'
         ) from error

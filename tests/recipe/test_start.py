@@ -90,3 +90,18 @@ def test_a_silent_server_is_not_waited_for() -> None:
         url = f'http://127.0.0.1:{server.getsockname()[1]}/x.pth'
         assert why_not_at_hand(url, patience=0.5)
         assert time.monotonic() - begin < 5
+
+
+def test_a_training_that_finds_no_network_after_all_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('mmdet')
+    from ge_det import AttentionResNet
+    from ge_det.cli.fit import check_start
+
+    (tmp_path / 'my.py').write_text('x = 1')
+    network = AttentionResNet(18, pretrained='http://127.0.0.1:1/r18-12345678.pth')
+    with pytest.raises(UserError) as error:
+        check_start(network, str(tmp_path / 'my.py'))
+    said = str(error.value)
+    assert 'put it at' in said and 'with --from-scratch needs none' in said
