@@ -95,11 +95,11 @@ def sentence(found: Sequence[Gain], baseline: str, metric: str = 'AP') -> str:
         )
     ahead = [gain for gain in ranked if gain.low > 0]
     behind = [gain for gain in ranked if gain.high < 0]
-    unclear = [gain for gain in ranked if not gain.is_clear]
+    unclear = [gain for gain in ranked if gain.low <= 0 <= gain.high]  # None of one seed.
     if ahead:
         told, others = _clear(ahead[0], baseline, metric), ahead[1:] + behind
     elif unclear:
-        largest = max(unclear, key=lambda gain: (not math.isnan(gain.low), abs(gain.mean)))
+        largest = max(unclear, key=lambda gain: abs(gain.mean))
         told, others = _unclear(largest, baseline, metric), behind
     else:
         told, others = _clear(behind[0], baseline, metric), behind[1:]

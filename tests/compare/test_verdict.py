@@ -113,6 +113,11 @@ def gain(name, mean, low, high, seeds=3):
             'none is ahead of sge by 2.0 AP with one seed: whether that is more than the noise is '
             'unknown; --seeds 3 tells more',
         ),
+        (
+            [gain('se', 9, math.nan, math.nan, 1), gain('sge', -2, -3, -1)],
+            'none is ahead of sge by 2.0 AP (95 % interval 1.0 to 3.0 over 3 seeds): '
+            'more than the noise',
+        ),
         ([], 'nothing can be said: no seed has both none and another block'),
     ],
 )
