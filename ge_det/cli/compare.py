@@ -83,11 +83,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with quiet_screen('compare'):
         cells = _plan(args)
-    left, gpus = [cell for cell in cells if not cell.scores()], visible_gpus()
+        left, gpus = [cell for cell in cells if not cell.scores()], visible_gpus()
+        time_left = _time_left(cells, [], len(left), gpus, guess=True)
     blocks, seeds = ', '.join(args.attention), ', '.join(map(str, args.seeds))
     print(f'compare: {blocks}, each with seeds {seeds}, in {args.work_dir}')
     done = f'{len(cells)} trainings, {len(cells) - len(left)} of them done'
-    print(f'{done}; {_time_left(cells, [], len(left), gpus)}', flush=True)
+    print(f'{done}; {time_left}', flush=True)
     if args.dry_run:
         for cell in cells:
             state = 'done' if cell.scores() else 'begun' if cell.is_begun() else 'to do'
@@ -205,13 +206,32 @@ def _run(cells: Sequence[Cell], left: Sequence[Cell], gpus: Sequence[str]) -> di
 
 
 def _time_left(
-    cells: Sequence[Cell], running: Sequence[Job], waiting: int, gpus: Sequence[str]
+    cells: Sequence[Cell],
+    running: Sequence[Job],
+    waiting: int,
+    gpus: Sequence[str],
+    guess: bool = False,
 ) -> str:
     from ge_det.compare.running import duration, time_left
 
     if not running and not waiting:
         return 'nothing is left to train'
-    seconds = time_left([cell.seconds() for cell in cells], running, waiting, len(gpus))
+    known = [cell.seconds() for cell in cells]
+    if guess and all(map(math.isnan, known)):
+        known = [_guess(cells[0])]
+    seconds = time_left(known, running, waiting, len(gpus))
     if math.isnan(seconds):
         return 'the first iterations tell how long it takes'
     return f'about {duration(seconds)} left'
+
+
+def _guess(cell: Cell) -> float:
+    """Seconds of a training, by some iterations, where no training has told yet."""
+    from ge_det.cli.config_data import data_sets
+    from ge_det.compare.estimate import training_seconds
+
+    counts = [
+        sum(len(one.picture_names) for one in sets)
+        for sets in data_sets(cell.resolved, 'train').values()
+    ]
+    return training_seconds(cell.resolved, *counts) if len(counts) == 2 else math.nan

@@ -74,7 +74,8 @@ def test_a_comparison_is_interrupted_and_goes_on(folder, capsys):
     while first.poll() is None and not (out / 'se_seed4/epoch_1.pth').is_file():
         time.sleep(0.05)
     os.killpg(first.pid, signal.SIGINT)  # As a terminal does.
-    _, said = first.communicate(timeout=60)
+    plan, said = first.communicate(timeout=60)
+    assert '4 trainings, 0 of them done; about ' in plan  # Measured, as none has told yet.
     assert (first.returncode, said) == (
         130,
         '\ncompare: interrupted; what is trained is kept; the same command goes on\n',

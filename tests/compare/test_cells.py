@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from ge_det.compare.cells import Cell, coco_metric
+from ge_det.compare.estimate import training_seconds
 from ge_det.compare.outcome import Outcome
 from ge_det.compare.running import duration, time_left
 from ge_det.compare.schedule import epoch_changes
@@ -83,6 +84,11 @@ def test_another_number_of_epochs_takes_the_schedule_along(config):
     assert changed.param_scheduler[0].end == 500
     with pytest.raises(UserError, match='trains by iterations; leave --epochs out'):
         epoch_changes('my.py', dict(train_cfg=dict(max_iters=5)), 2)
+
+
+def test_what_cannot_be_measured_has_no_time(config):
+    cfg = Cell(config, 'se', 0, None, ['train_dataloader.batch_size=2']).resolved
+    assert math.isnan(training_seconds(cfg, 10, 5))
 
 
 def job(began, rest):
