@@ -96,9 +96,8 @@ def choose(
         options = fitted(replace(options, scale=sizes[0]))
         if 'epochs' not in given:
             options = replace(options, epochs=_epochs(options))
-    is_auto = attention == 'auto'
     reasons = Reasons(options, photos, machine, is_asked)
-    return Recipe(options, reasons.choices(start, is_auto, length))
+    return Recipe(options, reasons.choices(start, length))
 
 
 def _anchors(

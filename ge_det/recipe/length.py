@@ -10,7 +10,7 @@ from ge_det.config_writer.options import UserConfig
 
 from .measure import Pace
 
-_START = 15.0  # Seconds until the first iteration, and at the end.
+_START = 30.0  # Seconds until the first iteration, and for the report at the end.
 _SAVING = 0.5  # Seconds an epoch.
 _PICTURES = 2000  # To be shown at least, else they are made smaller.
 _MOST_EPOCHS = 120  # More bring little, even from random weights.

@@ -37,12 +37,11 @@ class Reasons:
         self.options, self.photos, self.machine = options, photos, machine
         self.told = Told(asked)
 
-    def choices(self, start: Start, is_auto: bool, length: Length | None) -> list[Choice]:
+    def choices(self, start: Start, length: Length | None) -> list[Choice]:
         """All of them, in the order of the table.
 
         Args:
             start (Start): What the backbone starts from.
-            is_auto (bool): Whether the attention was chosen here.
             length (Length, optional): How epochs were fitted to a time.
         """
         options, add = self.options, self.told.add
@@ -52,7 +51,7 @@ class Reasons:
         add('base_channels', options.base_channels)
         self.told.choices.append(Choice('pretrained', start.value, start.reason))
         add('frozen_stages', options.frozen, self._frozen())
-        add('attention', options.attention, KNOWN if is_auto else 'as asked')
+        add('attention', options.attention, KNOWN)
         add('scale', '{} {}'.format(*options.scale), self._scale(length))
         scales, ratios = options.anchors or default_anchors(options.detector)
         add('anchor_scales', ' '.join(f'{one:g}' for one in scales), self._anchors())
@@ -65,10 +64,7 @@ class Reasons:
         add('epochs', options.num_epochs, self._epochs(length))
         if options.minutes is not None and length is not None:
             pace = f'{length.pace.iteration:.2g} s an iteration'
-            add('time', flag_of_minutes(options.minutes), '')
-            self.told.choices[-1] = self.told.choices[-1]._replace(
-                reason=f'{pace}, as measured just now'
-            )
+            add('time', flag_of_minutes(options.minutes), f'{pace}, as measured just now')
         return self.told.choices
 
     def _detector(self) -> str:

@@ -74,7 +74,7 @@ def test_the_promised_time_is_within_the_time_asked_for(
     iterations = options.num_epochs * options.iterations_per_epoch
     measured = (1 - (-options.num_epochs // options.val_interval)) * there.num_val
     spent = (iterations * found.iteration + measured * found.val_picture) / 60
-    assert spent <= options.minutes <= spent + 0.3 + options.num_epochs / 60
+    assert spent <= options.minutes <= spent + 0.6 + options.num_epochs / 60
     # One epoch may be longer than the time; the last measurement is one more than planned for.
     assert options.num_epochs == 1 or options.minutes <= minutes * 1.2
     if 1 < options.num_epochs < 120:
