@@ -21,7 +21,7 @@ COMMANDS = {
     'test': ('ge_det.cli.test', 'measure a trained detector'),
     'report': ('ge_det.cli.report', 'tell in one page how a training went'),
     'compare': ('ge_det.cli.compare', 'compare attention blocks on your own data'),
-    'infer': ('ge_det.cli.infer', 'draw the detections into images'),
+    'infer': ('ge_det.cli.infer', 'draw and list detections in images and videos'),
     'import-weights': ('ge_det.cli.import_weights', 'bring weights into a network with attention'),
     'publish': ('ge_det.cli.publish', 'write a small file of weights to share'),
     'flops': ('ge_det.cli.flops', 'count parameters and FLOPs, gates in full'),
