@@ -86,13 +86,14 @@ class Sets:
         for path in [*new, self.listing_file][: len(new) + is_split]:
             if path.exists() and not force:
                 raise UserError(f'{path}: exists already; --force overwrites it')
-        sets, self.listing = {'train': labelled.train, 'val': labelled.val or {}}, ''
+        sets = {'train': labelled.train, 'val': labelled.val or {}}
+        self.listing = self.summary = ''
         if is_split:
             from ge_det.datasets.split import split
 
-            parts = split(labelled.train, labelled.images)
-            sets, self.listing = {'train': parts.train, 'val': parts.val}, parts.text()
-        self.split_off = len(sets['val']['images'])
+            parts = split(labelled.train, labelled.images, progress=True)
+            sets = {'train': parts.train, 'val': parts.val}
+            self.listing, self.summary = parts.text(), parts.summary()
         self.converted = {
             # Until it is written, messages name where it comes from.
             role: coco_of(dict(sets[role]), Path(f'{photos} ({role})'))
@@ -106,8 +107,7 @@ class Sets:
             from ge_det.files import write_whole
 
             write_whole(self.listing_file, self.listing.encode('utf-8', 'backslashreplace'))
-            photos = f'{self.split_off} photos were split off to measure on'
-            print(f'{photos}; {self.listing_file} lists them and says why')
+            print(f'split: {self.summary}; {self.listing_file} lists them')
 
 
 def prepare(args: argparse.Namespace) -> Sets | None:

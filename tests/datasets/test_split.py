@@ -211,7 +211,7 @@ def test_photos_of_a_fixed_camera_are_not_one_group(photos: Photos) -> None:
 
 
 def test_one_group_or_photo_is_one_line_with_the_remedy(photos: Photos) -> None:
-    end = 'add photos of other scenes, or give a val set of your own'
+    end = 'add photos of other scenes, or give a val set of your own (--train-json, --val-json)'
 
     def refused() -> str:
         with pytest.raises(UserError) as error:

@@ -69,7 +69,7 @@ def split(
 def _refuse(images: Path, what: str) -> NoReturn:
     raise UserError(
         f'{images}: {what}, so no val set can be taken from it: add photos of other scenes, or '
-        'give a val set of your own'
+        'give a val set of your own (--train-json, --val-json)'
     )
 
 
