@@ -1,0 +1,62 @@
+"""A detector for single pictures: the names of its classes, and files it cannot read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip('mmdet')
+
+from tiny_detector import narrow_detector
+
+from ge_det.config_reader import read_config
+from ge_det.detecting import picture_files
+from ge_det.detecting.detector import PictureDetector
+
+
+@pytest.fixture(scope='module')
+def detector(tmp_path_factory) -> Path:
+    """A work dir."""
+    return narrow_detector(tmp_path_factory.mktemp('detector'))
+
+
+@pytest.mark.parametrize('meta', [{}, dict(dataset_meta=dict(palette=[(0, 0, 0)]))])
+@pytest.mark.parametrize('names', [('cup', 'pen'), ('cup', 'pen', 'cap')])
+def test_classes_that_a_checkpoint_does_not_name(tmp_path, detector, names, meta) -> None:
+    content = torch.load(detector / 'my_1.pth', weights_only=True)
+    torch.save(dict(state_dict=content['state_dict'], meta=meta), tmp_path / 'bare.pth')
+    cfg = read_config(str(detector / 'my.py'))
+    found = PictureDetector(cfg, str(tmp_path / 'bare.pth'), 'cpu', names)
+    assert found.names == (names if len(names) == 2 else ('class 0', 'class 1'))
+
+
+def test_classes_that_a_checkpoint_names(tmp_path, detector) -> None:
+    cfg = read_config(str(detector / 'my.py'))
+    cfg.test_dataloader.dataset.backend_args = dict(backend='local')
+    content = torch.load(detector / 'my_1.pth', weights_only=True)
+    content['meta']['dataset_meta']['classes'] = ('cup', 'pen', 'table')  # As with panoptic heads.
+    torch.save(content, tmp_path / 'my.pth')
+    found = PictureDetector(cfg, str(tmp_path / 'my.pth'), 'cpu')
+    assert found.names == ('cup', 'pen', 'table')
+
+
+@pytest.mark.skipif(not hasattr(os, 'seteuid') or os.geteuid() != 0, reason='needs a root')
+def test_a_picture_that_may_not_be_read_stops_nothing() -> None:
+    folder = Path(tempfile.mkdtemp())  # Not in one of pytest's, which are closed to others.
+    try:
+        folder.chmod(0o755)
+        Image.new('RGB', (8, 8)).save(folder / 'a.png')
+        (folder / 'a.png').chmod(0)
+        os.seteuid(65534)
+        try:
+            assert picture_files.why_unreadable(folder / 'a.png') == 'Permission denied'
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(folder)
