@@ -33,7 +33,7 @@ def confusion_matrix(confusion: Confusion) -> bytes:
         axes.set_xticks(range(classes + 1), [*names, 'missed'], rotation=90, fontsize=size)
         axes.set_yticks(range(classes + 1), [*names, 'too many'], fontsize=size)
         axes.set(xlabel='detected', ylabel='true')
-        axes.set_title(f'Share of the objects of each class; scores from {confusion.score:.2f} on')
+        axes.set_title(f'scores from {confusion.score:.2f} on')
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.grid(visible=False)

@@ -81,7 +81,7 @@ def _errors(kinds: Sequence[Kind], confusion: Confusion, precision: Precision) -
         aps = {name: ap for name, _, ap, boxes in precision.sizes if boxes}
         small, large = aps.get('small'), aps.get('large')
         if small is not None and large is not None and small < large / 2:
-            return [line + 'small ones most; larger pictures (`--scale`) show more of them.']
+            return [line + 'small ones most; larger pictures (--scale) show more of them.']
     return [line + _ADVICE[most.name]]
 
 
@@ -97,7 +97,7 @@ _ADVICE = {
     'class': 'see whether the classes are labelled alike everywhere, and label more photos.',
     'localisation': 'see whether the labelled boxes are tight; larger pictures may help.',
     'both': 'train longer, or label more photos.',
-    'duplicate': 'a lower `iou_threshold` of `nms` in `model.test_cfg` drops more of them.',
+    'duplicate': 'a lower iou_threshold of nms in model.test_cfg drops more of them.',
     'background': 'see whether some objects are not labelled; if all are, add photos without any.',
     'missed': 'train longer, or label more photos like those at the end of this page.',
 }
@@ -128,7 +128,7 @@ def _course(history: History, is_best: bool) -> list[str]:
 
 
 _BEST = 'This is the best epoch; to get further, label more photos.'
-_LAST = 'Train fewer epochs, and let `save_best` of the CheckpointHook keep the best one.'
+_LAST = 'Train fewer epochs, and let save_best of the CheckpointHook keep the best one.'
 
 
 def _data(precision: Precision) -> list[str]:
