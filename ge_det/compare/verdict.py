@@ -113,7 +113,10 @@ def _lead(gain: Gain, baseline: str, metric: str) -> str:
     first, second = gain.attention, baseline
     if gain.mean < 0:
         first, second = second, first
-    return f'{first} is ahead of {second} by {abs(gain.mean):.1f} {metric}'
+    by = f'{abs(gain.mean):.1f} {metric}'
+    if by.startswith('0.0 '):
+        return f'{gain.attention} and {baseline} are level ({by})'
+    return f'{first} is ahead of {second} by {by}'
 
 
 def _clear(gain: Gain, baseline: str, metric: str) -> str:

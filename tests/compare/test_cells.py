@@ -147,3 +147,21 @@ def test_nothing_learnt_and_nothing_left(tmp_path):
     empty = outcome(tmp_path, {('sge', 0): None, ('none', 9): None}, {'sge seed 0': 'x'})
     assert empty.sentence().startswith('nothing can be said: no seed has both none and another')
     empty.write(tmp_path, 'title', 'ge-det compare my.py')
+
+
+def test_masks_are_told_of_first(tmp_path):
+    results = {(name, seed): 30.0 for seed in (0, 1) for name in ('none', 'se')}
+    found = outcome(tmp_path, results, {})
+    for cell in found.cells:
+        file = cell.folder / 'result.json'
+        content = json.loads(file.read_text())
+        ap = 20 + 9 * (cell.attention == 'se')
+        content['scores']['segm'] = dict(ap=ap, resamples=[ap, ap])
+        file.write_text(json.dumps(content))
+    assert found.sentence() == (
+        'se is ahead of none by 9.0 mask AP (95 % interval 9.0 to 9.0 over 2 seeds): '
+        'more than the noise'
+    )
+    markdown, *_ = found.write(tmp_path, 'title', 'ge-det compare my.py')
+    text = markdown.read_text()
+    assert text.index('| mask AP') < text.index('| box AP')

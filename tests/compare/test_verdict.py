@@ -118,6 +118,11 @@ def gain(name, mean, low, high, seeds=3):
             'none is ahead of sge by 2.0 AP (95 % interval 1.0 to 3.0 over 3 seeds): '
             'more than the noise',
         ),
+        (
+            [gain('se', -0.04, math.nan, math.nan, 1)],
+            'se and none are level (0.0 AP) with one seed: whether that is more than the noise is '
+            'unknown; --seeds 3 tells more',
+        ),
         ([], 'nothing can be said: no seed has both none and another block'),
     ],
 )
