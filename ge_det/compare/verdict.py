@@ -104,8 +104,9 @@ def sentence(found: Sequence[Gain], baseline: str, metric: str = 'AP') -> str:
     else:
         told, others = _clear(behind[0], baseline, metric), behind[1:]
     if others:
+        too = ' as well' if len(others) < len(ahead + behind) else ''
         more = ', '.join(f'{gain.attention} {gain.mean:+.1f}' for gain in others)
-        told += f'; beyond the noise too: {more}'
+        told += f'; more than the noise{too}: {more}'
     return told
 
 

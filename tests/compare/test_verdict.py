@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ge_det.compare.verdict import Gain, Score, gains, sentence
@@ -62,6 +62,7 @@ values = st.lists(st.floats(0, 100), min_size=3, max_size=3)
 
 
 @given(st.lists(values, min_size=2, max_size=4))
+@example([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # One clear, one not.
 @settings(deadline=None, max_examples=60)
 def test_it_says_what_the_intervals_say(rows):
     named = dict(zip(NAMES, rows, strict=False))
@@ -91,7 +92,7 @@ def gain(name, mean, low, high, seeds=3):
         (
             [gain('se', 1.5, 0.2, 2.8), gain('sge', 2.1, 0.4, 3.8), gain('rg-se', -1, -2, -0.1)],
             'sge is ahead of none by 2.1 AP (95 % interval 0.4 to 3.8 over 3 seeds): '
-            'more than the noise; beyond the noise too: se +1.5, rg-se -1.0',
+            'more than the noise; more than the noise as well: se +1.5, rg-se -1.0',
         ),
         (
             [gain('se', 0.6, -0.9, 2.1), gain('sge', 0.1, -1, 1.2)],
@@ -101,12 +102,12 @@ def gain(name, mean, low, high, seeds=3):
         (
             [gain('se', 0.6, -0.9, 2.1), gain('sge', -2, -3, -1)],
             'no block is clearly ahead of none: the largest difference, se +0.6 AP, is within the '
-            'noise (-0.9 to +2.1 over 3 seeds); beyond the noise too: sge -2.0',
+            'noise (-0.9 to +2.1 over 3 seeds); more than the noise: sge -2.0',
         ),
         (
             [gain('se', -3, -5, -1), gain('sge', -2, -3, -1)],
             'none is ahead of sge by 2.0 AP (95 % interval 1.0 to 3.0 over 3 seeds): '
-            'more than the noise; beyond the noise too: se -3.0',
+            'more than the noise; more than the noise as well: se -3.0',
         ),
         (
             [gain('se', 0.5, math.nan, math.nan, 1), gain('sge', -2, math.nan, math.nan, 1)],
