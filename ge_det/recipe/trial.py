@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from ge_det.config_writer.options import UserConfig
 from ge_det.config_writer.text import config_text
 from ge_det.datasets.coco_file import CocoFile, write_copy
+from ge_det.errors import UserError, one_line
 
 from .measure import Pace, measure
 
@@ -21,19 +22,29 @@ _TRAIN, _VAL = 64, 24  # Pictures; those of a large set need not all be read.
 @contextmanager
 def trials(train: CocoFile, val: CocoFile) -> Iterator[Callable[[UserConfig], Pace]]:
     """What measures a config with pictures of these sets, in a folder that is gone afterwards."""
-    with TemporaryDirectory(prefix='ge_det-') as name:
-        folder = Path(name)
-        sets = dict(train_json=folder / 'train.json', val_json=folder / 'val.json')
-        write_copy(_part(train, _TRAIN, with_boxes=True), sets['train_json'])
-        write_copy(_part(val, _VAL, with_boxes=False), sets['val_json'])
-        paths: dict[str, Any] = {key: str(path) for key, path in sets.items()}
+    try:
+        with TemporaryDirectory(prefix='ge_det-') as name:
+            folder = Path(name)
+            sets = dict(train_json=folder / 'train.json', val_json=folder / 'val.json')
 
-        def pace(options: UserConfig) -> Pace:
-            config = folder / 'trial.py'
-            config.write_text(config_text(replace(options, **paths)), encoding='utf-8')
-            return measure(config)
+            def pace(options: UserConfig) -> Pace:
+                if not sets['val_json'].exists():  # Not before it is asked for.
+                    write_copy(_part(train, _TRAIN, with_boxes=True), sets['train_json'])
+                    write_copy(_part(val, _VAL, with_boxes=False), sets['val_json'])
+                paths: dict[str, Any] = {key: str(path) for key, path in sets.items()}
+                config = folder / 'trial.py'
+                config.write_text(config_text(replace(options, **paths)), encoding='utf-8')
+                return measure(config)
 
-        yield pace
+            yield pace
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):
+            told = one_line(error.__cause__)
+            raise UserError(
+                f'no room to try a training in {gettempdir()} ({told}); make room, name another '
+                'folder as TMPDIR, or give --epochs, and nothing is tried'
+            ) from error
+        raise
 
 
 def _part(coco: CocoFile, most: int, with_boxes: bool) -> CocoFile:
