@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pycocotools.mask import iou
 
-from ge_det.report.source import Source
+from ge_det.report.precision import Precision
 
 IOU = 0.5
 
@@ -66,45 +65,36 @@ class Confusion:
         return int(self.counts[row].sum())
 
 
-def confusion(source: Source, detections: list[dict[str, Any]], score: float) -> Confusion:
+def confusion(precision: Precision, score: float) -> Confusion:
     """Count what the objects of the val set are taken for.
 
     Args:
-        source (Source): The truth.
-        detections (list[dict]): In COCO's format of results.
-        score (float): Detections from this score on count. Those inside a crowd do not.
+        precision (Precision): The truth, and the detections that count.
+        score (float): Detections from this score on count.
 
     Returns:
         Confusion: At an IoU of 0.5; a pair of one class is matched before others.
     """
     from supervision.metrics.detection import ConfusionMatrix
 
+    source = precision.source
     labels = {category: label for label, category in enumerate(source.category_ids)}
     found: dict[int, list[Any]] = defaultdict(list)
-    objects: dict[int, list[Any]] = defaultdict(list)
-    crowds: dict[int, list[Any]] = defaultdict(list)
-    for one in source.truth.dataset['annotations']:
-        (crowds if one['iscrowd'] else objects)[one['image_id']].append(one)
-    for one in detections:
+    for one in precision.counted:
         if one['score'] >= score:
             found[one['image_id']].append(one)
-    predictions, targets = [], []
-    for picture in source.truth.getImgIds():
-        kept = _outside(found[picture], crowds[picture])
-        predictions.append(_rows(kept, labels, 6))
-        targets.append(_rows(objects[picture], labels, 5))
+    objects: dict[int, list[Any]] = defaultdict(list)
+    for one in precision.objects:
+        objects[one['image_id']].append(one)
+    pictures = source.truth.getImgIds()
     matrix = ConfusionMatrix.from_tensors(
-        predictions, targets, list(source.classes), conf_threshold=score, iou_threshold=IOU
+        [_rows(found[picture], labels, 6) for picture in pictures],
+        [_rows(objects[picture], labels, 5) for picture in pictures],
+        list(source.classes),
+        conf_threshold=score,
+        iou_threshold=IOU,
     )
     return Confusion(np.asarray(matrix.matrix, int), score, source.classes)
-
-
-def _outside(found: list[dict[str, Any]], crowds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not found or not crowds:
-        return found
-    regions = [one['bbox'] for one in crowds]
-    inside = np.max(iou([one['bbox'] for one in found], regions, [1] * len(regions)), axis=1)
-    return [one for one, share in zip(found, inside, strict=True) if share <= IOU]
 
 
 def _rows(boxes: list[dict[str, Any]], labels: dict[int, int], width: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ge_det.report.source import Source
+from ge_det.report.precision import Precision
 
 KINDS = {
     'class': 'the box fits, the class is wrong',
@@ -33,15 +33,11 @@ class Kind:
     count: int
 
 
-def errors_by_kind(
-    source: Source, detections: list[dict[str, Any]], kind: str = 'bbox'
-) -> list[Kind]:
+def errors_by_kind(precision: Precision) -> list[Kind]:
     """Tell the errors apart by tidecv.
 
     Args:
-        source (Source): The truth.
-        detections (list[dict]): In COCO's format of results.
-        kind (str): ``'bbox'`` or ``'segm'``. Defaults to 'bbox'.
+        precision (Precision): The truth, and the detections that count.
 
     Returns:
         list[Kind]: In the order of :data:`KINDS`; none without objects in the val set.
@@ -53,25 +49,19 @@ def errors_by_kind(
 
     types = (errors.ClassError, errors.BoxError, errors.OtherError, errors.DuplicateError,
              errors.BackgroundError, errors.MissedError)  # fmt: skip
-    truth, found = Data('truth'), Data('found')
-    for category in source.category_ids:
-        truth.add_class(category, '')
-    for picture in source.truth.getImgIds():
-        truth.add_image(picture, '')  # Also one without objects.
-    with_truth = set()
-    for one in source.truth.dataset['annotations']:
-        mask = source.truth.annToRLE(one) if kind == 'segm' else None
-        add = truth.add_ignore_region if one['iscrowd'] else truth.add_ground_truth
-        add(one['image_id'], one['category_id'], one['bbox'], mask)
-        if not one['iscrowd']:
-            with_truth.add(one['category_id'])
-    if not with_truth:
+    if not precision.objects:
         return []
-    for one in detections:
-        mask = one.get('segmentation')
-        found.add_detection(one['image_id'], one['category_id'], one['score'], one['bbox'], mask)
-    mode = 'mask' if kind == 'segm' else 'bbox'
-    run = TIDERun(truth, found, pos_thresh=0.5, bg_thresh=0.1, mode=mode, max_dets=100)
+    truth, found = Data('truth'), Data('found')
+    for category in precision.source.category_ids:
+        truth.add_class(category, '')
+    for picture in precision.source.truth.getImgIds():
+        truth.add_image(picture, '')  # Also one without objects.
+    for one in precision.objects:
+        truth.add_ground_truth(one['image_id'], one['category_id'], one['bbox'])
+    for one in precision.counted:  # It would count those in crowds as errors.
+        found.add_detection(one['image_id'], one['category_id'], one['score'], one['bbox'])
+    with_truth = {one['category_id'] for one in precision.objects}
+    run = TIDERun(truth, found, pos_thresh=0.5, bg_thresh=0.1, mode='bbox', max_dets=100)
     now = _mean_precision(run.ap_data, with_truth)
     told = []
     for name, error in zip(KINDS, types, strict=True):

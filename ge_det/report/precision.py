@@ -56,8 +56,8 @@ class Precision:
     ) -> None:
         self.source, self.kind = source, kind
         with unprinted():
-            found = _results(source.truth, detections, kind)
-            self._evaluation = COCOeval(source.truth, found, kind)
+            self._found = _results(source.truth, detections, kind)
+            self._evaluation = COCOeval(source.truth, self._found, kind)
             self._evaluation.params.catIds = source.category_ids
             self._evaluation.params.maxDets = list(_MOST)
             self._evaluation.evaluate()
@@ -77,7 +77,7 @@ class Precision:
     @cached_property
     def sizes(self) -> list[tuple[str, str, float | None, int]]:
         """Name, area in pixels, AP in percent and number of boxes of small to large objects."""
-        areas = [one['area'] for one in self._boxes()]
+        areas = [one['area'] for one in self.objects]
         limits = [0, 32**2, 96**2, math.inf]
         counts = np.histogram(areas, bins=limits)[0] if areas else [0, 0, 0]
         return [
@@ -89,7 +89,7 @@ class Precision:
     def classes(self) -> list[ClassPrecision]:
         """The figures of each class."""
         counts = dict.fromkeys(self.source.category_ids, 0)
-        for one in self._boxes():
+        for one in self.objects:
             counts[one['category_id']] += 1
         train = self.source.train_boxes
         return [
@@ -108,13 +108,22 @@ class Precision:
         ]
 
     @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """The boxes of the val set to find: all but crowds."""
+        return [one for one in self.source.truth.dataset['annotations'] if not one['iscrowd']]
+
+    @cached_property
+    def counted(self) -> list[dict[str, Any]]:
+        """The detections that count: all but those that are no object, in a crowd of their class."""
+        kept = [np.asarray(one['dtIds'])[_counts(one)] for one in self._pictures()]
+        return [self._found.anns[number] for numbers in kept for number in numbers.tolist()]
+
+    @cached_property
     def matches(self) -> dict[int, tuple[np.ndarray, np.ndarray, int]]:
         """Scores, whether each is right at IoU 0.5, and the number of objects, by picture."""
         pictures: dict[int, tuple[list[Any], list[Any], list[int]]] = {}
-        for one in self._evaluation.evalImgs:
-            if one is None or one['aRng'] != self._evaluation.params.areaRng[0]:
-                continue
-            counts = ~np.asarray(one['dtIgnore'][0], bool)
+        for one in self._pictures():
+            counts = _counts(one)
             scores, right, objects = pictures.setdefault(one['image_id'], ([], [], []))
             scores.append(np.asarray(one['dtScores'], float)[counts])
             right.append(np.asarray(one['dtMatches'][0], bool)[counts])
@@ -138,8 +147,16 @@ class Precision:
         best = float(scores[order][int(np.argmax(f1))])
         return min(max(math.floor(100 * best) / 100, 0.01), 0.95)
 
-    def _boxes(self) -> list[dict[str, Any]]:
-        return [one for one in self.source.truth.dataset['annotations'] if not one['iscrowd']]
+    def _pictures(self) -> list[dict[str, Any]]:
+        """What the evaluation says of each picture and class, for objects of every size."""
+        every = self._evaluation.params.areaRng[0]
+        found = self._evaluation.evalImgs
+        return [one for one in found if one is not None and one['aRng'] == every]
+
+
+def _counts(picture: dict[str, Any]) -> np.ndarray:
+    """Whether each detection counts, at IoU 0.5."""
+    return ~np.asarray(picture['dtIgnore'][0], bool)
 
 
 def _results(truth: COCO, detections: list[dict[str, Any]], kind: str) -> COCO:
