@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from ge_det.errors import UserError
 if TYPE_CHECKING:
     from ge_det.cli.config_data import DataSet
     from ge_det.report.source import Source
+    from ge_det.report.write import Commands
 
 INTERRUPTED = 'run it again; detections that were finished are kept'
 
@@ -59,18 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def find_source(
     work_dir: Path, cfg_options: dict[str, Any] | None = None
-) -> tuple[Source, list[tuple[str, str]]]:
-    """What a report is made of, and the commands to go on.
+) -> tuple[Source, Commands]:
+    """What a report is made of, and the commands to go on, by the score that it finds best.
 
     Raises:
         UserError: If it is no work dir, without a checkpoint, or of data that are not there.
     """
     from ge_det.cli.checks import check_model
     from ge_det.cli.config_data import check_data_files, class_names, data_sets
-    from ge_det.cli.trained import find_trained
     from ge_det.config_reader import read_model
     from ge_det.report.detections import are_kept
     from ge_det.report.source import Source
+    from ge_det.weights.trained import find_trained
 
     if work_dir.is_file():
         raise UserError(f'{work_dir}: is a file; give the work dir of a training')
@@ -94,7 +96,7 @@ def find_source(
         check_data_files({'val_dataloader': [val]})
         check_model(str(trained.config), cfg_options, str(trained.checkpoint),
                     classes=source.classes)  # fmt: skip
-    return source, _commands(work_dir, trained.config, trained.checkpoint)
+    return source, partial(_commands, work_dir, trained.config, trained.checkpoint)
 
 
 def _only_coco(config: Path, sets: Sequence[DataSet]) -> DataSet:
@@ -110,12 +112,14 @@ def _only_coco(config: Path, sets: Sequence[DataSet]) -> DataSet:
     return sets[0]
 
 
-def _commands(work_dir: Path, config: Path, checkpoint: Path) -> list[tuple[str, str]]:
-    """What one can do next; SCORE stands for the score that the report finds best."""
+def _commands(
+    work_dir: Path, config: Path, checkpoint: Path, score: float
+) -> list[tuple[str, str]]:
+    """What one can do next."""
     folder, name = shell_path(work_dir), shell_path(config)
     return [
         ('Draw what it finds in more photos:',
-         f'ge-det infer PHOTOS --checkpoint {folder} --score-thr SCORE --out drawn'),
+         f'ge-det infer PHOTOS --checkpoint {folder} --score-thr {score:.2f} --out drawn'),
         ('Go on with a training that was stopped:',
          f'ge-det train {name} --work-dir {folder} --resume'),
         ('Compare attention blocks on these data:',

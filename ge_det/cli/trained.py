@@ -7,9 +7,7 @@ from pathlib import Path
 
 from ge_det.cli.checks import check_file
 from ge_det.errors import UserError
-from ge_det.weights.trained import Trained, best_checkpoint, find_trained
-
-__all__ = ['Trained', 'find_trained', 'take_trained']
+from ge_det.weights.trained import best_checkpoint, find_trained
 
 
 def take_trained(checkpoint: str, config: str | None) -> tuple[str, str]:

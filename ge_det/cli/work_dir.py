@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from ge_det.cli.screen import show
 from ge_det.cli.signals import is_first_process
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError, one_line
+from ge_det.locks import only_one
 
 _LOCK = '.training.lock'
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # Of some network drives.
 _PATIENCE = 8.0  # Data workers outlive a killed training by seconds, and hold its lock.
 
 
@@ -72,24 +69,17 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
         yield None
         return
     check_name('the work dir', str(work_dir))  # MMEngine writes it into its copy of the config.
-    lock = FileLock(work_dir / _LOCK, timeout=_PATIENCE)
     make_work_dir(work_dir)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f'{work_dir}: another training is at work in this folder; wait for its end, or give '
-            'another --work-dir'
-        ) from error
-    except NotImplementedError:  # A file system without locks.
-        pass
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
+    busy = (
+        f'{work_dir}: another training is at work in this folder; wait for its end, or give '
+        'another --work-dir'
+    )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_one(work_dir / _LOCK, busy, _PATIENCE))
+        except OSError as error:
             raise _not_written(work_dir, error) from error
-    try:
         yield _resumed(work_dir, args, cfg)
-    finally:
-        lock.release()
 
 
 def _resumed(work_dir: Path, args: argparse.Namespace, cfg: Any) -> str | None:

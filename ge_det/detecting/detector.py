@@ -126,7 +126,12 @@ class PictureDetector:
 
     def _as_detections(self, found: Any) -> sv.Detections:
         if found is None:
-            return sv.Detections(xyxy=np.empty((0, 4)), class_id=np.empty(0, dtype=int))
+            return sv.Detections(
+                xyxy=np.empty((0, 4)),
+                confidence=np.empty(0),
+                class_id=np.empty(0, dtype=int),
+                data={'class_name': np.empty(0, dtype=str)},
+            )
         found = found[found.scores.argsort(descending=True, stable=True)].numpy()
         masks = found.get('masks')
         boxes = found.get('bboxes')

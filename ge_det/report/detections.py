@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ge_det.errors import UserError
 from ge_det.files import read_json, sha256_of, to_json, write_whole
 from ge_det.report.source import Source
 
@@ -66,7 +67,10 @@ def _detect(source: Source) -> list[dict[str, Any]]:
     prefix = folder / 'results'
     Runner.from_cfg(_test_config(source, folder, prefix)).test()
     boxes, masks = (Path(f'{prefix}.{kind}.json') for kind in ('bbox', 'segm'))
-    found = _read(masks if masks.exists() else boxes) or []
+    if (found := _read(masks if masks.exists() else boxes)) is None:
+        raise UserError(
+            f'{boxes}: the test on the val set has left no results there; see its log in {folder}'
+        )
     for file in folder.glob('results.*.json'):
         file.unlink()
     return found

@@ -114,7 +114,7 @@ class Precision:
 
     @cached_property
     def counted(self) -> list[dict[str, Any]]:
-        """The detections that count: all but those that are no object, in a crowd of their class."""
+        """The detections that count: all but those left over in a crowd of their class."""
         kept = [np.asarray(one['dtIds'])[_counts(one)] for one in self._pictures()]
         return [self._found.anns[number] for numbers in kept for number in numbers.tolist()]
 

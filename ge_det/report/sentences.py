@@ -98,7 +98,10 @@ _ADVICE = {
     'localisation': 'see whether the labelled boxes are tight; larger pictures may help.',
     'both': 'train longer, or label more photos.',
     'duplicate': 'a lower iou_threshold of nms in model.test_cfg drops more of them.',
-    'background': 'see whether some objects are not labelled; if all are, add photos without any.',
+    'background': (
+        'see whether some objects are not labelled; if all are, label more photos in which things '
+        'that are taken for objects are seen beside real ones.'
+    ),
     'missed': 'train longer, or label more photos like those at the end of this page.',
 }
 

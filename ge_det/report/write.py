@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ge_det.files import write_whole
+from ge_det.locks import only_one
 from ge_det.report import bars, curves, matrix, page
 from ge_det.report.confusion import confusion
 from ge_det.report.detections import val_detections
@@ -23,21 +24,29 @@ from ge_det.report.source import Source
 
 PAGE = 'index.html'
 
+Commands = Callable[[float], Sequence[tuple[str, str]]]
 
-def write_report(source: Source, commands: Sequence[tuple[str, str]] = ()) -> Path:
+
+def write_report(source: Source, commands: Commands | None = None) -> Path:
     """Write the report of a training.
 
     Args:
         source (Source): The training and its data.
-        commands (Sequence[tuple[str, str]]): What one can do next, and the command for it.
-            Defaults to ().
+        commands (callable, optional): Gives what one can do next, and the command for it, for the
+            score from which on detections are best shown. Defaults to None: nothing.
 
     Returns:
         Path: The page.
 
     Raises:
-        UserError: If the val set does not fit the detector.
+        UserError: If the val set does not fit the detector, or another report is being written.
     """
+    busy = f'{source.work_dir}: another report of it is being written; wait for its end'
+    with only_one(source.work_dir / '.report.lock', busy):
+        return _report(source, commands)
+
+
+def _report(source: Source, commands: Commands | None) -> Path:
     found = val_detections(source)
     precision = Precision(source, found)
     with_masks = any(one.get('segmentation') for one in found)
@@ -64,8 +73,7 @@ def write_report(source: Source, commands: Sequence[tuple[str, str]] = ()) -> Pa
         score=precision.score,
         notes=notes,
         essentials=essentials(source, history),
-        commands=[(text, command.replace('SCORE', f'{precision.score:.2f}'))
-                  for text, command in commands],
+        commands=commands(precision.score) if commands else [],
         **{name: images.get(name) for name in ('curves', 'matrix', 'kinds_bars', 'recall')},
     )  # fmt: skip
     return _write(source.folder, values, [*images.values(), *photos[0][1], *photos[1][1]])

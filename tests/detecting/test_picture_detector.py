@@ -7,14 +7,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 pytest.importorskip('mmdet')
 
+from mmdet.structures import DetDataSample
 from tiny_detector import narrow_detector
 
+from ge_det import Predictor
 from ge_det.config_reader import read_config
 from ge_det.detecting import picture_files
 from ge_det.detecting.detector import PictureDetector
@@ -44,6 +47,17 @@ def test_classes_that_a_checkpoint_names(tmp_path, detector) -> None:
     torch.save(content, tmp_path / 'my.pth')
     found = PictureDetector(cfg, str(tmp_path / 'my.pth'), 'cpu')
     assert found.names == ('cup', 'pen', 'table')
+
+
+def test_a_head_that_finds_no_single_objects(detector, monkeypatch) -> None:
+    """As one for panoptic segmentation alone."""
+    predict = Predictor(detector)
+    monkeypatch.setattr(
+        type(predict._detector.model), 'predict', lambda *_, **__: [DetDataSample()]
+    )
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert len(predict(image)) == len(predict(image).data['class_name']) == 0
+    assert (predict.draw(image) == image).all()
 
 
 @pytest.mark.skipif(not hasattr(os, 'seteuid') or os.geteuid() != 0, reason='needs a root')

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from html_page import Page
 from PIL import Image
 
@@ -15,7 +17,10 @@ pytest.importorskip('mmdet')
 
 from mmengine.config import Config
 
-from ge_det.report import detections, figures
+from ge_det.cli.report import _commands
+from ge_det.errors import UserError
+from ge_det.locks import only_one
+from ge_det.report import detections, figures, write
 from ge_det.report.source import Source
 from ge_det.report.write import write_report
 
@@ -78,6 +83,23 @@ def test_few_and_many_classes(tmp_path: Path, classes: int, found: int) -> None:
     assert ('Nothing is detected' in page.text) == (found == 0)
     width, height = Image.open(source.folder / 'confusion.png').size
     assert min(width, height) / figures.DPI > 0.13 * classes  # Room for a label of each.
+
+
+def test_commands_have_the_score_and_paths_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / 'SCOREBOARD'
+    folder.mkdir()
+    source = made(folder, ('cat',), found=0)
+    told = partial(_commands, folder, folder / 'my.py', source.checkpoint)
+    text = Page(write_report(source, told)).text
+    assert f'ge-det infer PHOTOS --checkpoint {folder} --score-thr 0.30 --out drawn' in text
+
+
+def test_one_report_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made(tmp_path, ('cat',))
+    monkeypatch.setattr(write, 'only_one', partial(only_one, patience=0.1))
+    with FileLock(tmp_path / '.report.lock'), pytest.raises(UserError, match='another report of'):
+        write_report(source)
+    write_report(source)
 
 
 def test_pictures_of_another_report_are_gone(tmp_path: Path) -> None:

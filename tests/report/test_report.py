@@ -13,6 +13,7 @@ from html_page import Page
 
 pytest.importorskip('mmdet')
 
+from mmdet.evaluation import CocoMetric
 from mmengine.runner import Runner
 from tiny_detector import tiny_detector
 
@@ -109,6 +110,16 @@ def test_photos_that_have_moved(work_dir: Path, capsys: pytest.CaptureFixture[st
     assert 'photos are not shown' not in Page(work_dir / 'report/index.html').text
     found = json.loads((work_dir / 'report/detections.json').read_text())
     assert any(one['score'] != 0.9 for one in found)
+
+
+def test_a_test_that_leaves_no_results(work_dir: Path, monkeypatch, capsys) -> None:
+    kept = work_dir / 'report/detections.json'
+    kept.unlink()
+    monkeypatch.setattr(CocoMetric, 'results2json', lambda *_: {})
+    assert exit_code('report', str(work_dir)) == 2
+    told = capsys.readouterr().err
+    assert 'left no results there' in told.splitlines()[-1]
+    assert not kept.exists()
 
 
 def _no_folder(work_dir: Path) -> Path:

@@ -114,7 +114,8 @@ class Drawer:
         """The detections over the limit, and the picture with them, BGR."""
         try:
             found = self._detector.detect(read)
-            scores = found.confidence if found.confidence is not None else np.empty(0)
+            scores = found.confidence
+            assert scores is not None
             kept = found[scores > self._threshold]
             assert isinstance(kept, sv.Detections)
             picture = np.ascontiguousarray(as_colour(read['img'])[..., ::-1])
