@@ -111,6 +111,35 @@ def test_it_is_a_partition_of_whole_groups_in_any_order(
     assert names(again.val) == val and again.text() == result.text()
 
 
+@given(st.lists(st.sets(st.sampled_from('abcdef')), min_size=40, max_size=40))
+@settings(deadline=None, max_examples=8)
+def test_what_is_on_one_scene_is_learned(many: Photos, kinds: list[set[str]]) -> None:
+    """Classes of every frequency; nothing is ever in val alone."""
+    coco = many.coco | {'annotations': [], 'categories': [{'id': k, 'name': k} for k in 'abcdefg']}
+    for image in many.coco['images']:
+        number = image['id'] * 5 // 6
+        for kind in kinds[number % 40] | ({'g'} if number == 7 else set()):
+            box = {'image_id': image['id'], 'category_id': kind, 'bbox': [1, 1, 9, 9]}
+            coco['annotations'].append(box)
+    try:
+        parts = split(coco, many.folder)
+    except UserError as error:
+        assert 'photos with boxes' in str(error) or 'photo with boxes' in str(error)
+        return
+    train, val = (
+        {a['category_id'] for a in part['annotations']} for part in (parts.train, parts.val)
+    )
+    assert val and val <= train and 'g' in train
+
+
+def test_photos_of_which_each_has_a_class_of_its_own_are_refused(photos: Photos) -> None:
+    photos.coco['categories'] = [{'id': number, 'name': str(number)} for number in range(5)]
+    for number in range(5):
+        photos.add(f'{number}.png', scene(number), (number,))
+    with pytest.raises(UserError, match='every photo with boxes has a class that no other has, so'):
+        photos.split()
+
+
 def test_another_seed_is_another_val_set(many: Photos) -> None:
     assert names(many.split(seed=0).val) != names(many.split(seed=1).val)
 

@@ -19,22 +19,25 @@ GROUPS = st.lists(
 )
 
 
-def lacking(groups: Groups, val: set[int]) -> int:
-    """Classes that one set lacks though two groups have them."""
-    holders = {kind: {g for g, has in enumerate(groups) if kind in has} for kind in 'abcdefp'}
-    two = [held for held in holders.values() if len(held) > 1]
-    return sum(not held & val or not held - val for held in two)
+def lacking(groups: Groups, val: set[int]) -> tuple[int, int]:
+    """Classes that train lacks, and those that val lacks though two groups have them."""
+    holders = [{g for g, has in enumerate(groups) if kind in has} for kind in 'abcdefp']
+    of_train = sum(bool(held) and held <= val for held in holders)
+    return of_train, sum(len(held) > 1 and not held & val for held in holders)
 
 
 @given(GROUPS, st.integers(0, 3))
 @settings(deadline=None, max_examples=60)
-def test_no_choice_has_more_classes_in_both_sets(groups: Groups, seed: int) -> None:
+def test_train_has_every_class_and_no_such_choice_has_more_in_val(
+    groups: Groups, seed: int
+) -> None:
     groups = [{'p': 1, **group} for group in groups]
     val = choose_val(groups, 0.2, seed, {})
+    assert lacking(groups, val)[0] == 0
     every = product([False, True], repeat=len(groups))
     choices = ({g for g, inside in enumerate(mask) if inside} for mask in every)
     assert lacking(groups, val) == min(lacking(groups, choice) for choice in choices)
-    assert 0 < len(val) < len(groups)
+    assert len(val) < len(groups)
 
 
 def test_a_class_of_one_group_stays_in_train() -> None:

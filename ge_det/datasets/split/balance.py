@@ -12,8 +12,8 @@ DRAWS = 20
 """Random beginnings, each improved by moves; the best is taken. Fewer for thousands of groups."""
 
 _WHOLE = 10**6  # Shares are whole numbers of millionths: sums are the same on every machine.
-_LACKING = 10**18  # The cost of a class in one set alone, though it has two groups.
-_UNSEEN = 10**16  # The cost of a class of one group in val, where nothing can learn it.
+_LACKING = 10**18  # The cost of a class that val lacks, though two groups have it.
+_UNSEEN = 10**24  # The cost of a class that is in val alone, where nothing can learn it: above all.
 
 
 def choose_val(
@@ -21,8 +21,8 @@ def choose_val(
 ) -> set[int]:
     """Choose groups whose share of every kind of count is near to the share asked for.
 
-    Every kind that at least two groups have is in both sets, as far as that can be; a kind that one
-    group has stays in train.
+    Every kind is in train, always; one that at least two groups have is in val, too, as far as
+    that can be.
 
     Args:
         groups (Sequence[Mapping]): What each group has of each kind, such as boxes of a class.
@@ -31,7 +31,7 @@ def choose_val(
         weights (Mapping): What the share of a kind counts for where it is not 1.
 
     Returns:
-        set[int]: The numbers of the groups in val.
+        set[int]: The numbers of the groups in val; none if every group has a kind of its own.
     """
     problem = _Problem(groups, round(share * _WHOLE), weights)
     chance = random.Random(seed)
@@ -91,7 +91,9 @@ class _Problem:
 
     def _cost(self, kind: int) -> int:
         held, holders = self.held[kind], self.holders[kind]
+        if held == holders:
+            return _UNSEEN
         if holders == 1:
-            return _UNSEEN * held
-        lacking = _LACKING if held in (0, holders) else 0
+            return 0
+        lacking = 0 if held else _LACKING
         return lacking + self.weights[kind] * (self.sums[kind] - self.share) ** 2

@@ -53,6 +53,8 @@ def split(
     # The number of photos in val weighs as much as all classes.
     kinds = {kind for group in counts for kind in group}
     chosen = choose_val(counts, share, seed, {'photos': len(kinds), 'labelled': 0})
+    if not any('labelled' in counts[group] for group in chosen):
+        _refuse(images, 'every photo with boxes has a class that no other has')
     val = {photos[photo]['id'] for group in chosen for photo in found[group][0]}
     return Split(
         train=_part(coco, val, inside=False),
