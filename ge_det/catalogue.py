@@ -41,7 +41,7 @@ BLOCKS = tuple(name for name, (_, variant) in _VARIANTS.items() if variant.has_c
 def check_known(name: str) -> None:
     """Raise a UserError that names similar blocks if there is none of this short name."""
     if name not in NAMES:
-        near = get_close_matches(name, NAMES, n=3)
+        near = get_close_matches(name.lower(), NAMES, n=3)
         hint = f'did you mean {", ".join(near)}? ' if near else ''
         raise UserError(f'attention {name!r}: no such block; {hint}`ge-det blocks` lists them')
 

@@ -27,8 +27,9 @@ def test_every_variant_of_every_block_has_a_name_of_its_own():
 
 
 def test_an_unknown_name_is_one_line():
-    with pytest.raises(UserError, match="attention 'sgee': no such block; did you mean sge"):
-        catalogue.attention_config('sgee')
+    for name in ('sgee', 'SGE'):
+        with pytest.raises(UserError, match=f"attention '{name}': no such block; did you mean sge"):
+            catalogue.attention_config(name)
 
 
 def test_public_names_are_those_of_the_blocks_and_a_closed_list():
