@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 from ge_det.errors import UserError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def config_name(photos: Path) -> str:
-    """The name of a config for photos: their folder's, in letters that are fit for every system.
+    """The name of a config for photos: their folder's letters, of any script, and digits.
 
     Args:
         photos (Path): The folder, or a file of labels in it.
@@ -23,6 +23,7 @@ def config_name(photos: Path) -> str:
     Returns:
         str: Such as ``my_photos.py``.
     """
+    from ge_det.datasets.coco_ids import normal_form
     from ge_det.datasets.labels.place import FOLDERS_OF_LABELS
 
     folder = photos.resolve()
@@ -30,7 +31,10 @@ def config_name(photos: Path) -> str:
         folder = folder.parent
     if folder.name.lower() in FOLDERS_OF_LABELS:
         folder = folder.parent
-    name = re.sub('[^0-9A-Za-z_-]+', '_', folder.name).strip('_-')
+    # Marks belong to the letters of many scripts.
+    kept = [c if c in '_-' or category(c)[0] in 'LMN' else ' ' for c in normal_form(folder.name)]
+    name = '_'.join(''.join(kept).split()).strip('_-')
+    name = name.encode()[:200].decode(errors='ignore')  # A file system takes 255 bytes, with ends.
     return f'{name or "photos"}.py'
 
 

@@ -124,9 +124,12 @@ def test_arguments_that_do_not_go_together(
     ('folder', 'name'),
     [
         ('photos', 'photos.py'),
-        ('Säge & Öl', 'S_ge_l.py'),
+        ('Säge & Öl', 'Säge_Öl.py'),
+        ('Blutko\u0308rper', 'Blutkörper.py'),  # As macOS writes it.
+        ('चित्र 2', 'चित्र_2.py'),
         ('{{ x }}', 'x.py'),
-        ('猫', 'photos.py'),
+        ('\udcff!', 'photos.py'),
+        ('猫' * 85, '猫' * 66 + '.py'),
         ('set/annotations', 'set.py'),
     ],
 )

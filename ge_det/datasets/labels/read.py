@@ -68,7 +68,10 @@ def _of_photos(
     unused = {'test': roles['test'], 'in no list': roles['out']}
     labelled.notes = [_summary(photos, labelled, {k: n for k, n in unused.items() if n})]
     if all(not each['annotations'] for each in sets.values()) and not faults.has_errors:
-        faults.add('error', 'no object on any picture', tree.root.name, 'label some')
+        count = counted(len(found.photos), 'picture')
+        faults.add(
+            'error', f'{count}, and nothing is marked on any of them', '', 'draw boxes first'
+        )
     return labelled
 
 

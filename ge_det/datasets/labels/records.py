@@ -78,7 +78,7 @@ class Faults:
         self._found: dict[tuple[str, str, str], list[str]] = {}
 
     def add(self, level: str, what: str, where: str, fix: str) -> None:
-        """Remember one case: what it is, where, and the remedy."""
+        """Remember one case: what it is, where ('' if in the whole folder), and the remedy."""
         self._found.setdefault((level, what, fix), []).append(where)
 
     @property
@@ -108,7 +108,10 @@ class Faults:
     def problems(self, path: object) -> Iterator[Problem]:
         """One line a kind, errors first."""
         for (level, what, fix), places in sorted(self._found.items(), key=lambda item: item[0][0]):
-            yield from cases(level, path, what, places, str, fix)
+            if places == ['']:
+                yield Problem(level, f'{path}: {what}; {fix}')
+            else:
+                yield from cases(level, path, what, places, str, fix)
 
 
 def thing_of_polygons(name: str, polygons: list[Polygon], is_crowd: bool = False) -> Thing:

@@ -39,7 +39,7 @@ def no_labels(photos: Path, tree: Tree, others: dict[str, str]) -> UserError:
         )
     if not tree.pictures:
         if not tree.files:
-            return UserError(f'{photos}: nothing in it; check the path')
+            return UserError(f'{photos}: the folder is empty; check the path')
         there = counted(len(tree.files), 'other file')
         fix = 'give the folder that holds the photos and their labels'
         return UserError(f'{photos}: no picture in it but {there}; {fix}')

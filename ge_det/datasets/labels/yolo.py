@@ -64,9 +64,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         photos.append(photo)
     if names.classes is None and photos:
         fix = 'write classes.txt beside the labels, a name a line, in the order of the numbers'
-        faults.add(
-            'error', 'labels with numbers of classes, and no list of names', tree.root.name, fix
-        )
+        faults.add('error', 'labels with numbers of classes, and no list of names', '', fix)
     return Found('YOLO', photos, names.classes, names.file)
 
 

@@ -12,6 +12,7 @@ import pytest
 from label_writers import (
     PETS,
     SIZE,
+    Photos,
     coco_text,
     draw,
     voc_xml,
@@ -122,7 +123,16 @@ def test_yolo_without_names(tmp_path: Path) -> None:
     write_yolo_beside(tmp_path, PETS)
     (tmp_path / 'classes.txt').unlink()
     (line,) = lines(tmp_path)
-    assert 'no list of names' in line and 'write classes.txt' in line
+    assert line.startswith(
+        'error: F: labels with numbers of classes, and no list of names; write c'
+    )
+
+
+def test_labels_that_mark_nothing(tmp_path: Path) -> None:
+    write_yolo_beside(tmp_path, Photos({'a': [], 'b': []}, ['cat']))
+    assert lines(tmp_path) == [
+        'error: F: 2 pictures, and nothing is marked on any of them; draw boxes first'
+    ]
 
 
 @pytest.mark.parametrize('kind', ['voc', 'yolo beside', 'labelme'])
@@ -212,7 +222,7 @@ def told(path: Path) -> str:
 
 
 def test_folders_without_labels(tmp_path: Path) -> None:
-    assert told(tmp_path) == 'F: nothing in it; check the path'
+    assert told(tmp_path) == 'F: the folder is empty; check the path'
     (tmp_path / 'IMG_1.HEIC').write_bytes(b'\0\0\0\x18ftypheic')
     assert told(tmp_path) == (
         'F: no picture that training reads but 1 such as IMG_1.HEIC; convert them to JPEG, then '
