@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ge_det.config_changes import check_is_read, text_in_the_way
 from ge_det.errors import UserError, one_line
+from ge_det.files import fit_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -85,7 +86,7 @@ def check_text_file(path: Path) -> None:
     except (OSError, ValueError) as error:  # The latter of a name with a null character.
         raise UserError(f'{path}: no such config file; check the path') from error
     if stat.S_ISDIR(mode):
-        raise UserError(f'{path}: is a folder; give the config file in it')
+        raise UserError(f'{path}: is a folder; {file_instead(path)}')
     if not stat.S_ISREG(mode):
         raise UserError(f'{path}: not a file but a pipe or device; give a config file')
     content = path.read_bytes()
@@ -95,6 +96,20 @@ def check_text_file(path: Path) -> None:
         content.decode('utf-8')
     except UnicodeDecodeError as error:
         raise UserError(f'{path}: not UTF-8 text (byte {error.start}); save it as UTF-8') from error
+
+
+def file_instead(folder: Path, what: str = 'config') -> str:
+    """What to give instead of a folder: the config that is named after it, if there is one.
+
+    Args:
+        folder (Path): What was given.
+        what (str): The kind of file that is wanted. Defaults to 'config'.
+    """
+    name = f'{fit_name(folder.resolve().name)}.py'
+    for file in (folder.resolve().parent / name, Path(name)):  # make-config writes it right here.
+        if what == 'config' and file.is_file():
+            return f'did you mean {Path(os.path.relpath(file))}?'
+    return f'give the {what} file in it'
 
 
 def check_change(word: str) -> tuple[str, str]:

@@ -10,6 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import get_ident
 from typing import Any
+from unicodedata import category, normalize
+
+
+def fit_name(name: str) -> str:
+    """A name's letters, of any script, and digits, with _ between them; '' if it has none."""
+    # Marks belong to the letters of many scripts.
+    kept = [c if c in '_-' or category(c)[0] in 'LMN' else ' ' for c in normalize('NFC', name)]
+    fit = '_'.join(''.join(kept).split()).strip('_-')
+    return fit.encode()[:200].decode(errors='ignore')  # A file system takes 255 bytes, with ends.
 
 
 def write_whole(

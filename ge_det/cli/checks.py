@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ge_det.cli.build_errors import near_name, wrong_name
 from ge_det.cli.screen import show
+from ge_det.config_reader import file_instead
 from ge_det.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def check_file(path: str | None, what: str) -> None:
     if path is None or '://' in path or Path(path).expanduser().is_file():
         return
     if Path(path).expanduser().is_dir():
-        raise UserError(f'{path}: is a folder; give the {what} file in it')
+        raise UserError(f'{path}: is a folder; {file_instead(Path(path).expanduser(), what)}')
     raise UserError(f'{path}: no such {what} file; check the path')
 
 

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 from ge_det.errors import UserError
+from ge_det.files import fit_name
 
 if TYPE_CHECKING:
     from ge_det.datasets.labels import Labelled
@@ -23,7 +23,6 @@ def config_name(photos: Path) -> str:
     Returns:
         str: Such as ``my_photos.py``.
     """
-    from ge_det.datasets.coco_ids import normal_form
     from ge_det.datasets.labels.place import FOLDERS_OF_LABELS
 
     folder = photos.resolve()
@@ -31,11 +30,7 @@ def config_name(photos: Path) -> str:
         folder = folder.parent
     if folder.name.lower() in FOLDERS_OF_LABELS:
         folder = folder.parent
-    # Marks belong to the letters of many scripts.
-    kept = [c if c in '_-' or category(c)[0] in 'LMN' else ' ' for c in normal_form(folder.name)]
-    name = '_'.join(''.join(kept).split()).strip('_-')
-    name = name.encode()[:200].decode(errors='ignore')  # A file system takes 255 bytes, with ends.
-    return f'{name or "photos"}.py'
+    return f'{fit_name(folder.name) or "photos"}.py'
 
 
 def complete_data(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

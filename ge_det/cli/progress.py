@@ -67,12 +67,14 @@ class ProgressLines(logging.Formatter):
         values = {name: 100 * float(figures[key]) for key, name in _NAMES.items() if key in figures}
         told = [f'{name} {value:.1f}' for name, value in values.items() if value >= 0]
         if (precision := values.get('AP')) is not None:
-            before = _best_before() if self._best is None else self._best
-            if before is None or precision > before:
+            before = (_best_before() or 0.0) if self._best is None else self._best
+            self._best = max(before, precision)  # In this order, NaN is not the best.
+            if self._best < 0.05:
+                pass  # Shown as 0.0: the best of nothing.
+            elif precision > before:
                 told.append('the best so far')
             else:
                 told.append(f'best so far {before:.1f}')
-            self._best = precision if before is None else max(precision, before)
         return '  '.join([head, *told])
 
 

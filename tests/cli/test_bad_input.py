@@ -47,6 +47,18 @@ def test_a_folder_for_a_config(tmp_path, capsys):
     )
 
 
+def test_the_folder_of_photos_for_the_config_made_of_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'more/Fische grün').mkdir(parents=True)
+    (tmp_path / 'Fische_grün.py').touch()  # Where make-config ran.
+    (tmp_path / 'photos').mkdir()
+    (tmp_path / 'photos.py').touch()
+    for command in ('train', 'flops'):
+        for folder, name in (('photos/', 'photos.py'), ('more/Fische grün', 'Fische_grün.py')):
+            said = one_line(capsys, command, folder)
+            assert said.endswith(f': is a folder; did you mean {name}?'), said
+
+
 @pytest.mark.parametrize('device', ['nonsense', 'cuda:77', 'meta'])
 def test_a_device_that_is_not_here(device, tmp_path, capsys):
     from PIL import Image

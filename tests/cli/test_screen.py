@@ -261,11 +261,18 @@ def test_a_validation_is_a_line_with_the_best_so_far() -> None:
 
     assert shown(0.2) == 'Epoch(val) [1][2/2]  AP 20.0  AP50 50.0  the best so far'
     assert shown(0.1).endswith('AP 10.0  AP50 50.0  best so far 20.0')
+    assert shown(0.0).endswith('best so far 20.0')
     assert shown(0.3).endswith('the best so far')
     MessageHub.get_current_instance().update_info('best_score', 0.4)
     MessageHub.get_current_instance().update_info('best_ckpt', 'run/best_coco_bbox_mAP_epoch_3.pth')
     lines = ProgressLines()  # Of a resumed session.
     assert shown(0.3).endswith('best so far 40.0')
+
+
+@pytest.mark.parametrize('value', ['0.0000', '0.0004', 'nan'])
+def test_of_nothing_there_is_no_best(value: str) -> None:
+    line = ProgressLines().format(record(f'Epoch(val) [1][2/2]    coco/bbox_mAP: {value}  time: 1'))
+    assert 'best' not in line
 
 
 def test_a_fault_of_ours_keeps_what_came_before_it(capsys) -> None:
