@@ -60,8 +60,9 @@ def _set(
     annotations: list[Any] = []
     first: dict[str, str] = {}
     for photo in photos:
-        if first.setdefault(photo.picture, photo.label) != photo.label:
-            where = f'{photo.picture} by {first[photo.picture]} and {photo.label}'
+        source = f'{photo.named} of {photo.label}' if photo.named else photo.label
+        if first.setdefault(photo.picture, source) != source:
+            where = f'{photo.picture} by {first[photo.picture]} and {source}'
             faults.add('error', 'pictures labelled twice', where, 'remove one of the labels')
             continue
         size = photo.size or pictures.size(photo.picture)

@@ -108,17 +108,17 @@ def _notes(chosen: Chosen) -> list[str]:
 
 def _find(coco: CocoFile, name: str, pictures: Pictures, faults: Faults) -> dict[str, str]:
     """Where the pictures of a file are, by what it calls them."""
-    found = {}
-    role = role_of_file(name)
-    for image in coco.images:
-        named = image.get('file_name')
-        if not isinstance(named, str) or not named:
-            continue  # The check of the types says so.
-        picture = pictures.find(named, name, role)
-        if picture is None:
-            faults.missing(shortened(named), name, pictures.alike(named, ''))
-        else:
-            found[named] = picture
+    given = [image.get('file_name') for image in coco.images]
+    # The check of the types tells of others.
+    names = list(dict.fromkeys(named for named in given if isinstance(named, str) and named))
+    found = pictures.find_all(names, name, role_of_file(name))
+    first: dict[str, str] = {}
+    for named in names:
+        if named not in found:
+            pictures.tell_missing(faults, named, name, by_file=False)
+        elif (other := first.setdefault(found[named], named)) != named:
+            where = f'{found[named]} by {shortened(other)} and {shortened(named)} of {name}'
+            faults.add('error', 'pictures labelled twice', where, 'remove one of the labels')
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,17 +49,23 @@ def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         for label in root.iterfind('meta//labels/label'):
             if label.findtext('type') not in ('tag', 'points', 'polyline', 'skeleton'):
                 classes.setdefault((label.findtext('name') or '').strip(), file)
+        sets: dict[str, list[Element]] = defaultdict(list)
         for element in root.iterfind('image'):
+            sets[role_of_name(element.get('subset', ''))].append(element)
+        found = {
+            role: pictures.find_all([each.get('name', '') for each in elements], file, role)
+            for role, elements in sets.items()
+        }
+        for role, element in ((role, each) for role, elements in sets.items() for each in elements):
             named = element.get('name', '')
-            role = role_of_name(element.get('subset', ''))
-            picture = pictures.find(named, file, role)
+            picture = found[role].get(named)
             if picture is None:
-                faults.missing(named, file, pictures.alike(named, ''))
+                pictures.tell_missing(faults, named, file, by_file=False)
                 continue
             things = [_thing(each, element, f'{named} of {file}', faults) for each in element]
             size = stated_size(*_numbers(element, 'width', 'height'))
             photo = Photo(picture, file, size, [thing for thing in things if thing])
-            photo.role = role
+            photo.role, photo.named = role, named
             photos.append(photo)
     listed = list(classes)
     return Found('CVAT for images', photos, listed or None, next(iter(classes.values()), ''))

@@ -64,17 +64,19 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             faults.malformed(label, error)
             continue
         named = file.imagePath or ''
-        picture = (pictures.find(named, label) if named else None) or pictures.named_as(label)
+        picture = pictures.find_beside(named, label) or pictures.named_as(label)
         if picture is None:
             if file.imageData:
                 what = 'labels whose picture is only inside them ("imageData")'
                 fix = 'put the photos beside them, under the name of "imagePath"'
                 faults.add('error', what, label, fix)
             else:
-                faults.missing(named, label, pictures.alike(named, label))
+                pictures.tell_missing(faults, named, label)
             continue
         size = stated_size(file.imageWidth or 0, file.imageHeight or 0)
-        photos.append(Photo(picture, label, size, _things(file, size, label, faults)))
+        things = _things(file, size, label, faults)
+        photos.append(Photo(picture, label, size, things, named=named.replace('\\', '/')))
+    photos = pictures.settle(photos, faults)
     for name in tree.named('labels.txt', 'classes.txt', 'predefined_classes.txt'):
         if names := names_listed(read_text(tree, name, faults) or ''):
             return Found('LabelMe', photos, names, name)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from urllib.parse import unquote
 
 from PIL import Image
 
 from ge_det.datasets.coco_ids import normal_form
+from ge_det.datasets.labels.places import astray, fits, says_all
+from ge_det.datasets.labels.records import Faults, Photo
 from ge_det.datasets.labels.roles import role_of_path
 from ge_det.datasets.labels.tree import Tree
 
 _UPLOAD = re.compile('^[0-9a-f]{8}-(?=.)')  # Label Studio puts it before the name of an upload.
-_LOCAL = re.compile(r'^.*[?&]d=')  # Its address of a file on the same machine.
+_LOCAL = re.compile(r'^.*([?&]d=|/upload/\d+/)')  # Its addresses of files and uploads.
 _FOLDERS = ('images', 'img', 'jpegimages', 'photos')  # Before others that hold the same names.
 _TURNED = (5, 6, 7, 8)  # EXIF's orientations of a quarter turn.
 
@@ -31,6 +33,7 @@ class Pictures:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self._there = dict.fromkeys(tree.pictures)
+        self._label_roots: dict[str, str] = {}
 
     def find(self, named: str, label: str, role: str = '') -> str | None:
         """The picture of a label.
@@ -51,25 +54,124 @@ class Pictures:
                     return path
         for by, key in ((self._by_name, _name), (self._by_folded_name, _folded)):
             for name in _readings(named):
-                found = by.get(key(name), [])
-                if role:
-                    found = [each for each in found if role_of_path(each) == role] or found
+                found = [each for each in by.get(key(name), []) if self._fits(name, each, role)]
                 if (picture := _longest_tail(found, name, beside)) is not None:
                     return picture
         return None
 
+    def find_all(self, names: Iterable[str], label: str, role: str = '') -> dict[str, str]:
+        """The pictures of one file of labels, by what it calls them; without those that are astray.
+
+        Args:
+            names (Iterable[str]): What the file calls them.
+            label (str): The file, from the root.
+            role (str): The set it is in. Defaults to ''.
+        """
+        found = {name: self.find(name, label, role) for name in names}
+        return self.without_astray({name: each for name, each in found.items() if each})
+
+    def without_astray(self, found: Mapping[str, str]) -> dict[str, str]:
+        """Names with their pictures, but for those that only have the name of what is not there.
+
+        Args:
+            found (Mapping[str, str]): All names that one source of labels gives, with what was
+                found for each.
+        """
+        plain = {
+            next((each for each in _readings(name) if self._fits(each, picture)), name): name
+            for name, picture in found.items()
+        }
+        others = {
+            read: [each for each in self._by_name[_name(found[name])] if each != found[name]]
+            for read, name in plain.items()
+        }
+        odd = astray({read: found[name] for read, name in plain.items()}, others, self._folders)
+        astrays = {plain[each] for each in odd}
+        return {name: picture for name, picture in found.items() if name not in astrays}
+
+    def settle(self, photos: Sequence[Photo], faults: Faults) -> list[Photo]:
+        """Photos of label files of one picture each, but for those that are astray.
+
+        Args:
+            photos (Sequence[Photo]): All of a folder.
+            faults (Faults): Where the others are gathered.
+        """
+        names = [
+            photo.named if '/' in photo.named else self.name_of_label(photo.label)
+            for photo in photos
+        ]
+        pairs = {name: photo.picture for name, photo in zip(names, photos, strict=True)}
+        found = self.without_astray(pairs)
+        for name, photo in zip(names, photos, strict=True):
+            if name not in found:
+                self.tell_missing(faults, photo.named, photo.label)
+            elif '/' not in photo.named and not fits(photo.label, photo.picture, self._folders):
+                what = 'labels taken for pictures of the same name in another folder'
+                where = f'{photo.label} for {photo.picture}'
+                faults.add('warning', what, where, 'see that they belong together')
+        return [photo for name, photo in zip(names, photos, strict=True) if name in found]
+
+    def find_beside(self, named: str, label: str) -> str | None:
+        """The picture that a label file of it alone names, from its own folder.
+
+        Args:
+            named (str): As in :meth:`find`; may be ''.
+            label (str): The file, from the root.
+        """
+        if not named:
+            return None
+        own = os.path.dirname(self.name_of_label(label))
+        if own and not re.search(r'[/\\]', named):
+            beside = f'{os.path.dirname(label)}/{named}'
+            return beside if beside in self._there else self.find(f'{own}/{named}', label)
+        return self.find(named, label)
+
     def named_as(self, path: str) -> str | None:
         """The picture that is called as a file is but for the suffix, the nearest one."""
         stem = os.path.splitext(path)[0]
-        found = self._by_stem.get(_name(stem), [])
         folder = os.path.dirname(path)
+        found = self._by_stem.get(_name(stem), [])
         beside = [each for each in found if os.path.dirname(each) == folder]
-        return _longest_tail(beside or found, stem, folder)
+        said = self.name_of_label(path)
+        fitting = [each for each in found if self._fits(said, each)]
+        return _longest_tail(beside or fitting, stem, folder)
 
-    def alike(self, named: str, label: str) -> int:
-        """How many pictures are called as a label says, or as its file, but for the suffix."""
-        names = [os.path.splitext(_name(each))[0] for each in (*_readings(named), label)]
-        return max(len(self._by_stem.get(name, [])) for name in names)
+    def name_of_label(self, path: str) -> str:
+        """What a label file says of its picture by its own path, without the folder of all labels.
+
+        Args:
+            path (str): The file, from the root.
+        """
+        suffix = os.path.splitext(path)[1]
+        if suffix not in self._label_roots:
+            firsts = {name.partition('/')[0] for name in self.tree.having(suffix.lower())}
+            root = f'{firsts.pop()}/' if len(firsts) == 1 else ''
+            has_pictures = any(picture.startswith(root) for picture in self.tree.pictures)
+            self._label_roots[suffix] = '' if has_pictures else root
+        return os.path.splitext(path)[0].removeprefix(self._label_roots[suffix])
+
+    def tell_missing(self, faults: Faults, named: str, label: str, by_file: bool = True) -> None:
+        """Add the fault of a label without a picture, or with more than one that fits as well.
+
+        Args:
+            faults (Faults): Where to.
+            named (str): What the label calls its picture; may be ''.
+            label (str): The file, from the root.
+            by_file (bool): Whether the name of the file may tell, too. Defaults to True.
+        """
+        names = [*_readings(named), self.name_of_label(label) + '.' if by_file else '']
+        alike = {
+            each: self._fits(name, each)
+            for name in names
+            for each in self._by_stem.get(os.path.splitext(_name(name))[0], [])
+        }
+        other = next(iter(alike), '')
+        faults.missing(named, label, sum(alike.values()), other)
+
+    def _fits(self, named: str, picture: str, role: str = '') -> bool:
+        if role in self._roles and role_of_path(picture) not in ('', role):
+            return False
+        return fits(named, picture, self._folders)
 
     def size(self, picture: str) -> tuple[int, int] | None:
         """Width and height in pixels as training loads it; None if it cannot be read."""
@@ -81,6 +183,15 @@ class Pictures:
         except Exception:  # Whatever Pillow stumbles over.
             return None
         return (height, width) if turned else (width, height)
+
+    @cached_property
+    def _roles(self) -> set[str]:
+        return {role_of_path(picture) for picture in self.tree.pictures} - {''}
+
+    @cached_property
+    def _folders(self) -> set[str]:
+        """Names of folders with pictures."""
+        return {folder for each in self.tree.pictures for folder in each.split('/')[:-1]}
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
@@ -130,10 +241,11 @@ def _longest_tail(candidates: list[str], path: str, beside: str) -> str | None:
     parts = path.split('/')[::-1]
     near = beside.split('/') if beside else []
 
-    def alike(picture: str) -> tuple[int, int, bool]:
+    def alike(picture: str) -> tuple[int, bool, int, bool]:
         own = picture.split('/')
         of_photos = any(folder.lower() in _FOLDERS for folder in own[:-1])
-        return _common(own[::-1][1:], parts[1:]), _common(own[:-1], near), of_photos
+        common = _common(own[::-1][1:], parts[1:])
+        return common, says_all(path, picture), _common(own[:-1], near), of_photos
 
     ranked = sorted(candidates, key=alike, reverse=True)
     return ranked[0] if alike(ranked[0]) > alike(ranked[1]) else None

@@ -45,6 +45,7 @@ class Photo:
         things (list[Thing]): What is on it. Defaults to [].
         role (str): ``'train'``, ``'val'``, ``'test'``, ``'out'`` where lists of the sets name
             others only, or '' where nothing tells. Defaults to ''.
+        named (str): What the label calls the picture, where that was looked for. Defaults to ''.
     """
 
     picture: str
@@ -52,6 +53,7 @@ class Photo:
     size: tuple[int, int] | None = None
     things: list[Thing] = field(default_factory=list)
     role: str = ''
+    named: str = ''
 
 
 @dataclass
@@ -86,9 +88,17 @@ class Faults:
         """Whether some of them make what was read worthless."""
         return any(level == 'error' for level, _, _ in self._found)
 
-    def missing(self, named: str, label: str, alike: int = 0) -> None:
-        """Remember a label whose picture is not there, or is any of some that are alike."""
-        if alike > 1:
+    def missing(self, named: str, label: str, fitting: int = 0, other: str = '') -> None:
+        """Remember a label whose picture is not there, or is any of some that are alike.
+
+        Args:
+            named (str): What the label calls it; may be ''.
+            label (str): The file.
+            fitting (int): How many pictures it may be. Defaults to 0.
+            other (str): A picture that is only called the same. Defaults to ''.
+        """
+        where = f'{named} of {label}' if named else label
+        if fitting > 1:
             what, fix = (
                 'labels that fit more than one picture',
                 'give the pictures names of their own',
@@ -97,7 +107,8 @@ class Faults:
             what, fix = 'labels of pictures in HEIC, as phones write', 'convert them to JPEG'
         else:
             what, fix = 'labels whose picture is not there', 'put it there or remove the label'
-        self.add('error', what, f'{named} of {label}' if named else label, fix)
+            where += f'; {other} is only called the same' if other else ''
+        self.add('error', what, where, fix)
 
     def malformed(self, label: str, error: ValidationError) -> None:
         """Remember a label file that has not the form of its format."""

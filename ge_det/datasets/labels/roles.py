@@ -13,8 +13,10 @@ _ROLES = {
     **dict.fromkeys(('val', 'valid', 'validation', 'dev', 'eval', 'valset'), 'val'),
     **dict.fromkeys(('test', 'testing', 'testset'), 'test'),
 }
-_NEUTRAL = {'image', 'images', 'img', 'imgs', 'photos', 'pictures', 'jpegimages', 'set', 'data'}
-_NEUTRAL |= {'labels', 'annotations', 'dataset', 'coco', 'obj', 'ds', 'split'}
+NEUTRAL = {'image', 'images', 'img', 'imgs', 'photos', 'pictures', 'jpegimages', 'set', 'data'}
+NEUTRAL |= {'labels', 'annotations', 'dataset', 'coco', 'obj', 'ds', 'split', 'photo', 'picture'}
+NEUTRAL |= {'label', 'annotation', 'ann', 'xml', 'xmls', 'json', 'jsons', 'txt', 'pics', 'frames'}
+"""Words in names of folders that tell nothing of the photos in them."""
 
 
 def role_of_name(name: str) -> str:
@@ -27,7 +29,7 @@ def role_of_path(path: str) -> str:
     """The set of a file by its folders, of whose names all words speak of sets."""
     for folder in path.split('/')[:-1]:
         words = re.findall('[a-z]+', folder.lower())
-        if all(word in _ROLES or word in _NEUTRAL for word in words) and role_of_name(folder):
+        if all(word in _ROLES or word in NEUTRAL for word in words) and role_of_name(folder):
             return role_of_name(folder)
     return ''
 

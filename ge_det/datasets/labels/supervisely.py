@@ -73,17 +73,14 @@ def read_supervisely(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         beside = label.replace('/ann/', '/img/') if '/ann/' in label else f'../img/{label}'
         picture = pictures.find(beside.removesuffix('.json'), '') or pictures.named_as(label)
         if picture is None:
-            faults.missing(
-                label.rpartition('/')[2].removesuffix('.json'),
-                label,
-                pictures.alike(label.rpartition('/')[2].removesuffix('.json'), label),
-            )
+            pictures.tell_missing(faults, label.rpartition('/')[2].removesuffix('.json'), label)
             continue
         size = (file.size.width, file.size.height)
         things = [_thing(each, size, label, faults) for each in file.objects]
         photos.append(
             Photo(picture, label, stated_size(*size), [thing for thing in things if thing])
         )
+    photos = pictures.settle(photos, faults)
     for name in tree.named('meta.json'):
         names = _classes(read_json(tree, name, faults))
         if names:

@@ -36,14 +36,16 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             continue
         named = (root.findtext('filename') or '').strip()
         # By the name of the label, as everywhere: many tools leave another one in the file.
-        picture = pictures.named_as(label) or (pictures.find(named, label) if named else None)
+        picture = pictures.named_as(label) or pictures.find_beside(named, label)
         if picture is None:
-            faults.missing(named, label, pictures.alike(named, label))
+            pictures.tell_missing(faults, named, label)
             continue
         things = [_thing(each, label, faults) for each in root.findall('object')]
         photo = Photo(picture, label, _size(root), [thing for thing in things if thing])
+        photo.named = named
         photo.role = roles.get(picture, 'out') if roles else ''
         photos.append(photo)
+    photos = pictures.settle(photos, faults)
     for name in tree.named('labelmap.txt', 'classes.txt', 'labels.txt', 'predefined_classes.txt'):
         if names := _names(name, read_text(tree, name, faults) or ''):
             return Found('Pascal VOC', photos, names, name)

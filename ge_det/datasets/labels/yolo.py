@@ -46,7 +46,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         lines = lines_of(text)
         if picture is None:
             if lines and is_yolo_line(lines[0][1]):
-                faults.missing('', label, pictures.alike('', label))
+                pictures.tell_missing(faults, '', label)
             continue
         size = pictures.size(picture)
         if size is None:
@@ -62,6 +62,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             if thing is not None:
                 photo.things.append(thing)
         photos.append(photo)
+    photos = pictures.settle(photos, faults)
     if names.classes is None and photos:
         fix = 'write classes.txt beside the labels, a name a line, in the order of the numbers'
         faults.add('error', 'labels with numbers of classes, and no list of names', '', fix)
