@@ -42,6 +42,36 @@ def read_names(tree: Tree, pictures: Pictures, faults: Faults) -> Names:
         pictures (Pictures): Of it.
         faults (Faults): Where what is wrong is gathered.
     """
+    found = [*_of_yaml(tree, pictures, faults), *_of_lists(tree, faults)]
+    if not found:
+        return Names()
+    first = found[0]
+    for other in found[1:]:
+        if _contradict(first, other):
+            fix = 'number the classes alike everywhere, or keep one of the lists'
+            where = f'{first.file} and {other.file}'
+            faults.add('error', 'lists that number the classes differently', where, fix)
+    # LabelImg writes one a folder, of the classes that it has met so far.
+    return max((each for each in found if _base(each) == _base(first)), key=_length)
+
+
+def _contradict(one: Names, other: Names) -> bool:
+    """Whether a number is not the same class in both, where both are meant for the same labels."""
+    a, b = one.classes or [], other.classes or []
+    if sorted(a) == sorted(b):
+        return a != b
+    return _base(one) == _base(other) and any(x != y for x, y in zip(a, b, strict=False))
+
+
+def _base(names: Names) -> str:
+    return names.file.rpartition('/')[2].lower()
+
+
+def _length(names: Names) -> int:
+    return len(names.classes or [])
+
+
+def _of_yaml(tree: Tree, pictures: Pictures, faults: Faults) -> Iterator[Names]:
     for name in sorted(tree.having('.yaml', '.yml'), key=lambda name: (name.count('/'), name)):
         content = _read_yaml(tree, name, faults)
         if isinstance(content, dict) and 'names' in content:
@@ -52,14 +82,17 @@ def read_names(tree: Tree, pictures: Pictures, faults: Faults) -> Names:
                 faults.add('error', '"names" that are no list of classes', where, fix)
                 continue
             roles = _roles(content, tree, name, pictures, faults)
-            return Names(classes, name, _key_points(content), roles)
+            yield Names(classes, name, _key_points(content), roles)
+            faults = Faults()  # What is wrong with further files is nobody's concern.
+
+
+def _of_lists(tree: Tree, faults: Faults) -> Iterator[Names]:
     lists = tree.named('classes.txt', 'obj.names', 'labels.txt', 'predefined_classes.txt')
-    for name in [*lists, *tree.having('.names')]:
+    for name in dict.fromkeys([*lists, *tree.having('.names')]):
         # Other than elsewhere, the line is the number.
         text = (read_text(tree, name, faults) or '').rstrip()
         if text:
-            return Names([line.strip() for line in text.split('\n')], name)
-    return Names()
+            yield Names([line.strip() for line in text.split('\n')], name)
 
 
 def _read_yaml(tree: Tree, name: str, faults: Faults) -> Any:

@@ -135,6 +135,19 @@ def test_labels_that_mark_nothing(tmp_path: Path) -> None:
     ]
 
 
+def test_yolo_with_lists_that_number_classes_differently(tmp_path: Path) -> None:
+    write_yolo_beside(tmp_path, PETS)
+    (tmp_path / 'a').mkdir()
+    for content, errors in (('dog\ncat\nbird\n', 0), ('dog', 0), ('cat\ndog', 1), ('dog\nbird', 1)):
+        (tmp_path / 'a' / 'classes.txt').write_text(content)
+        told = 'lists that number the classes differently: 1 (first: classes.txt and a/classes.txt'
+        assert [told in line for line in lines(tmp_path)] == [True] * errors
+    (tmp_path / 'a' / 'classes.txt').unlink()
+    (tmp_path / 'data.yaml').write_text('names: [cat, dog]')
+    (line,) = lines(tmp_path)
+    assert '1 (first: data.yaml and classes.txt); number the classes alike everywhere' in line
+
+
 @pytest.mark.parametrize('kind', ['voc', 'yolo beside', 'labelme'])
 def test_empty_labels_are_pictures_with_nothing_on_them(kind: str, tmp_path: Path) -> None:
     photos = PETS.boxes | {'none': []}
