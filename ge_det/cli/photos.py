@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from ge_det.errors import UserError
 from ge_det.files import fit_name
 
 if TYPE_CHECKING:
+    from ge_det.datasets.coco_file import CocoFile
     from ge_det.datasets.labels import Labelled
+    from ge_det.datasets.problem import Problem
 
 
 def config_name(photos: Path) -> str:
@@ -70,11 +73,11 @@ class Sets:
         force (bool): Whether files that are there may be overwritten.
 
     Raises:
-        UserError: If a file is there.
+        UserError: If a file is there, or what would be split has wrong types or ids.
     """
 
     def __init__(self, photos: Path, labelled: Labelled, out: Path, force: bool) -> None:
-        from ge_det.datasets.coco_file import coco_of
+        from ge_det.datasets.coco_file import LISTS, coco_of
 
         is_split = labelled.val is None
         self.listing_file = out.with_suffix('.split.txt')
@@ -90,7 +93,9 @@ class Sets:
         if is_split:
             from ge_det.datasets.split import split
 
-            parts = split(labelled.train, labelled.images, progress=True)
+            whole = _sound(labelled, photos, out)
+            content = whole.others | {key: getattr(whole, key) for key in LISTS}
+            parts = split(content, labelled.images, progress=True)
             sets = {'train': parts.train, 'val': parts.val}
             self.listing, self.summary = parts.text(), parts.summary()
         self.converted = {
@@ -99,6 +104,8 @@ class Sets:
             for role, path in self.paths.items()
             if path in new
         }
+        if is_split:
+            self.converted['train'].mends += whole.mends
 
     def write_listing(self) -> None:
         """Write which photos were put into which set, where that was decided here."""
@@ -133,9 +140,30 @@ def prepare(args: argparse.Namespace) -> Sets | None:
     for problem in labelled.problems:
         print(problem, file=sys.stderr)
     if not labelled.ok:
-        errors = sum(problem.level == 'error' for problem in labelled.problems)
-        raise UserError(f'{args.out} is not written, errors: {errors}')
+        raise _not_written(args.out, labelled.problems)
     sets = Sets(Path(args.photos), labelled, Path(args.out), args.force)
     args.train_json, args.val_json = (str(sets.paths[role]) for role in ('train', 'val'))
     args.train_images = args.val_images = str(labelled.images)
     return sets
+
+
+def _sound(labelled: Labelled, photos: Path, out: Path) -> CocoFile:
+    """What is to be split, with types and ids that can be counted with; a UserError otherwise."""
+    from ge_det.datasets.coco_file import coco_of
+    from ge_det.datasets.coco_ids import id_problems, mend_ids
+    from ge_det.datasets.coco_schema import wrong_types
+
+    coco = coco_of(dict(labelled.train), labelled.files.get('train', photos))
+    problems = wrong_types(coco) or id_problems(coco)
+    errors = [problem for problem in problems if problem.level == 'error']
+    for problem in errors:
+        print(problem, file=sys.stderr)
+    if errors:
+        raise _not_written(out, errors)
+    mend_ids(coco)
+    return coco
+
+
+def _not_written(out: Path, problems: Sequence[Problem]) -> UserError:
+    errors = sum(problem.level == 'error' for problem in problems)
+    return UserError(f'{out} is not written, errors: {errors}')

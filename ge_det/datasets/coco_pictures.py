@@ -131,7 +131,7 @@ def picture_problems(
     other: list[tuple[Record, str]] = []
     for image, look in loaded:
         stated = (image['width'], image['height'])
-        text = f'{stated[0]}x{stated[1]} in the JSON, {look.width}x{look.height} as loaded'
+        text = f'{stated[0]}x{stated[1]} in the labels, {look.width}x{look.height} as loaded'
         if (look.width, look.height) != stated:
             kind = turned if look.is_turned and (look.height, look.width) == stated else other
             kind.append((image, text))

@@ -6,9 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import exit_code
-from label_writers import PETS, Photos, coco_text, draw, voc_xml, write_coco, write_yolo
+from label_writers import PETS, SIZE, Photos, coco_text, draw, voc_xml, write_coco, write_yolo
+from PIL import Image
 
 from ge_det.cli.photos import config_name
 
@@ -21,6 +23,12 @@ def write_sets(root: Path) -> None:
         for name, stem, boxes in photos.each():
             draw(root / role, f'{role} {name}')
             (root / role / f'{role} {stem}.xml').write_text(voc_xml(name, boxes))
+
+
+def draw_noise(path: Path, seed: int) -> None:
+    """A picture that is like no other."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (4, 6, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize(SIZE).save(path)
 
 
 def test_a_folder_becomes_a_config_and_coco_files_beside_it(
@@ -105,6 +113,55 @@ def test_faults_of_labels_are_one_line_each_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(
+    ('kind', 'field', 'value', 'said'),
+    [
+        ('images', 'file_name', None, 'images without "file_name": 1'),
+        ('annotations', 'image_id', None, 'annotations without "image_id": 1'),
+        ('images', 'id', [1], 'images whose "id" is not a whole number or a text: 1'),
+        ('annotations', 'category_id', 9, 'annotations whose category_id is not in the file: 1'),
+    ],
+)
+def test_what_cannot_be_split_is_said_in_the_words_of_the_check(
+    kind: str,
+    field: str,
+    value: object,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_coco(tmp_path / 'set', PETS)
+    file = tmp_path / 'set' / 'labels.json'
+    content = json.loads(file.read_text())
+    content[kind][0][field] = value
+    file.write_text(json.dumps(content))
+    assert exit_code('make-config', 'set') == 2
+    *_, error, last = capsys.readouterr().err.splitlines()
+    assert error.startswith(f'error: set/labels.json: {said} (first: ')
+    assert last == 'make-config: set.py is not written, errors: 1'
+
+
+def test_ids_are_mended_before_the_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = Photos({f'photo {letter}': PETS.boxes['one'] for letter in 'abcdef'}, PETS.classes)
+    write_coco(tmp_path / 'set', photos)
+    for number, path in enumerate((tmp_path / 'set').rglob('*.png')):
+        draw_noise(path, number)
+    file = tmp_path / 'set' / 'labels.json'
+    content = json.loads(file.read_text())
+    for annotation in content['annotations']:
+        annotation['image_id'] = str(annotation['image_id'])
+    file.write_text(json.dumps(content))
+    assert exit_code('make-config', 'set', '--epochs', 1) == 0
+    assert 'mended: ' in (said := capsys.readouterr().err) and 'image ids that are not' in said
+    val = json.loads((tmp_path / 'set.val.json').read_text())
+    assert len(val['annotations']) == 2 * len(val['images']) > 0
+
+
+@pytest.mark.parametrize(
     ('arguments', 'message'),
     [
         ([], 'give PHOTOS, a folder of labelled photos, or both --train-json and --val-json'),
@@ -161,8 +218,8 @@ def test_sizes_that_disagree_are_one_line_with_the_set(
     assert exit_code('make-config', 'set') == 2
     assert capsys.readouterr().err.splitlines() == [
         'error: set (val): images of another size than stated (of 3 opened): 1 (first: '
-        'val/val one.png, 60x40 in the JSON, 40x60 as loaded); take the files the boxes were '
-        'drawn on',
+        'val/val one.png, 60x40 in the labels, 40x60 as loaded); take the files the boxes '
+        'were drawn on',
         'make-config: set.py is not written, errors: 1',
     ]
     assert [path.name for path in tmp_path.iterdir()] == ['set']

@@ -87,7 +87,8 @@ def test_sizes_are_compared_with_the_files(folder: Folder) -> None:
     Image.new('RGB', (20, 15)).save(folder.images / '1.png')
     (line,) = folder.lines()
     assert (
-        'another size than stated (of 2 opened): 1 (first: 1.png, 40x30 in the JSON, 20x15' in line
+        'another size than stated (of 2 opened): 1 (first: 1.png, 40x30 in the labels, 20x15'
+        in line
     )
     assert folder.lines(max_opened=0) == []
 
