@@ -166,7 +166,7 @@ def _compare(
         if not set(own) <= set(other)
     ]
     if lacking:
-        fix = 'write the same categories into both files'
+        fix = 'give both sets the same classes'
         yield Problem('error', f'{both}: classes disagree, {"; ".join(lacking)}; {fix}')
     shared = _file_paths(train, train_folder) & _file_paths(val, val_folder)
     fix = 'results on images seen in training say nothing: move them to one side'
@@ -175,7 +175,7 @@ def _compare(
         used = {annotation['category_id'] for annotation in coco.annotations}
         unused = [c['name'] for c in coco.categories if c['id'] not in used]
         fix = 'it cannot be learned' if coco is train else 'it will not be measured'
-        fix += ': add examples or remove the class from both files'
+        fix += ': add examples or remove the class from both sets'
         yield from cases('warning', coco.path, 'classes without an example', unused, shortened, fix)
 
 

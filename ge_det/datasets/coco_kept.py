@@ -56,7 +56,7 @@ def count_problems(coco: CocoFile, for_evaluation: bool) -> Iterator[Problem]:
     kept = trained_on(coco)
     lost = [name for name in given if not kept[name]]
     what = 'classes of whose boxes mmdet keeps none (all are under one pixel or outside)'
-    fix = 'draw larger boxes, or remove the class from both files'
+    fix = 'draw larger boxes, or remove the class from both sets'
     yield from cases('error', coco.path, what, lost, shortened, fix)
     if for_evaluation:
         yield from _too_many(coco)

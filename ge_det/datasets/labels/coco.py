@@ -69,6 +69,8 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
     prefix = _prefix([pair for place in places.values() for pair in place.items()])
     dummy = _dummies([coco for each in read.values() for coco in each])
     result = CocoSets({}, tree.root / prefix, notes=_notes(chosen))
+    for number, name in sorted(dummy):
+        result.notes.append(f'left out: class {name} of id {number}, which is that of no object')
     for role, each in read.items():
         changed = len(each) > 1
         for coco in each:
@@ -132,30 +134,35 @@ def _renamed(coco: CocoFile, places: dict[str, str], prefix: str) -> bool:
     return changed
 
 
-def _dummies(files: list[CocoFile]) -> set[str]:
-    """Classes without an object that are none: Roboflow's group of all, or the background."""
+def _dummies(files: list[CocoFile]) -> set[tuple[str, str]]:
+    """Ids and names of classes that are none: Roboflow's group of all, or the background."""
     used = {
-        (id(coco), repr(annotation.get('category_id')))
+        (repr(annotation.get('category_id')), id(coco))
         for coco in files
         for annotation in coco.annotations
     }
-    candidates: set[str] = set()
-    objects: set[str] = set()
+    candidates: set[tuple[str, str]] = set()
+    objects: set[tuple[str, str]] = set()
     for coco in files:
-        groups = {repr(each.get('supercategory')) for each in coco.categories}
+        groups = {repr(c.get('supercategory')) for c in coco.categories if c.get('id') != 0}
         for each in coco.categories:
+            key = _class(each)
             name = each.get('name')
-            is_group = repr(name) in groups and each.get('supercategory') in (None, 'none', name)
-            is_group &= each.get('id') == 0 and len(coco.categories) > 1
-            if (id(coco), repr(each.get('id'))) in used:
-                objects.add(repr(name))
+            is_group = each.get('id') == 0 and repr(name) in groups
+            is_group &= each.get('supercategory') in (None, 'none', name)
+            if (key[0], id(coco)) in used:
+                objects.add(key)
             elif is_group or str(name).lower() in _BACKGROUND:
-                candidates.add(repr(name))
+                candidates.add(key)
     return candidates - objects
 
 
-def _without(coco: CocoFile, dummies: set[str]) -> bool:
-    kept = [each for each in coco.categories if repr(each.get('name')) not in dummies]
+def _class(category: Record) -> tuple[str, str]:
+    return repr(category.get('id')), repr(category.get('name'))
+
+
+def _without(coco: CocoFile, dummies: set[tuple[str, str]]) -> bool:
+    kept = [each for each in coco.categories if _class(each) not in dummies]
     changed = len(kept) < len(coco.categories)
     coco.categories = kept
     return changed

@@ -149,6 +149,28 @@ def test_roboflows_class_for_all_is_none(tmp_path: Path) -> None:
     assert '1 test unused' in labelled.notes[0]
 
 
+def categories(tmp_path: Path, *listed: tuple[int, str, str]) -> Labelled:
+    """Labels of one class, in a file that lists more."""
+    photos = Photos({'one': [('cat', 1, 2, 30, 20)]}, ['cat'])
+    write_coco(tmp_path, photos)
+    content = json.loads((tmp_path / 'labels.json').read_text())
+    content['categories'] = [dict(id=n, name=name, supercategory=of) for n, name, of in listed]
+    (tmp_path / 'labels.json').write_text(json.dumps(content))
+    return read(tmp_path)
+
+
+def test_a_project_that_is_called_as_its_class(tmp_path: Path) -> None:
+    labelled = categories(tmp_path, (0, 'cells', 'none'), (1, 'cells', 'cells'))
+    assert [each['id'] for each in labelled.train['categories']] == [1]
+    assert labelled.notes[1:] == ["left out: class 'cells' of id 0, which is that of no object"]
+
+
+def test_a_class_of_id_0_without_objects_stays(tmp_path: Path) -> None:
+    labelled = categories(tmp_path, (0, 'person', 'person'), (1, 'car', 'vehicle'))
+    assert [each['name'] for each in labelled.train['categories']] == ['person', 'car']
+    assert len(labelled.notes) == 1
+
+
 def test_cocos_own_layout_with_the_same_names_in_both_sets(tmp_path: Path) -> None:
     (tmp_path / 'annotations').mkdir()
     for role in ('train', 'val'):
