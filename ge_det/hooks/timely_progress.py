@@ -13,7 +13,7 @@ from ge_det.registry import HOOKS
 
 @HOOKS.register_module()
 class TimelyProgress(Hook):
-    """Logs the line of an iteration, with the time left, after some seconds without one.
+    """Logs line and figures of an iteration, with the time left, after some seconds without one.
 
     On a CPU, the 50 iterations between two lines of MMEngine's ``LoggerHook`` take minutes. In a
     config: ``default_hooks = dict(progress=dict(type='ge_det.TimelyProgress'))``.
@@ -52,6 +52,8 @@ class TimelyProgress(Hook):
             # The first of a loop takes longer than others.
             if batch_idx == 0 or time.monotonic() < self._due:
                 return
-            _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
+            figures, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
             runner.logger.info(line)
+            if mode == 'train':  # For the curves, to which LoggerHook may give one point an epoch.
+                runner.visualizer.add_scalars(figures, step=runner.iter + 1)
         self._due = time.monotonic() + self.then

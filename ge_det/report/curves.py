@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ from ge_det.report.figures import BLUE, GREY, ORANGE, draw, drawable
 from ge_det.report.history import History
 from ge_det.report.precision import ClassPrecision
 
-_FEW = 8  # Classes that colours can tell apart.
+_FEW = 8  # Classes that colours can tell apart; points that a line alone may hide.
 _RECALLS = np.linspace(0, 1, 101)
+
+Points = Sequence[tuple[float, float]]
 
 
 def learning_curves(history: History, measured: int | None, name: str = 'best') -> bytes:
-    """Loss, AP and learning rate over the training.
+    """Loss, AP and learning rate over the training, but what has no course to show yet.
 
     Args:
         history (History): Of the training.
@@ -24,49 +26,79 @@ def learning_curves(history: History, measured: int | None, name: str = 'best') 
         name (str): What the mark says of it. Defaults to 'best'.
     """
     unit = 'epoch' if history.by_epoch else 'iteration'
-    places = history.train_places()
+    places, own_unit = history.train_places(), unit
+    if history.by_epoch and places[-1] <= 1:  # One epoch: parts of it say nothing.
+        places, own_unit = [one['step'] for one in history.train], 'iteration'
+    losses = list(zip(places, [one['loss'] for one in history.train], strict=True))
+    rates = [(place, one['lr']) for place, one in zip(places, history.train, strict=True)
+             if 'lr' in one]  # fmt: skip
+    panels: list[tuple[str, Callable[[Any], None]]] = [
+        ('Loss in training', lambda axes: _loss(axes, losses, own_unit))
+    ]
+    if len(history.precision()) > 1:
+        panels.append(
+            (
+                'Average precision on the val set',
+                lambda axes: _precision(axes, history, measured, name, unit),
+            )
+        )
+    if len(rates) > 1:
+        panels.append(('Learning rate', lambda axes: _rate(axes, rates, own_unit)))
 
     def into(figure: Any) -> None:
-        loss, precision, rate = figure.subplots(1, 3)
-        loss.set_title('Loss in training')
-        values = [one['loss'] for one in history.train]
-        loss.plot(places, values, color=BLUE, alpha=0.35, lw=1)
-        loss.plot(places, _smooth(values), color=BLUE, lw=1.8)
-        precision.set_title('Average precision on the val set')
-        for key, label, colour in (
-            ('coco/bbox_mAP_50', 'AP50', GREY),
-            ('coco/segm_mAP', 'AP of masks', ORANGE),
-            ('coco/bbox_mAP', 'AP', BLUE),
+        for axes, (title, panel) in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
-            points = history.precision(key)
-            if points:
-                precision.plot(*zip(*points, strict=True), 'o-', ms=3, color=colour, label=label)
-        if measured is not None:
-            precision.axvline(measured, color=BLUE, lw=1, ls=':')
-            side = -1 if measured > 1 else 1
-            precision.annotate(
-                f'{name}: {measured}',
-                (measured, 1),
-                xycoords=('data', 'axes fraction'),
-                xytext=(3 * side, -2),
-                textcoords='offset points',
-                ha='right' if side < 0 else 'left',
-                va='top',
-                color=BLUE,
-            )
-        if history.precision():
-            precision.legend(loc='lower right')
-        precision.set_ylim(bottom=0)
-        rate.set_title('Learning rate')
-        steps = [(place, one['lr']) for place, one in zip(places, history.train, strict=True)
-                 if 'lr' in one]  # fmt: skip
-        if steps:
-            rate.plot(*zip(*steps, strict=True), color=BLUE)
-        rate.set_ylim(bottom=0)
-        for axes in (loss, precision, rate):
-            axes.set_xlabel(unit)
+            axes.set_title(title)
+            panel(axes)
 
-    return draw((12, 3.2), into)
+    return draw((4 * len(panels), 3.2), into)
+
+
+def _loss(axes: Any, points: Points, unit: str) -> None:
+    places, values = zip(*points, strict=True)
+    if len(points) > _FEW:
+        axes.plot(places, values, color=BLUE, alpha=0.35, lw=1)
+        values = tuple(_smooth(values))
+    axes.plot(places, values, color=BLUE, lw=1.8, **_marks(points))
+    axes.set_xlabel(unit)
+
+
+def _rate(axes: Any, points: Points, unit: str) -> None:
+    axes.plot(*zip(*points, strict=True), color=BLUE, **_marks(points))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(unit)
+
+
+def _marks(points: Points) -> dict[str, Any]:
+    return dict(marker='o', ms=4) if len(points) <= _FEW else {}
+
+
+def _precision(axes: Any, history: History, measured: int | None, name: str, unit: str) -> None:
+    for key, label, colour in (
+        ('coco/bbox_mAP_50', 'AP50', GREY),
+        ('coco/segm_mAP', 'AP of masks', ORANGE),
+        ('coco/bbox_mAP', 'AP', BLUE),
+    ):
+        if points := history.precision(key):
+            axes.plot(*zip(*points, strict=True), 'o-', ms=3, color=colour, label=label)
+    if measured is not None:
+        axes.axvline(measured, color=BLUE, lw=1, ls=':')
+        side = -1 if measured > 1 else 1
+        axes.annotate(
+            f'{name}: {measured}',
+            (measured, 1),
+            xycoords=('data', 'axes fraction'),
+            xytext=(3 * side, -2),
+            textcoords='offset points',
+            ha='right' if side < 0 else 'left',
+            va='top',
+            color=BLUE,
+        )
+    axes.legend(loc='lower right')
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(unit)
 
 
 def _smooth(values: Sequence[float]) -> np.ndarray:

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 _TIME = re.compile(r'^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) - ', re.M)
+# What a training writes itself; a report, or what `ge-det train` says at the end, comes later.
+_STEP = re.compile(
+    _TIME.pattern + r'\S+ - INFO - (?:(?:Epoch|Iter)\((?:train|val)\)|Saving c|The best c)', re.M
+)
 _GPU = re.compile(r'^\s*GPU [\d,]+: (.+)$', re.M)
 _TORCH = re.compile(r'^\s*PyTorch: (\S+)$', re.M)
-_HEAD, _TAIL = 20_000, 4_000  # Bytes of a log that tell the machine, and the last time.
+_HEAD, _TAIL = 20_000, 200_000  # Bytes of a log that tell the machine, and the last step.
 
 
 @dataclass
@@ -102,7 +106,7 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _log(file: Path) -> tuple[float, str]:
-    """Seconds between first and last line of a log, and what it tells of the machine."""
+    """Seconds from the first line of a log to the last of its training, and its machine."""
     try:
         with file.open('rb') as stream:
             head = stream.read(_HEAD).decode('utf-8', 'replace')
@@ -110,7 +114,7 @@ def _log(file: Path) -> tuple[float, str]:
             tail = stream.read().decode('utf-8', 'replace')
     except OSError:
         return 0.0, ''
-    times = _TIME.findall(head)[:1] + _TIME.findall(tail)[-1:]
+    times = _TIME.findall(head)[:1] + _STEP.findall(tail)[-1:]
     seconds = 0.0
     if len(times) == 2:
         begin, end = (datetime.strptime(one, '%Y/%m/%d %H:%M:%S') for one in times)

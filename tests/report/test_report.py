@@ -94,6 +94,19 @@ def test_sessions_are_one_row(work_dir: Path) -> None:
     assert history.machine.endswith(f'PyTorch {__import__("torch").__version__}')
 
 
+def test_the_training_took_as_long_as_it_trained(work_dir: Path) -> None:
+    from ge_det.report.history import read_history
+
+    took = read_history(work_dir).seconds
+    assert 0 < took < 600
+    for log in work_dir.glob('*/*.log'):
+        with log.open('a') as file:  # What `ge-det train` says after the report, and of a test.
+            file.write('2099/01/01 00:00:00 - stdout - INFO - best checkpoint: a; next: infer\n')
+            file.write('2099/01/01 00:00:00 - mmengine - INFO - Epoch(test) [2/2]  coco/a: 1\n')
+            file.write('2099/01/01 00:00:00 - mmengine - WARNING - no report of the training\n')
+    assert read_history(work_dir).seconds == took
+
+
 def test_photos_that_have_moved(work_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.move(work_dir.parent / 'data/val', work_dir.parent / 'moved')
     scores(work_dir / 'report/detections.json', 0.9)

@@ -1,0 +1,40 @@
+"""The curves of a training, however short it was."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ge_det.report.curves import learning_curves
+from ge_det.report.figures import DPI
+from ge_det.report.history import read_history
+
+BLUE = (0x25, 0x63, 0xC9)
+
+
+def drawn(folder: Path, epochs: int, points: int) -> tuple[float, list[int]]:
+    """Inches that a figure is wide, and the blue pixels of each panel."""
+    train = [
+        dict(step=10 * number, epoch=1 + (number - 1) // points, loss=2 / number, lr=0.1 / number)
+        for number in range(1, epochs * points + 1)
+    ]
+    val = [{'step': number, 'coco/bbox_mAP': 0.1, 'time': 1} for number in range(1, epochs + 1)]
+    file = folder / '20260101_000000/vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    file.write_text('\n'.join(map(json.dumps, [*train, *val])))
+    image = Image.open(io.BytesIO(learning_curves(read_history(folder), None))).convert('RGB')
+    is_blue = np.all(np.abs(np.asarray(image, int) - BLUE) < 40, axis=2)
+    width = image.width / DPI
+    return width, [int(one.sum()) for one in np.array_split(is_blue, round(width / 4), axis=1)]
+
+
+@pytest.mark.parametrize(('epochs', 'points', 'panels'), [(1, 1, 1), (1, 3, 2), (2, 1, 3)])
+def test_every_panel_shows_something(tmp_path: Path, epochs: int, points: int, panels: int) -> None:
+    width, blue = drawn(tmp_path, epochs, points)
+    assert width == pytest.approx(4 * panels, abs=0.1)
+    assert min(blue) > 50
