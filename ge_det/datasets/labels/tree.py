@@ -16,6 +16,8 @@ MOST_FILES = 1_000_000
 _DRAWN = re.compile('/(segmentation(class|object)[a-z]*|masks_(machine|human)|visualization)/')
 """Folders of drawings of the labels, which are called as the pictures are."""
 
+_LISTS = ('detections.json', 'detections.csv')  # Infer writes them beside its drawings in vis.
+
 FOREIGN_PICTURES = ('.heic', '.heif', '.avif', '.cr2', '.nef', '.arw', '.dng', '.raw', '.psd')
 """Pictures that OpenCV does not read."""
 
@@ -101,6 +103,8 @@ def _is_ours(name: str, there: set[str]) -> bool:
     for ending in ('.train.json', '.val.json', '.split.txt'):
         if name.endswith(ending):  # Beside its config.
             return f'{name.removesuffix(ending)}.py' in there
-    folder = name.rpartition('/')[0].removesuffix('vis').strip('/')
-    lists = {f'{folder}/detections{end}'.lstrip('/') for end in ('.json', '.csv')}
-    return lists <= there and (name in lists or name.rpartition('/')[0].endswith('vis'))
+    parts = name.split('/')
+    outs = [parts[:depth] for depth, part in enumerate(parts[:-1]) if part == 'vis']
+    if parts[-1] in _LISTS:
+        outs.append(parts[:-1])
+    return any(all('/'.join([*out, name]) in there for name in _LISTS) for out in outs)

@@ -351,6 +351,7 @@ def test_photos_that_their_tag_turns_are_as_training_loads_them(tmp_path: Path) 
 def test_what_infer_and_trainings_wrote_is_not_looked_at(tmp_path: Path) -> None:
     write_labelme(tmp_path, PETS)
     draw(tmp_path / 'drawn' / 'vis', 'one.png')
+    draw(tmp_path / 'drawn' / 'vis' / 'reef' / 'vis', 'three.png')
     draw(tmp_path / 'work_dirs' / 'vis', 'two.png')
     results = json.loads(coco_text(PETS))
     (tmp_path / 'drawn' / 'detections.csv').write_text('')
