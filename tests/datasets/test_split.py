@@ -259,6 +259,38 @@ def test_one_group_or_photo_is_one_line_with_the_remedy(photos: Photos) -> None:
     assert photos.split().val['images']
 
 
+@pytest.mark.parametrize('others', [0, 2])
+@pytest.mark.parametrize('name', ['frame_{:04}.png', 'reef_mp4-{}_jpg' + HASH + '.png'])
+def test_the_only_video_is_cut_into_runs(photos: Photos, name: str, others: int) -> None:
+    frames = [name.format(number) for number in range(40)]
+    for number, frame in enumerate(frames):
+        photos.add(frame, scene(number), (3,) if number < 32 else (3, 8))
+        if number % 4 == 0 and HASH in name:
+            photos.add(frame.replace('0123', '3210', 1), scene(number))
+    for number in range(others):
+        photos.add(f'other_{chr(97 + number)}.png', scene(100 + number))
+    result = photos.split()
+    val = sorted(frames.index(n) for n in names(result.val) if n in frames)
+    assert 7 <= len(val) <= 9 and val == list(range(val[0], val[-1] + 1))
+    for copy in names(photos.coco) - set(frames):
+        source = copy.replace('3210', '0123', 1)
+        if source in frames:
+            assert (copy in names(result.val)) is (source in names(result.val))
+    assert {a['category_id'] for a in result.train['annotations']} == {3, 8}
+    assert (
+        ' cut by number into 5 runs, so val is like train and its AP too good' in result.summary()
+    )
+
+
+def test_a_video_beside_enough_other_photos_is_whole(photos: Photos) -> None:
+    for number in range(20):
+        photos.add(f'frame_{number:04}.png', scene(number))
+    for number in range(4):
+        photos.add(f'other_{chr(97 + number)}.png', scene(100 + number))
+    result = photos.split()
+    assert [len(group.names) for group in result.groups] == [20] and result.cut == ''
+
+
 def test_a_photo_that_does_not_load_stands_alone(photos: Photos) -> None:
     """What is wrong with it, the check of the data tells."""
     for number in range(4):

@@ -11,6 +11,7 @@ from ge_det.datasets.split.balance import choose_val
 from ge_det.datasets.split.groups import Group, find_groups
 from ge_det.datasets.split.likeness import thumbnails_of
 from ge_det.datasets.split.result import Split, boxes_by_photo
+from ge_det.datasets.split.runs import cut_sequence
 from ge_det.errors import UserError
 
 Content = dict[str, Any]
@@ -20,6 +21,8 @@ def split(
     coco: Content, images: Path, share: float = 0.2, seed: int = 0, progress: bool = False
 ) -> Split:
     """Take a val set from a data set: by class, photos of one scene kept together.
+
+    Where nearly all are of one sequence, such as a video, that is cut into runs in a row.
 
     The same photos and boxes are divided the same way in any order of the files.
 
@@ -34,7 +37,7 @@ def split(
         Split: Both sets, neither of them empty.
 
     Raises:
-        UserError: If there is one photo, or all show one scene.
+        UserError: If there is one photo, or a few that show one scene.
     """
     if not 0 < share < 1:
         raise UserError(f'share={share} must be above 0 and below 1')
@@ -44,6 +47,7 @@ def split(
         _refuse(images, 'only 1 photo' if photos else 'no photos')
     found = find_groups(names, thumbnails_of([images / name for name in names], progress))
     boxes = boxes_by_photo(coco)
+    found, cut = cut_sequence(found, names, [bool(boxes[p['id']]) for p in photos], share)
     counts = [_count([boxes[photos[p]['id']] for p in members]) for members, _ in found]
     labelled = [why for group, (_, why) in zip(counts, found, strict=True) if 'labelled' in group]
     if len(found) < 2:
@@ -65,6 +69,7 @@ def split(
         images=images,
         share=share,
         seed=seed,
+        cut=cut,
     )
 
 

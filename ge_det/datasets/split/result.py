@@ -33,6 +33,7 @@ class Split:
         images (Path): What the file names are relative to.
         share (float): Of val, as asked for.
         seed (int): What it was drawn with.
+        cut (str): The one sequence that had to be cut, if so. Defaults to ''.
     """
 
     train: Content
@@ -41,6 +42,7 @@ class Split:
     images: Path
     share: float
     seed: int
+    cut: str = ''
 
     def summary(self) -> str:
         """One line: how many photos are where, by which seed, and how many groups there are."""
@@ -51,6 +53,7 @@ class Split:
         return (
             f'{train} photos to train, {val} to val ({val / (train + val):.0%}, seed {self.seed})'
             + f'; {together}' * bool(kept)
+            + f'; {self.cut}, so val is like train and its AP too good' * bool(self.cut)
         )
 
     def text(self) -> str:
