@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Check the data, write the config, and tell what is next."""
     args = parse_args(argv)
     from ge_det.config_writer.text import check_output, write_config
+    from ge_det.datasets.class_use import few_examples
     from ge_det.datasets.coco_check import MOST_OPENED, check_coco
     from ge_det.datasets.coco_file import write_copy
 
@@ -86,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(problem, file=sys.stderr)
     if report.train is None or report.val is None or not report.ok:
         raise UserError(f'{args.out} is not written, {report.summary()}')
+    if few := few_examples(report.train, report.val):
+        print(few, file=sys.stderr)
     copies = _copies(report, Path(args.out), args.force, converted)
     data |= {f'{role}_json': str(copy) for role, (copy, _) in copies.items()}
 

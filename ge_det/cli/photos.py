@@ -106,6 +106,7 @@ class Sets:
         }
         if is_split:
             self.converted['train'].mends += whole.mends
+            self.converted['val'].is_split_off = True
 
     def write_listing(self) -> None:
         """Write which photos were put into which set, where that was decided here."""

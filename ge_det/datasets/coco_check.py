@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ge_det.datasets.class_use import class_problems
 from ge_det.datasets.coco_content import check_content
 from ge_det.datasets.coco_file import CocoFile, PathType, read_coco
 from ge_det.datasets.coco_ids import align_categories, id_problems, mend_ids, normal_form
@@ -132,6 +133,8 @@ def check_coco(
         if report.ok:
             align_categories(sound[0][0], sound[1][0])
         report.problems += _compare(*sound[0], *sound[1])
+        if report.ok:
+            report.problems += class_problems(sound[0][0], sound[1][0])
     for coco, _ in sound:
         report.problems += coco.mends
     return report
@@ -171,12 +174,6 @@ def _compare(
     shared = _file_paths(train, train_folder) & _file_paths(val, val_folder)
     fix = 'results on images seen in training say nothing: move them to one side'
     yield from cases('warning', both, 'images in both', sorted(shared), str, fix)
-    for coco in (train, val):
-        used = {annotation['category_id'] for annotation in coco.annotations}
-        unused = [c['name'] for c in coco.categories if c['id'] not in used]
-        fix = 'it cannot be learned' if coco is train else 'it will not be measured'
-        fix += ': add examples or remove the class from both sets'
-        yield from cases('warning', coco.path, 'classes without an example', unused, shortened, fix)
 
 
 def _listed(names: list[str]) -> str:

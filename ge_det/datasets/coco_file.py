@@ -35,6 +35,8 @@ class CocoFile:
         others (dict): What else the file holds; kept in a copy. Defaults to {}.
         mends (list[Problem]): What was mended; without any, the file is good as it is.
             Defaults to [].
+        is_split_off (bool): Whether it was taken from what is the train file now, by scenes.
+            Defaults to False.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class CocoFile:
     categories: list[Record]
     others: Record = field(default_factory=dict)
     mends: list[Problem] = field(default_factory=list)
+    is_split_off: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:

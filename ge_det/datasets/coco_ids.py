@@ -92,10 +92,6 @@ def normal_form(name: str) -> str:
     return unicodedata.normalize('NFC', name)
 
 
-def _folded(name: str) -> str:
-    return ' '.join(name.casefold().split())
-
-
 def _as_read(value: int | float | str) -> str:
     return value if isinstance(value, str) else str(int(value))
 
@@ -115,11 +111,6 @@ def _repeated(coco: CocoFile) -> Iterator[Problem]:
         level = 'warning' if what == 'image files' else 'error'
         twice = [value for value, count in Counter(values).items() if count > 1]
         yield from cases(level, coco.path, f'{what} used twice', twice, shortened, fix)
-    names = sorted({normal_form(name) for name in coco.classes})
-    counts = Counter(map(_folded, names))
-    alike = [name for name in names if counts[_folded(name)] > 1]
-    what, fix = 'class names alike but for case or spaces', 'merge those that mean one class'
-    yield from cases('warning', coco.path, what, alike, shortened, fix)
 
 
 def _dangling(coco: CocoFile) -> Iterator[Problem]:

@@ -39,9 +39,3 @@ class Labelled:
     def ok(self) -> bool:
         """Whether there is no error."""
         return all(problem.level != 'error' for problem in self.problems)
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things in words, such as ``2 boxes``."""
-    plural = f'{what}es' if what[-1] in 'sx' else f'{what}s'
-    return f'{number} {what if number == 1 else plural}'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ge_det.datasets.labels.assemble import assemble
 from ge_det.datasets.labels.coco import read_coco_sets
-from ge_det.datasets.labels.labelled import Coco, Labelled, counted
+from ge_det.datasets.labels.labelled import Coco, Labelled
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.place import open_tree
 from ge_det.datasets.labels.recognise import Candidate, recognise
@@ -16,6 +16,7 @@ from ge_det.datasets.labels.roles import settle
 from ge_det.datasets.labels.tree import Tree
 from ge_det.datasets.labels.unlabelled import no_labels
 from ge_det.datasets.problem import shortened
+from ge_det.words import counted
 
 
 def read(photos: Path) -> Labelled:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ge_det.datasets.labels.labelled import counted
 from ge_det.datasets.labels.tree import Tree, suffix
 from ge_det.errors import UserError
+from ge_det.words import counted
 
 _OTHER_FILES = {
     **dict.fromkeys(('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar'), 'packed: unpack it'),
