@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ from ge_det.datasets.labels.records import (
     Faults,
     Found,
     Photo,
+    Polygon,
     Thing,
+    ellipse,
     stated_size,
     thing_of_polygons,
 )
@@ -25,8 +28,6 @@ from ge_det.datasets.labels.tree import Tree
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
-
-_CORNERS = 36  # Of the polygon of an ellipse.
 
 
 def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
@@ -80,20 +81,17 @@ def _thing(element: Element, image: Element, where: str, faults: Faults) -> Thin
     except (ValueError, KeyError, TypeError):
         faults.add('error', f'{element.tag} elements without sound numbers', where, AGAIN)
     except NotImplementedError:
-        fix = 'draw boxes or polygons where objects are to be found'
-        faults.add('warning', 'shapes without an area, left out', f'{element.tag} in {where}', fix)
+        faults.no_area(element.tag, where)
     return None
 
 
 def _read(element: Element, image: Element, name: str) -> Thing:
     if element.tag == 'box':
         left, top, right, bottom = _sound(_numbers(element, 'xtl', 'ytl', 'xbr', 'ybr'))
-        turn = float(element.get('rotation', 0))
-        if turn % 360:
-            corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-            centre = ((left + right) / 2, (top + bottom) / 2)
-            return thing_of_polygons(name, [_turned(corners, centre, turn)])
-        return Thing(name, (left, top, right - left, bottom - top))
+        if not float(element.get('rotation', 0)) % 360:
+            return Thing(name, (left, top, right - left, bottom - top))
+        corners = [left, top, right, top, right, bottom, left, bottom]
+        return thing_of_polygons(name, [_turned(corners, element)])
     if element.tag == 'polygon':
         points = [point.split(',') for point in element.attrib['points'].split(';')]
         polygon = _sound([float(value) for x, y in points for value in (x, y)])
@@ -102,10 +100,7 @@ def _read(element: Element, image: Element, name: str) -> Thing:
         return thing_of_polygons(name, [polygon])
     if element.tag == 'ellipse':
         x, y, a, b = _sound(_numbers(element, 'cx', 'cy', 'rx', 'ry'))
-        turns = np.linspace(0, 2 * math.pi, _CORNERS, endpoint=False)
-        edge = [(x + a * math.cos(turn), y + b * math.sin(turn)) for turn in turns]
-        polygon = _turned(edge, (x, y), float(element.get('rotation', 0)))
-        return thing_of_polygons(name, [polygon])
+        return thing_of_polygons(name, [_turned(ellipse((x, y), a, b), element)])
     if element.tag == 'mask':
         return _mask(element, image, name)
     raise NotImplementedError
@@ -124,15 +119,13 @@ def _mask(element: Element, image: Element, name: str) -> Thing:
     return Thing(name, (left, top, width, height), mask)
 
 
-def _turned(
-    points: list[tuple[float, float]], centre: tuple[float, float], degrees: float
-) -> list[float]:
-    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    turned = []
-    for x, y in points:
-        dx, dy = x - centre[0], y - centre[1]
-        turned += [centre[0] + dx * cosine - dy * sine, centre[1] + dx * sine + dy * cosine]
-    return turned
+def _turned(outline: Polygon, element: Element) -> Polygon:
+    """Turned by its element's rotation, about its middle."""
+    turn = cmath.rect(1, math.radians(float(element.get('rotation', 0))))
+    points = [complex(x, y) for x, y in zip(outline[0::2], outline[1::2], strict=True)]
+    centre = sum(points) / len(points)
+    turned = [centre + (point - centre) * turn for point in points]
+    return [value for point in turned for value in (point.real, point.imag)]
 
 
 def _numbers(element: Element, *names: str) -> list[float]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -15,6 +16,8 @@ from ge_det.datasets.other_files import other_kind
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+Form = TypeVar('Form', bound=BaseModel)
 
 _BROKEN = 'label files that cannot be read'
 
@@ -60,6 +63,19 @@ def read_json(tree: Tree, name: str, faults: Faults) -> Any:
         cause = other_kind(data) or f'no JSON: {error}'
         faults.add('error', _BROKEN, f'{name}, {cause}', AGAIN)
         return None
+
+
+def read_each_json(
+    tree: Tree, keys: set[str], form: type[Form], faults: Faults
+) -> Iterator[tuple[str, Form]]:
+    """All JSON files with certain keys, read as a form; those that have not the form are faults."""
+    for name in tracked(tree.having('.json')):
+        content = read_json(tree, name, faults)
+        if isinstance(content, dict) and keys <= set(content):
+            try:
+                yield name, form.model_validate(content)
+            except ValidationError as error:
+                faults.malformed(name, error)
 
 
 def read_xml(tree: Tree, name: str, faults: Faults) -> Element | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import math
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ge_det.datasets.labels.files import names_listed, read_json, read_text, tracked
+from ge_det.datasets.labels.files import names_listed, read_each_json, read_text
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import (
     AGAIN,
@@ -16,6 +15,7 @@ from ge_det.datasets.labels.records import (
     Found,
     Photo,
     Thing,
+    shape,
     stated_size,
     thing_of_polygons,
 )
@@ -23,7 +23,6 @@ from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-_CORNERS = 36  # Of the polygon of a circle.
 
 
 class _Shape(BaseModel):
@@ -54,17 +53,10 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         faults (Faults): Where what is wrong is gathered.
     """
     photos = []
-    for label in tracked(tree.having('.json')):
-        content = read_json(tree, label, faults)
-        if not isinstance(content, dict) or 'shapes' not in content:
-            continue
-        try:
-            file = _File.model_validate(content)
-        except ValidationError as error:
-            faults.malformed(label, error)
-            continue
+    for label, file in read_each_json(tree, {'shapes'}, _File, faults):
         named = file.imagePath or ''
-        picture = pictures.find_beside(named, label) or pictures.named_as(label)
+        by_name = pictures.find_beside(named, label)
+        picture = by_name or pictures.named_as(label)
         if picture is None:
             if file.imageData:
                 what = 'labels whose picture is only inside them ("imageData")'
@@ -75,7 +67,8 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             continue
         size = stated_size(file.imageWidth or 0, file.imageHeight or 0)
         things = _things(file, size, label, faults)
-        photos.append(Photo(picture, label, size, things, named=named.replace('\\', '/')))
+        named = named.replace('\\', '/') if by_name else ''
+        photos.append(Photo(picture, label, size, things, named=named))
     photos = pictures.settle(photos, faults)
     for name in tree.named('labels.txt', 'classes.txt', 'predefined_classes.txt'):
         if names := names_listed(read_text(tree, name, faults) or ''):
@@ -86,50 +79,30 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
 def _things(file: _File, size: tuple[int, int] | None, label: str, faults: Faults) -> list[Thing]:
     things: list[Thing] = []
     groups: dict[Any, list[list[float]]] = {}
-    for shape in file.shapes:
-        kind, points = shape.shape_type or 'polygon', shape.points
-        is_crowd = bool(shape.difficult)
-        if kind == 'mask' and shape.mask and size and len(points) == 2:
+    for each in file.shapes:
+        kind, points = each.shape_type or 'polygon', each.points
+        is_crowd = bool(each.difficult)
+        if kind == 'mask' and each.mask and size and len(points) == 2:
             try:
-                things.append(_mask(shape, size))
+                things.append(_mask(each, size))
             except (ValueError, OSError):
                 faults.add('error', 'masks that cannot be read', label, AGAIN)
-        elif kind == 'rectangle' and len(points) >= 2:
-            corners = [value for point in points for value in point]
-            box = thing_of_polygons(shape.label, [corners]).box
-            things.append(Thing(shape.label, box, None, is_crowd))
-        elif kind == 'circle' and len(points) == 2:
-            things.append(thing_of_polygons(shape.label, [_circle(*points)], is_crowd))
-        elif kind in ('polygon', 'rotation') and len(points) >= 3:
-            polygon = [value for point in points for value in point]
-            group = (shape.label, shape.group_id)
-            if shape.group_id is None:
-                things.append(thing_of_polygons(shape.label, [polygon], is_crowd))
-            elif group in groups:  # Parts of one object, of which something hides the middle.
-                groups[group].append(polygon)
-            else:
-                groups[group] = [polygon]
+        elif kind in ('polygon', 'rotation') and each.group_id is not None and len(points) >= 3:
+            # Parts of one object, of which something hides the middle.
+            outline = [value for point in points for value in point]
+            groups.setdefault((each.label, each.group_id), []).append(outline)
+        elif thing := shape(each.label, kind, points, is_crowd):
+            things.append(thing)
         else:
-            fix = 'draw boxes or polygons where objects are to be found'
-            faults.add('warning', 'shapes without an area, left out', f'{kind} in {label}', fix)
+            faults.no_area(kind, label)
     things += [thing_of_polygons(name, polygons) for (name, _), polygons in groups.items()]
     return things
 
 
-def _mask(shape: _Shape, size: tuple[int, int]) -> Thing:
+def _mask(each: _Shape, size: tuple[int, int]) -> Thing:
     """A PNG of the box, whose points are the first and the last pixel."""
-    part = mask_of_png(base64.b64decode(shape.mask or '', validate=True))
-    left, top = (int(round(min(point[axis] for point in shape.points))) for axis in (0, 1))
+    part = mask_of_png(base64.b64decode(each.mask or '', validate=True))
+    left, top = (int(round(min(point[axis] for point in each.points))) for axis in (0, 1))
     height, width = part.shape
     mask = run_lengths(part, left, top, size[1], size[0])
-    return Thing(shape.label, (left, top, width, height), mask, bool(shape.difficult))
-
-
-def _circle(centre: tuple[float, float], edge: tuple[float, float]) -> list[float]:
-    radius = math.dist(centre, edge)
-    turns = [2 * math.pi * corner / _CORNERS for corner in range(_CORNERS)]
-    return [
-        value
-        for turn in turns
-        for value in (centre[0] + radius * math.cos(turn), centre[1] + radius * math.sin(turn))
-    ]
+    return Thing(each.label, (left, top, width, height), mask, bool(each.difficult))

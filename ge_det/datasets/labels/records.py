@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,10 @@ AGAIN = 'mend or export them again'
 
 Polygon = list[float]
 """x1, y1, x2, y2, ... in pixels."""
+
+Points = Sequence[tuple[float, float]]
+
+_CORNERS = 36  # Of the polygon of an ellipse.
 
 
 @dataclass
@@ -110,6 +115,11 @@ class Faults:
             where += f'; {other} is only called the same' if other else ''
         self.add('error', what, where, fix)
 
+    def no_area(self, kind: str, where: str) -> None:
+        """Remember a shape such as a line, which is no object to find."""
+        fix = 'draw boxes or polygons where objects are to be found'
+        self.add('warning', 'shapes without an area, left out', f'{kind} in {where}', fix)
+
     def malformed(self, label: str, error: ValidationError) -> None:
         """Remember a label file that has not the form of its format."""
         first = error.errors(include_url=False)[0]
@@ -131,6 +141,26 @@ def thing_of_polygons(name: str, polygons: list[Polygon], is_crowd: bool = False
     ys = [y for polygon in polygons for y in polygon[1::2]]
     box = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
     return Thing(name, box, polygons, is_crowd)
+
+
+def shape(name: str, kind: str, points: Points, is_crowd: bool = False) -> Thing | None:
+    """A box, a polygon, or a circle by its centre and a point of it; None without an area."""
+    if kind == 'circle' and len(points) == 2:
+        radius = math.dist(*points)
+        return thing_of_polygons(name, [ellipse(points[0], radius, radius)], is_crowd)
+    outline = [value for point in points for value in point]
+    if kind == 'rectangle' and len(points) >= 2:
+        return Thing(name, thing_of_polygons(name, [outline]).box, None, is_crowd)
+    if kind in ('polygon', 'rotation') and len(points) >= 3:
+        return thing_of_polygons(name, [outline], is_crowd)
+    return None
+
+
+def ellipse(centre: tuple[float, float], a: float, b: float) -> Polygon:
+    """The outline of an ellipse of these half axes, along x and y."""
+    turns = [2 * math.pi * corner / _CORNERS for corner in range(_CORNERS)]
+    edge = ((centre[0] + a * math.cos(turn), centre[1] + b * math.sin(turn)) for turn in turns)
+    return [value for point in edge for value in point]
 
 
 def stated_size(width: float, height: float) -> tuple[int, int] | None:

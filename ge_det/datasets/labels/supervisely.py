@@ -7,9 +7,9 @@ import zlib
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from ge_det.datasets.labels.files import read_json, tracked
+from ge_det.datasets.labels.files import read_each_json, read_json
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import (
     AGAIN,
@@ -17,8 +17,8 @@ from ge_det.datasets.labels.records import (
     Found,
     Photo,
     Thing,
+    shape,
     stated_size,
-    thing_of_polygons,
 )
 from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
@@ -61,15 +61,7 @@ def read_supervisely(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         faults (Faults): Where what is wrong is gathered.
     """
     photos = []
-    for label in tracked(tree.having('.json')):
-        content = read_json(tree, label, faults)
-        if not isinstance(content, dict) or 'objects' not in content or 'size' not in content:
-            continue
-        try:
-            file = _File.model_validate(content)
-        except ValidationError as error:
-            faults.malformed(label, error)
-            continue
+    for label, file in read_each_json(tree, {'objects', 'size'}, _File, faults):
         beside = label.replace('/ann/', '/img/') if '/ann/' in label else f'../img/{label}'
         picture = pictures.find(beside.removesuffix('.json'), '') or pictures.named_as(label)
         if picture is None:
@@ -103,21 +95,16 @@ def _classes(meta: Any) -> list[str]:
 
 def _thing(each: _Object, size: tuple[int, int], label: str, faults: Faults) -> Thing | None:
     name, kind = each.classTitle, each.geometryType
-    points = each.points.exterior if each.points else []
-    outline = [value for point in points for value in point]
-    if kind == 'rectangle' and len(points) >= 2:
-        return Thing(name, thing_of_polygons(name, [outline]).box)
-    if kind == 'polygon' and len(points) >= 3:
-        return thing_of_polygons(name, [outline])
     if kind == 'bitmap' and each.bitmap:
         try:
             return _of_bitmap(name, each.bitmap, size)
         except (ValueError, OSError, zlib.error):
             faults.add('error', 'bitmaps that cannot be read', label, AGAIN)
             return None
-    fix = 'draw boxes or polygons where objects are to be found'
-    faults.add('warning', 'shapes without an area, left out', f'{kind} in {label}', fix)
-    return None
+    thing = shape(name, kind, each.points.exterior if each.points else [])
+    if thing is None:
+        faults.no_area(kind, label)
+    return thing
 
 
 def _of_bitmap(name: str, bitmap: _Bitmap, size: tuple[int, int]) -> Thing:

@@ -36,13 +36,14 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
             continue
         named = (root.findtext('filename') or '').strip()
         # By the name of the label, as everywhere: many tools leave another one in the file.
-        picture = pictures.named_as(label) or pictures.find_beside(named, label)
+        by_label = pictures.named_as(label)
+        picture = by_label or pictures.find_beside(named, label)
         if picture is None:
             pictures.tell_missing(faults, named, label)
             continue
         things = [_thing(each, label, faults) for each in root.findall('object')]
         photo = Photo(picture, label, _size(root), [thing for thing in things if thing])
-        photo.named = named
+        photo.named = '' if by_label else named.replace('\\', '/')
         photo.role = roles.get(picture, 'out') if roles else ''
         photos.append(photo)
     photos = pictures.settle(photos, faults)

@@ -145,3 +145,13 @@ def test_a_picture_that_two_names_mean(tmp_path: Path) -> None:
         f"error: {tmp_path}: pictures labelled twice: 1 (first: 1.png by 'a/1.png' and 'b/1.png' "
         'of labels.json); remove one of the labels'
     ]
+
+
+def test_what_a_label_calls_its_picture_tells_nothing_where_its_own_name_does(
+    tmp_path: Path,
+) -> None:
+    for name, inside in (('1', 'C:\\old\\x.png'), ('2', '/b/y.png'), ('3', '3.png')):
+        draw(tmp_path / 'a', f'{name}.png')
+        (tmp_path / 'a' / f'{name}.xml').write_text(voc_xml(inside, BOX))
+    found = read(tmp_path)
+    assert len(found.train['images']) == 3 and found.problems == []
