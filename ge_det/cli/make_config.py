@@ -45,6 +45,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     data.add_argument('--train-images', help='folder of the train images, if it is another')
     data.add_argument('--val-images', help='folder of the val images, if it is another')
     data.add_argument(
+        '--skip-bad',
+        action='store_true',
+        help='leave out what cannot be used of PHOTOS: labels without picture, broken files',
+    )
+    data.add_argument(
         '--check-images',
         type=int,
         metavar='N',

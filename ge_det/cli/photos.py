@@ -51,6 +51,8 @@ def complete_data(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         if args.out is None:
             args.out = config_name(Path(args.photos))
         return
+    if args.skip_bad:
+        parser.error('--skip-bad goes with PHOTOS')
     if args.train_json is None or args.val_json is None:
         parser.error(
             'give PHOTOS, a folder of labelled photos, or both --train-json and --val-json'
@@ -135,13 +137,14 @@ def prepare(args: argparse.Namespace) -> Sets | None:
     from ge_det.datasets.labels import read
     from ge_det.datasets.problem import printable
 
-    labelled = read(Path(args.photos))
+    labelled = read(Path(args.photos), args.skip_bad)
     for note in labelled.notes:
         print(printable(note))
     for problem in labelled.problems:
         print(problem, file=sys.stderr)
     if not labelled.ok:
-        raise _not_written(args.out, labelled.problems)
+        way_on = '; --skip-bad leaves them out' if labelled.can_be_left_out else ''
+        raise UserError(f'{_not_written(args.out, labelled.problems)}{way_on}')
     sets = Sets(Path(args.photos), labelled, Path(args.out), args.force)
     args.train_json, args.val_json = (str(sets.paths[role]) for role in ('train', 'val'))
     args.train_images = args.val_images = str(labelled.images)

@@ -94,6 +94,45 @@ def test_coco_files_that_are_good_are_taken_as_they_are(
     assert repr(str(tmp_path / 'set' / 'pictures')) in config
 
 
+def test_what_is_bad_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sets(tmp_path / 'set')
+    (tmp_path / 'set' / 'val' / 'val two.png').unlink()
+    (tmp_path / 'set' / 'val' / 'val three.xml').write_text('<annotation')
+    assert exit_code('make-config', 'set', '--epochs', 1) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1] == 'make-config: set.py is not written, errors: 2; --skip-bad leaves them out'
+    assert exit_code('make-config', 'set', '--epochs', 1, '--skip-bad') == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if 'left out: ' in line]
+    assert [line.partition(' (first: ')[0] for line in told] == [
+        'warning: set: label files that cannot be read, left out: 1',
+        'warning: set: labels whose picture is not there, left out: 1',
+        'warning: set: pictures without labels, left out: 1',
+    ]
+    val = json.loads((tmp_path / 'set.val.json').read_text())
+    assert [image['file_name'] for image in val['images']] == ['val/val one.png']
+
+
+def test_pictures_that_coco_lacks_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for role in SPLIT:
+        write_coco(tmp_path / 'set', SPLIT[role])
+        shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
+    (tmp_path / 'set' / 'pictures' / 'two.png').unlink()
+    assert exit_code('make-config', 'set', '--epochs', 1) == 2
+    assert 'errors: 1; --skip-bad leaves them out' in capsys.readouterr().err
+    assert exit_code('make-config', 'set', '--epochs', 1, '--skip-bad') == 0
+    val = json.loads((tmp_path / 'set.val.json').read_text())
+    assert sorted(image['file_name'] for image in val['images']) == ['one.png', 'three.png']
+    ids = {image['id'] for image in val['images']}
+    assert {a['image_id'] for a in val['annotations']} <= ids
+    assert not (tmp_path / 'set.train.json').exists()
+
+
 def test_faults_of_labels_are_one_line_each_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +204,7 @@ def test_ids_are_mended_before_the_split(
     ('arguments', 'message'),
     [
         ([], 'give PHOTOS, a folder of labelled photos, or both --train-json and --val-json'),
+        (['--skip-bad', '--train-json', 'a'], '--skip-bad goes with PHOTOS'),
         (['photos', '--images', 'x'], 'PHOTOS holds all data, so leave out --images'),
         (['--train-json', 'a', '--val-json', 'b', '--images', 'c'], 'give --out'),
         (['nowhere'], 'nowhere: no such folder or file; check the path'),

@@ -68,11 +68,11 @@ def _set(
         size = photo.size or pictures.size(photo.picture)
         if size is None:
             fix = 'replace them or remove them with their labels'
-            faults.add('error', 'pictures that cannot be read', photo.picture, fix)
+            faults.left_out('pictures that cannot be read', photo.picture, fix)
             continue
         if not photo.picture.isascii() and _is_no_text(photo.picture):
             fix = 'rename them, and mend their labels'
-            faults.add('error', 'names that are no UTF-8', ascii(photo.picture), fix)
+            faults.left_out('names that are no UTF-8', ascii(photo.picture), fix)
             continue
         width, height = size
         number = len(images) + 1

@@ -74,6 +74,8 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
     for role, each in read.items():
         changed = len(each) > 1
         for coco in each:
+            if faults.skip_bad:
+                changed |= _without_missing(coco, places[id(coco)])
             changed |= _renamed(coco, places[id(coco)], prefix) | _without(coco, dummy)
             changed |= _sized(coco, prefix, pictures) | _nested(coco)
             result.known |= set(places[id(coco)].values())
@@ -122,6 +124,21 @@ def _find(coco: CocoFile, name: str, pictures: Pictures, faults: Faults) -> dict
             where = f'{found[named]} by {shortened(other)} and {shortened(named)} of {name}'
             faults.add('error', 'pictures labelled twice', where, 'remove one of the labels')
     return found
+
+
+def _without_missing(coco: CocoFile, places: dict[str, str]) -> bool:
+    def is_missing(image: Record) -> bool:
+        named = image.get('file_name')
+        return isinstance(named, str) and named not in places
+
+    kept = [image for image in coco.images if not is_missing(image)]
+    gone = {str(i.get('id')) for i in coco.images if is_missing(i)} - {
+        str(i.get('id')) for i in kept
+    }
+    changed = len(kept) < len(coco.images)
+    coco.images = kept
+    coco.annotations = [a for a in coco.annotations if str(a.get('image_id')) not in gone]
+    return changed
 
 
 def _renamed(coco: CocoFile, places: dict[str, str], prefix: str) -> bool:

@@ -41,7 +41,7 @@ def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     photos = []
     classes: dict[str, str] = {}
     for file in tree.having('.xml'):
-        root = read_xml(tree, file, faults)
+        root = read_xml(tree, file, faults, of_all=True)
         if root is None or root.tag != 'annotations':
             continue
         if root.find('track') is not None:

@@ -28,18 +28,26 @@ def tracked(names: list[str]) -> Iterable[str]:
     return bar
 
 
-def read_bytes(tree: Tree, name: str, faults: Faults) -> bytes | None:
-    """The bytes of a file; None, and a fault, if it cannot be read."""
+def read_bytes(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> bytes | None:
+    """The bytes of a file; None, and a fault, if it cannot be read.
+
+    Args:
+        tree (Tree): Where it is.
+        name (str): The file.
+        faults (Faults): Where the fault goes.
+        of_all (bool): Whether it tells of more than one photo, so that none can do without it.
+            Defaults to False.
+    """
     try:
         return tree.path(name).read_bytes()
     except OSError as error:
-        faults.add('error', _BROKEN, f'{name}, {error.strerror}', AGAIN)
+        _broken(faults, f'{name}, {error.strerror}', AGAIN, of_all)
         return None
 
 
-def read_text(tree: Tree, name: str, faults: Faults) -> str | None:
+def read_text(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> str | None:
     """The text of a file in UTF-8 or in Windows' UTF-16; None, and a fault, if it is neither."""
-    data = read_bytes(tree, name, faults)
+    data = read_bytes(tree, name, faults, of_all)
     if data is None:
         return None
     if data.startswith((b'\xff\xfe', b'\xfe\xff')):
@@ -48,20 +56,20 @@ def read_text(tree: Tree, name: str, faults: Faults) -> str | None:
         return data.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         line = data.count(b'\n', 0, error.start) + 1
-        faults.add('error', _BROKEN, f'{name}, line {line}: no UTF-8', 'save them as UTF-8')
+        _broken(faults, f'{name}, line {line}: no UTF-8', 'save them as UTF-8', of_all)
         return None
 
 
-def read_json(tree: Tree, name: str, faults: Faults) -> Any:
+def read_json(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> Any:
     """What a JSON file holds; None, and a fault, if it is broken."""
-    data = read_bytes(tree, name, faults)
+    data = read_bytes(tree, name, faults, of_all)
     if data is None:
         return None
     try:
         return from_json(data.removeprefix(b'\xef\xbb\xbf'))
     except ValueError as error:
         cause = other_kind(data) or f'no JSON: {error}'
-        faults.add('error', _BROKEN, f'{name}, {cause}', AGAIN)
+        _broken(faults, f'{name}, {cause}', AGAIN, of_all)
         return None
 
 
@@ -78,12 +86,12 @@ def read_each_json(
                 faults.malformed(name, error)
 
 
-def read_xml(tree: Tree, name: str, faults: Faults) -> Element | None:
+def read_xml(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> Element | None:
     """The root of an XML file; None, and a fault, if it is broken or holds entities."""
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
-    data = read_bytes(tree, name, faults)
+    data = read_bytes(tree, name, faults, of_all)
     if data is None:
         return None
     try:
@@ -91,9 +99,16 @@ def read_xml(tree: Tree, name: str, faults: Faults) -> Element | None:
     except (ParseError, ValueError, LookupError) as error:
         unsafe = isinstance(error, DefusedXmlException)
         cause = 'entities, which labels need none of' if unsafe else f'no XML: {error}'
-        faults.add('error', _BROKEN, f'{name}, {other_kind(data) or cause}', AGAIN)
+        _broken(faults, f'{name}, {other_kind(data) or cause}', AGAIN, of_all)
         return None
     return root
+
+
+def _broken(faults: Faults, where: str, fix: str, of_all: bool) -> None:
+    if of_all:
+        faults.add('error', _BROKEN, where, fix)
+    else:
+        faults.left_out(_BROKEN, where, fix)
 
 
 def lines_of(text: str) -> list[tuple[int, str]]:

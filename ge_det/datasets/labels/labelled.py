@@ -25,6 +25,8 @@ class Labelled:
         notes (list[str]): What was found, a line or two. Defaults to [].
         problems (list[Problem]): Errors, which make the rest worthless, and warnings.
             Defaults to [].
+        can_be_left_out (bool): Whether all errors are of labels and pictures that can be left out.
+            Defaults to False.
     """
 
     format: str
@@ -34,6 +36,7 @@ class Labelled:
     files: dict[str, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    can_be_left_out: bool = False
 
     @property
     def ok(self) -> bool:

@@ -71,7 +71,7 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         photos.append(Photo(picture, label, size, things, named=named))
     photos = pictures.settle(photos, faults)
     for name in tree.named('labels.txt', 'classes.txt', 'predefined_classes.txt'):
-        if names := names_listed(read_text(tree, name, faults) or ''):
+        if names := names_listed(read_text(tree, name, faults, of_all=True) or ''):
             return Found('LabelMe', photos, names, name)
     return Found('LabelMe', photos)
 

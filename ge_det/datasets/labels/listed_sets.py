@@ -39,7 +39,7 @@ def listed_roles(tree: Tree, pictures: Pictures, faults: Faults) -> dict[str, st
 def listed_pictures(tree: Tree, name: str, pictures: Pictures, faults: Faults) -> list[str]:
     """The pictures that a list names by their paths, or by their names without a suffix."""
     found = []
-    for _, line in lines_of(read_text(tree, name, faults) or ''):
+    for _, line in lines_of(read_text(tree, name, faults, of_all=True) or ''):
         for reading in (line, re.sub(r'\s+-?[01]$', '', line)):
             picture = pictures.find(reading, name) or pictures.named_as(f'{reading}.')
             if picture is not None:

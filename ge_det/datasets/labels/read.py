@@ -19,11 +19,13 @@ from ge_det.datasets.problem import shortened
 from ge_det.words import counted
 
 
-def read(photos: Path) -> Labelled:
+def read(photos: Path, skip_bad: bool = False) -> Labelled:
     """Recognise and read labels in any format.
 
     Args:
         photos (Path): The folder of the photos and their labels, or the file of labels.
+        skip_bad (bool): Whether to leave out, with a warning, labels whose picture is not there,
+            and single labels and pictures that cannot be read. Defaults to False.
 
     Returns:
         Labelled: The sets that were found.
@@ -36,13 +38,14 @@ def read(photos: Path) -> Labelled:
     candidates, others = recognise(tree, pictures)
     if not candidates:
         raise no_labels(photos, tree, others)
-    best, faults = candidates[0], Faults()
+    best, faults = candidates[0], Faults(skip_bad)
     if best.reader is None:
         labelled = _of_coco(photos, tree, pictures, best, faults)
     else:
         labelled = _of_photos(photos, best.reader(tree, pictures, faults), tree, pictures, faults)
     labelled.notes += [_not_taken(best, each) for each in candidates[1:]]
     labelled.problems += faults.problems(photos)
+    labelled.can_be_left_out = faults.can_be_left_out
     return labelled
 
 
@@ -69,7 +72,7 @@ def _of_photos(
     unused = {'test': roles['test'], 'in no list': roles['out']}
     labelled.notes = [_summary(photos, labelled, {k: n for k, n in unused.items() if n})]
     if all(not each['annotations'] for each in sets.values()) and not faults.has_errors:
-        count = counted(len(found.photos), 'picture')
+        count = counted(sum(len(each['images']) for each in sets.values()), 'picture')
         faults.add(
             'error', f'{count}, and nothing is marked on any of them', '', 'draw boxes first'
         )

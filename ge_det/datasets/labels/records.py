@@ -79,14 +79,34 @@ class Found:
 
 
 class Faults:
-    """Faults of a kind, gathered from all files for one line."""
+    """Faults of a kind, gathered from all files for one line.
 
-    def __init__(self) -> None:
+    Args:
+        skip_bad (bool): Whether labels and pictures that cannot be used are to be left out.
+            Defaults to False.
+    """
+
+    def __init__(self, skip_bad: bool = False) -> None:
+        self.skip_bad = skip_bad
         self._found: dict[tuple[str, str, str], list[str]] = {}
+        self._left_out: set[str] = set()
 
     def add(self, level: str, what: str, where: str, fix: str) -> None:
         """Remember one case: what it is, where ('' if in the whole folder), and the remedy."""
         self._found.setdefault((level, what, fix), []).append(where)
+
+    def left_out(self, what: str, where: str, fix: str) -> None:
+        """Remember a label or picture that nothing is taken of: an error unless asked for."""
+        self._left_out.add(what)
+        if self.skip_bad:
+            self.add('warning', f'{what}, left out', where, fix)
+        else:
+            self.add('error', what, where, fix)
+
+    @property
+    def can_be_left_out(self) -> bool:
+        """Whether no error is of another kind than :meth:`left_out`."""
+        return all(what in self._left_out for level, what, _ in self._found if level == 'error')
 
     @property
     def has_errors(self) -> bool:
@@ -113,7 +133,7 @@ class Faults:
         else:
             what, fix = 'labels whose picture is not there', 'put it there or remove the label'
             where += f'; {other} is only called the same' if other else ''
-        self.add('error', what, where, fix)
+        self.left_out(what, where, fix)
 
     def no_area(self, kind: str, where: str) -> None:
         """Remember a shape such as a line, which is no object to find."""
@@ -124,7 +144,7 @@ class Faults:
         """Remember a label file that has not the form of its format."""
         first = error.errors(include_url=False)[0]
         where = '.'.join(map(str, first['loc']))
-        self.add('error', 'label files of another form', f'{label}, {where}: {first["msg"]}', AGAIN)
+        self.left_out('label files of another form', f'{label}, {where}: {first["msg"]}', AGAIN)
 
     def problems(self, path: object) -> Iterator[Problem]:
         """One line a kind, errors first."""

@@ -74,7 +74,7 @@ def read_supervisely(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         )
     photos = pictures.settle(photos, faults)
     for name in tree.named('meta.json'):
-        names = _classes(read_json(tree, name, faults))
+        names = _classes(read_json(tree, name, faults, of_all=True))
         if names:
             return Found('Supervisely', photos, names, name)
     return Found('Supervisely', photos)

@@ -48,7 +48,7 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         photos.append(photo)
     photos = pictures.settle(photos, faults)
     for name in tree.named('labelmap.txt', 'classes.txt', 'labels.txt', 'predefined_classes.txt'):
-        if names := _names(name, read_text(tree, name, faults) or ''):
+        if names := _names(name, read_text(tree, name, faults, of_all=True) or ''):
             return Found('Pascal VOC', photos, names, name)
     return Found('Pascal VOC', photos)
 

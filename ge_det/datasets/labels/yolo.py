@@ -51,7 +51,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         size = pictures.size(picture)
         if size is None:
             fix = 'replace them or remove them with their labels'
-            faults.add('error', 'pictures that cannot be read', picture, fix)
+            faults.left_out('pictures that cannot be read', picture, fix)
             continue
         photo = Photo(picture, label, size)
         if roles:

@@ -90,13 +90,13 @@ def _of_lists(tree: Tree, faults: Faults) -> Iterator[Names]:
     lists = tree.named('classes.txt', 'obj.names', 'labels.txt', 'predefined_classes.txt')
     for name in dict.fromkeys([*lists, *tree.having('.names')]):
         # Other than elsewhere, the line is the number.
-        text = (read_text(tree, name, faults) or '').rstrip()
+        text = (read_text(tree, name, faults, of_all=True) or '').rstrip()
         if text:
             yield Names([line.strip() for line in text.split('\n')], name)
 
 
 def _read_yaml(tree: Tree, name: str, faults: Faults) -> Any:
-    text = read_text(tree, name, faults)
+    text = read_text(tree, name, faults, of_all=True)
     try:
         return yaml.safe_load(text or '')
     except yaml.YAMLError as error:
