@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from urllib.parse import unquote
 
 from PIL import Image
 
 from ge_det.datasets.coco_ids import normal_form
-from ge_det.datasets.labels.places import astray, fits, says_all
+from ge_det.datasets.labels.places import astray, fits, readings, says_all
 from ge_det.datasets.labels.records import Faults, Photo
 from ge_det.datasets.labels.roles import role_of_path
 from ge_det.datasets.labels.tree import Tree
 
-_UPLOAD = re.compile('^[0-9a-f]{8}-(?=.)')  # Label Studio puts it before the name of an upload.
-_LOCAL = re.compile(r'^.*([?&]d=|/upload/\d+/)')  # Its addresses of files and uploads.
 _FOLDERS = ('images', 'img', 'jpegimages', 'photos')  # Before others that hold the same names.
 _TURNED = (5, 6, 7, 8)  # EXIF's orientations of a quarter turn.
 
@@ -47,13 +44,13 @@ class Pictures:
             str | None: From the root; None if there is none, or more than one that fits as well.
         """
         beside = os.path.dirname(label)
-        for name in _readings(named):
+        for name in readings(named):
             for folder in (beside, ''):
                 path = os.path.normpath(os.path.join(folder, name)).replace(os.sep, '/')
                 if path in self._there:
                     return path
         for by, key in ((self._by_name, _name), (self._by_folded_name, _folded)):
-            for name in _readings(named):
+            for name in readings(named):
                 found = [each for each in by.get(key(name), []) if self._fits(name, each, role)]
                 if (picture := _longest_tail(found, name, beside)) is not None:
                     return picture
@@ -78,7 +75,7 @@ class Pictures:
                 found for each.
         """
         plain = {
-            next((each for each in _readings(name) if self._fits(each, picture)), name): name
+            next((each for each in readings(name) if self._fits(each, picture)), name): name
             for name, picture in found.items()
         }
         others = {
@@ -136,6 +133,10 @@ class Pictures:
         fitting = [each for each in found if self._fits(said, each)]
         return _longest_tail(beside or fitting, stem, folder)
 
+    def has_any_named_as(self, path: str) -> bool:
+        """Whether a picture, in whatever folder, is called as a file is but for the suffix."""
+        return _name(os.path.splitext(path)[0]) in self._by_stem
+
     def name_of_label(self, path: str) -> str:
         """What a label file says of its picture by its own path, without the folder of all labels.
 
@@ -159,7 +160,7 @@ class Pictures:
             label (str): The file, from the root.
             by_file (bool): Whether the name of the file may tell, too. Defaults to True.
         """
-        names = [*_readings(named), self.name_of_label(label) + '.' if by_file else '']
+        names = [*readings(named), self.name_of_label(label) + '.' if by_file else '']
         alike = {
             each: self._fits(name, each)
             for name in names
@@ -210,20 +211,6 @@ class Pictures:
         for picture in self.tree.pictures:
             found[key(picture)].append(picture)
         return found
-
-
-def _readings(named: str) -> Iterator[str]:
-    """A path as it is, then as other systems and tools mean it."""
-    seen = {named}
-    yield named
-    plain = _LOCAL.sub('', named.removeprefix('file://')).replace('\\', '/')
-    for name in (plain, unquote(plain)):
-        folder, _, base = name.rpartition('/')
-        short = _UPLOAD.sub('', base)
-        for reading in (name, f'{folder}/{short}' if folder else short):
-            if reading not in seen:
-                seen.add(reading)
-                yield reading
 
 
 def _name(path: str) -> str:

@@ -8,13 +8,30 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from urllib.parse import unquote
 
 from ge_det.datasets.coco_ids import normal_form
 from ge_det.datasets.labels.roles import NEUTRAL, role_of_name
 
+_UPLOAD = re.compile('^[0-9a-f]{8}-(?=.)')  # Label Studio puts it before the name of an upload.
+_LOCAL = re.compile(r'^.*([?&]d=|/upload/\d+/)')  # Its addresses of files and uploads.
 _ABSOLUTE = re.compile(r'/|[a-zA-Z]:[/\\]|[a-z0-9]+://')
+
+
+def readings(named: str) -> Iterator[str]:
+    """A path as it is, then as other systems and tools mean it."""
+    seen = {named}
+    yield named
+    plain = _LOCAL.sub('', named.removeprefix('file://')).replace('\\', '/')
+    for name in (plain, unquote(plain)):
+        folder, _, base = name.rpartition('/')
+        short = _UPLOAD.sub('', base)
+        for reading in (name, f'{folder}/{short}' if folder else short):
+            if reading not in seen:
+                seen.add(reading)
+                yield reading
 
 
 def fits(named: str, picture: str, folders: Collection[str]) -> bool:

@@ -128,7 +128,7 @@ def _json(tree: Tree, pictures: Pictures, others: dict[str, str]) -> list[Candid
 
 def _labels_a_picture(name: str, pictures: Pictures) -> bool:
     """Whether a file is called as a picture is, as a.json or a.jpg.json."""
-    return pictures.named_as(name) is not None or (
+    return pictures.has_any_named_as(name) or (
         pictures.find(name.rpartition('/')[2].removesuffix('.json'), name) is not None
     )
 
@@ -169,7 +169,7 @@ def _xml(tree: Tree, others: dict[str, str]) -> list[Candidate]:
 
 
 def _text(tree: Tree, pictures: Pictures) -> list[Candidate]:
-    names = [name for name in tree.having('.txt') if pictures.named_as(name) is not None]
+    names = [name for name in tree.having('.txt') if pictures.has_any_named_as(name)]
     sample = _spread(names, _SAMPLE)
     good = 0
     for name in sample:

@@ -155,3 +155,12 @@ def test_what_a_label_calls_its_picture_tells_nothing_where_its_own_name_does(
         (tmp_path / 'a' / f'{name}.xml').write_text(voc_xml(inside, BOX))
     found = read(tmp_path)
     assert len(found.train['images']) == 3 and found.problems == []
+
+
+@pytest.mark.parametrize('kind', ['voc', 'yolo', 'labelme'])
+def test_labels_of_missing_pictures_alone_are_labels(kind: str, tmp_path: Path) -> None:
+    draw(tmp_path / 'camA', '1.png')
+    WRITERS[kind](tmp_path, ['camB/1'], '')
+    (problem,) = read(tmp_path).problems
+    assert 'labels whose picture is not there: 1' in problem.text
+    assert '; camA/1.png is only called the same)' in problem.text
