@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 # Before the host a URL may have a password, after the question mark a signature.
 _URL = re.compile(r"""(https?://)(?:[^/\s?#]*@)?([^\s?'"]*)(\?[^\s'")]*[^\s'"):;,.])?""")
@@ -35,6 +36,11 @@ def without_secrets(text: str) -> str:
 def one_line(error: BaseException) -> str:
     """The message of an error on one line, its type where it has none."""
     return ' '.join(str(error).split()) or type(error).__name__
+
+
+def shown(path: str | Path) -> str:
+    """A path on one line, whatever its name holds."""
+    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def listed_orders(*orders: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ge_det.config_reader import read_model
 from ge_det.detecting.detector import PictureDetector, check_device
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour, from_memory
 from ge_det.drawing import draw_boxes
-from ge_det.errors import UserError
+from ge_det.errors import UserError, shown
 from ge_det.reading.mmengine_loader import register_loader
 from ge_det.weights.trained import best_checkpoint, find_trained
 from ge_det.weights.whole_model import check_fits
@@ -145,16 +145,16 @@ class Predictor:
         if isinstance(image, (np.ndarray, Image.Image)):
             return self._detector.take(from_memory(image))
         if '://' in str(image):
-            raise UserError(f'{image}: pictures are files here; download it')
+            raise UserError(f'{shown(image)}: pictures are files here; download it')
         path = Path(os.path.expanduser(image))
         if path.is_dir():
             raise UserError(
-                f'{path}: a folder; give its pictures, such as sorted(Path(...).iterdir())'
+                f'{shown(path)}: a folder; give its pictures, such as sorted(Path(...).iterdir())'
             )
         try:
             return self._detector.read(path)
         except UnreadablePicture as error:
-            raise UserError(f'{path}: no picture that can be read ({error})') from error
+            raise UserError(f'{shown(path)}: no picture that can be read ({error})') from error
 
 
 def _classes(cfg: Any) -> tuple[str, ...]:

@@ -120,6 +120,7 @@ def test_what_it_draws(predict: Predictor) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
+        (dict(checkpoint='no\nne'), "'no\\nne': no such work dir"),
         (dict(checkpoint='none'), 'none: no such work dir or checkpoint'),
         (dict(checkpoint='alone.pth'), 'alone.pth: no config of a training beside it'),
         (dict(checkpoint='alone.pth', config='none.py'), 'none.py: no such config file'),
@@ -145,10 +146,13 @@ def test_what_is_no_picture(predict: Predictor, tmp_path: Path) -> None:
         str(tmp_path / 'none.jpg'): 'No such file',
         'https://host/a.jpg': 'download it',
         str(tmp_path): 'a folder; give its pictures',
+        str(tmp_path / 'a\nb.jpg'): 'a.nb.jpg.: no picture .*No such file',
+        'ftp://a\nb': 'download it',
     }
     for image, said in bad.items():
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=said) as raised:
             predict(image)
+        assert str(raised.value).isprintable()
     for array in (np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4), np.uint8)):
         with pytest.raises(ValueError, match='give .H, W, 3. of uint8 in the order BGR'):
             predict(array)

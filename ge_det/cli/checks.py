@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ge_det.cli.build_errors import near_name, wrong_name
 from ge_det.cli.screen import show
 from ge_det.config_reader import file_instead
-from ge_det.errors import UserError, one_line
+from ge_det.errors import UserError, one_line, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,11 +38,6 @@ def check_file(path: str | None, what: str) -> None:
     if Path(path).expanduser().is_dir():
         raise UserError(f'{path}: is a folder; {file_instead(Path(path).expanduser(), what)}')
     raise UserError(f'{path}: no such {what} file; check the path')
-
-
-def shown(path: Path) -> str:
-    """A path on one line, whatever its name holds."""
-    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def check_new(paths: Sequence[Path], option: str, overwrite: bool) -> None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ge_det.cli.checks import check_model, load_safely, shown
+from ge_det.cli.checks import check_model, load_safely
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.inferring.lists import Earlier, Lists, about, read_earlier
 from ge_det.cli.inferring.sources import find_sources
@@ -24,7 +24,7 @@ from ge_det.cli.parsing import new_parser
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_config
-from ge_det.errors import UserError
+from ge_det.errors import UserError, shown
 
 INTERRUPTED = 'what is drawn is whole; the same command with --resume goes on with the rest'
 
@@ -67,6 +67,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the detections into copies of the images."""
     args = parse_args(argv)
+    if not args.out.strip():
+        raise UserError("--out '': give a folder for drawings and lists, such as drawn")
     out = Path(os.path.expanduser(args.out))
     jobs = plan_jobs(find_sources(args.images, out), out)
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
@@ -110,7 +112,7 @@ def _infer(args: argparse.Namespace, jobs: list[Job], earlier: Earlier, out: Pat
     from ge_det.detecting.detector import PictureDetector, check_device
 
     reasons = (why_unreadable(job) for job in jobs)
-    if (reason := next(reasons, '')) and all(reasons):
+    if not earlier.records and (reason := next(reasons, '')) and all(reasons):
         raise UserError(f'{shown(jobs[0].source)}: no image that can be read ({reason})')
     show(f'weights: {args.checkpoint}')
     _make_folder(out)

@@ -31,13 +31,28 @@ def told_done(cfg: Any, checkpoint: str | None) -> list[str]:
     ]
 
 
-def told_next(config: str, work_dir: Path) -> list[str]:
-    """A line that names the checkpoint to take after a training of a detector, and the command."""
+def told_next(config: str, work_dir: Path, cfg: Any) -> list[str]:
+    """What a training of a detector has left, and the command to go on.
+
+    After one with a report that is to draw what it finds in other photos, else to measure it.
+    """
     from ge_det.weights.training_checkpoint import checkpoints  # It imports torch.
 
-    best = sorted(work_dir.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
+    best = sorted(work_dir.glob('best_*.pth'), key=_written)
     last = checkpoints(work_dir)[:1]
     if not (chosen := best or last):
         return []
-    words = f'ge-det test {shell_path(config)} {shell_path(chosen[-1])}'
-    return [f'{"best" if best else "last"} checkpoint: {chosen[-1]}; next: {words}']
+    line = f'{"best" if best else "last"} checkpoint: {chosen[-1]}'
+    hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or [])]
+    if not any('WriteReport' in str((hook or {}).get('type')) for hook in hooks):
+        return [f'{line}; next: ge-det test {shell_path(config)} {shell_path(chosen[-1])}']
+    page = work_dir / 'report/index.html'
+    if page.is_file() and _written(page) >= max(
+        map(_written, [*best, *last])
+    ):  # Else of an earlier one.
+        line += f'; report: {page}'
+    return [line, f'next: ge-det infer PHOTOS --checkpoint {shell_path(work_dir)} --out drawn']
+
+
+def _written(file: Path) -> float:
+    return file.stat().st_mtime

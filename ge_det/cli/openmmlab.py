@@ -168,7 +168,7 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         sys.argv += missing_hooks(cfg, name)
         yield
     if is_start and speaks and cfg.get('default_scope', 'mmdet') == 'mmdet':
-        show(*told_next(args.config, find_work_dir(args, cfg)))
+        show(*told_next(args.config, find_work_dir(args, cfg), cfg))
 
 
 def read_arguments(script: Path) -> argparse.Namespace | None:

@@ -24,6 +24,7 @@ def draw_boxes(
     names: Sequence[str],
     *,
     palette: sv.ColorPalette | None = None,
+    text_size: int | None = None,
 ) -> np.ndarray:
     """Draw boxes, masks if there are any, and labels with class and score.
 
@@ -37,6 +38,8 @@ def draw_boxes(
         names (Sequence[str]): Of the classes, in any script.
         palette (sv.ColorPalette, optional): A colour for each class. Defaults to None: colours
             that differ, the same for a class whatever the others are.
+        text_size (int, optional): Height of labels in pixels. Defaults to None: grows with the
+            picture.
 
     Returns:
         np.ndarray: The picture with the detections, of the same shape.
@@ -57,7 +60,7 @@ def draw_boxes(
         edge = thickness + 2 * round(thickness / 3)
         drawn = sv.BoxAnnotator(color=sv.Color.BLACK, thickness=edge).annotate(drawn, found)
     drawn = sv.BoxAnnotator(color=colours, thickness=thickness).annotate(drawn, found)
-    size = round(max(_SMALLEST_TEXT, scale / 60))
+    size = text_size or round(max(_SMALLEST_TEXT, scale / 60))
     return _draw_labels(np.ascontiguousarray(drawn[..., ::-1]), found, names, colours, size)
 
 

@@ -19,6 +19,7 @@ SHOWN = 4
 _WIDEST = 640  # Pixels of each of the two beside each other.
 _LOWEST = 560
 _GAP = 8
+_TEXT = 16  # Pixels high: two thirds of that on the page, where a pair is scaled to its width.
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ def outcomes(precision: Precision) -> list[Outcome]:
     return told
 
 
-def best_and_worst(found: list[Outcome], shown: int = SHOWN) -> tuple[list[Outcome], list[Outcome]]:
+def best_and_worst(found: list[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
     """The best pictures, of equal ones those with more objects, and the worst; none in both."""
     with_objects = [one for one in found if one.right + one.missed + one.wrong]
     order = sorted(with_objects, key=lambda one: (-one.f1, -one.right, one.missed + one.wrong))
-    best = [one for one in order[:shown] if one.right]
+    best = [one for one in order[:SHOWN] if one.right]
     rest = [one for one in order[len(best) :] if one.f1 < 1]
-    return best, rest[::-1][:shown]
+    return best, rest[::-1][:SHOWN]
 
 
 class Drawing:
@@ -102,7 +103,8 @@ class Drawing:
         halves = []
         for boxes in (truth, self._found[outcome.picture]):
             detections = self._detections(boxes, image.shape[:2], size, scale)
-            halves.append(draw_boxes(small.copy(), detections, self._source.classes))
+            names = self._source.classes
+            halves.append(draw_boxes(small, detections, names, text_size=_TEXT))
         gap = np.full((size[1], _GAP, 3), 255, np.uint8)
         file = io.BytesIO()
         Image.fromarray(np.hstack([halves[0], gap, halves[1]])).save(file, 'JPEG', quality=82)

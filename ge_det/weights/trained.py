@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ge_det.errors import CheckpointError, UserError
+from ge_det.errors import CheckpointError, UserError, shown
 
 # MMEngine writes the config of a training as one file, without _base_.
 _CONFIG = re.compile(rb'^model\s*=', re.MULTILINE)
@@ -46,7 +46,7 @@ def find_trained(path: str | Path) -> Trained:
     if not path.is_dir():
         beside = Path('work_dirs', path)
         hint = f'did you mean {beside}?' if beside.is_dir() else 'check the path'
-        raise UserError(f'{path}: no such work dir or checkpoint; {hint}')
+        raise UserError(f'{shown(path)}: no such work dir or checkpoint; {hint}')
     return Trained(_config(path, path), best_checkpoint(path))
 
 
@@ -54,9 +54,10 @@ def _config(folder: Path, given: Path) -> Path:
     files = [file for file in folder.glob('*.py') if _CONFIG.search(file.read_bytes())]
     if not files:
         raise UserError(
-            f'{given}: no config of a training beside it; give the config it was trained with, too'
+            f'{shown(given)}: no config of a training beside it; give the config it was trained '
+            'with, too'
             if given != folder
-            else f'{folder}: not the work dir of a training: there is no config in it'
+            else f'{shown(folder)}: not the work dir of a training: there is no config in it'
         )
     return max(files, key=lambda file: file.stat().st_mtime)
 
@@ -77,7 +78,7 @@ def best_checkpoint(folder: Path) -> Path:
         files = [*_best(noted.parent), *checkpoints(noted.parent)]
     if not files:
         raise UserError(
-            f'{folder}: no checkpoint there yet; `ge-det train` writes one after each epoch'
+            f'{shown(folder)}: no checkpoint there yet; `ge-det train` writes one after each epoch'
         )
     faults = []
     for file in files:

@@ -224,6 +224,29 @@ def test_an_interrupted_run_goes_on(photos: Path, detector: Path, capsys) -> Non
     assert [image['file_name'] for image in listed()['images']] == ['a.png']
 
 
+def test_only_bad_pictures_are_left(photos: Path, detector: Path, capsys) -> None:
+    """They are skipped as in the run before."""
+    picture().save(photos / 'a.png')
+    (photos / 'bad.png').write_text('<!DOCTYPE html>')
+    for more in ([], ['--resume'], ['--resume']):
+        assert infer(detector, photos, '--score-thr', 0, *more) == 1
+        assert 'skipped ph/bad.png: a web page' in capsys.readouterr().err.replace(
+            f'{photos}', 'ph'
+        )
+        check_whole_lists(['a.png'])
+    shutil.rmtree('out')
+    (photos / 'a.png').unlink()
+    assert infer(detector, photos, '--resume') == 2
+
+
+def test_no_folder_to_draw_into(photos: Path, detector: Path, capsys) -> None:
+    picture().save(photos / 'a.png')
+    assert exit_code('infer', photos, '--checkpoint', detector, '--out', '') == 2
+    told = capsys.readouterr().err
+    assert "--out '': give a folder" in told and told.count('\n') == 1
+    assert os.listdir() == ['ph']
+
+
 def check_whole_lists(names: list[str]) -> None:
     assert [image['file_name'] for image in listed()['images']] == names
     numbers = range(1, 5 * len(names) + 1)
@@ -304,7 +327,7 @@ def test_a_video(photos: Path, detector: Path, capsys) -> None:
     assert [image['frame'] for image in frames] == [0, 1, 2, 3]
     assert [image['time'] for image in frames] == [0, 0.125, 0.25, 0.375]
     assert [row['time'] for row in rows() if row['path'] == 'clip.mp4'][-1] == '0.375'
-    assert infer(detector, photos, '--score-thr', 0, '--resume') == 2  # The bad one is left.
+    assert infer(detector, photos, '--score-thr', 0, '--resume') == 1  # The bad one is left.
     assert infer(detector, photos / 'clip.mp4', '--score-thr', 0, '--resume') == 0
     assert '1 of 1 images are drawn already' in capsys.readouterr().out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import warnings
@@ -20,6 +21,7 @@ pytest.importorskip('mmdet')
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 
+from ge_det.cli.length import told_next
 from ge_det.cli.openmmlab import _prepared
 from ge_det.cli.plan import plan_of
 from ge_det.cli.progress import ProgressLines, is_progress
@@ -182,6 +184,24 @@ def test_what_comes_after_a_training_is_told(folder: Path, capsys) -> None:
     assert 'checkpoint: ' in shown[-1] and '; next: ge-det test my.py ' in shown[-1]
     assert exit_code('train', 'my.py', '--resume') == 0
     assert 'epochs are done, so nothing is left to train' in capsys.readouterr().out
+
+
+def test_after_a_training_with_a_report_it_is_named(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    work_dir = Path('work_dirs/my photos')
+    (work_dir / 'report').mkdir(parents=True)
+    best, page = work_dir / 'best_coco_bbox_mAP_epoch_3.pth', work_dir / 'report/index.html'
+    cfg = Config(dict(default_hooks=dict(logger=None, report=dict(type='ge_det.WriteReport'))))
+    assert told_next('my.py', work_dir, cfg) == []
+    for file in (best, page):
+        file.touch()
+    following = "next: ge-det infer PHOTOS --checkpoint 'work_dirs/my photos' --out drawn"
+    assert told_next('my.py', work_dir, cfg) == [
+        f'best checkpoint: {best}; report: {page}',
+        following,
+    ]
+    os.utime(page, (0, 0))  # Of an earlier training: this one's has failed.
+    assert told_next('my.py', work_dir, cfg) == [f'best checkpoint: {best}', following]
 
 
 def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> None:

@@ -70,6 +70,12 @@ def test_without_scores_the_label_is_the_class() -> None:
     assert (one != 128).sum() < (other != 128).sum()
 
 
+def test_text_of_a_size_that_is_asked_for() -> None:
+    box = sv.Detections(xyxy=np.array([[50, 50, 250, 250]]), class_id=np.array([0]))
+    usual, large = (draw_boxes(grey(640, 480), box, ['disc'], text_size=n) for n in (None, 16))
+    assert (large != 128).sum() > (usual != 128).sum()
+
+
 def test_colours_of_neighbours_differ_and_stay() -> None:
     colours = np.array([colour.as_rgb() for colour in class_palette(80).colors])
     assert (colours[:3] == [colour.as_rgb() for colour in class_palette(3).colors]).all()

@@ -15,7 +15,6 @@ import numpy as np
 import supervision as sv
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from ge_det.cli.checks import shown
 from ge_det.cli.inferring.lists import Lists, Record, image_record
 from ge_det.cli.inferring.tally import Tally
 from ge_det.cli.inferring.targets import Job
@@ -24,7 +23,7 @@ from ge_det.detecting import picture_files
 from ge_det.detecting.detector import PictureDetector
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour
 from ge_det.drawing import draw_boxes
-from ge_det.errors import UserError, one_line
+from ge_det.errors import UserError, one_line, shown
 from ge_det.files import write_whole
 
 
@@ -63,7 +62,7 @@ class Drawer:
 
         Raises:
             UserError: If a file cannot be written.
-            Exception: What the detector raised, if it did so in every picture that was read.
+            Exception: What the detector raised, if it did so in every picture that was ever read.
         """
         for job in tqdm(jobs, desc='infer', unit='image', disable=None):
             start = time.perf_counter()
@@ -77,7 +76,7 @@ class Drawer:
             names = dict(enumerate(self._detector.names, start=1))
             classes = [names.get(number, str(number)) for number in numbers]
             self.tally.add(job, classes, len(images), time.perf_counter() - start)
-        if self._fault is not None and not (self.tally.images or self.tally.videos):
+        if self._fault is not None and self._lists.is_empty:
             raise self._fault
         return self.tally
 

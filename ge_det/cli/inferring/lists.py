@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ge_det.cli.checks import shown
-from ge_det.errors import UserError, without_secrets
+from ge_det.errors import UserError, shown, without_secrets
 from ge_det.files import read_json, to_json, write_whole
 
 if TYPE_CHECKING:
@@ -73,6 +72,11 @@ class Lists:
             raise UserError(f'{shown(out)}: its list has other classes; --overwrite begins anew')
         self._records = {record['drawn']: record for record in earlier.records}
         self._is_begun = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither this run nor an earlier one has done anything."""
+        return not self._records
 
     @staticmethod
     def files(out: Path) -> tuple[Path, Path, Path]:

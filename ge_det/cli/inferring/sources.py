@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ge_det.cli.checks import shown
 from ge_det.datasets.image_files import IMAGE_SUFFIXES
-from ge_det.errors import UserError
+from ge_det.errors import UserError, shown
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
 

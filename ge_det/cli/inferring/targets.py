@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ge_det.cli.checks import check_new, shown
+from ge_det.cli.checks import check_new
 from ge_det.cli.inferring.sources import Source
-from ge_det.errors import UserError
+from ge_det.errors import UserError, shown
 
 # What OpenCV writes in colour, eight bits a channel; any other picture is drawn into a PNG.
 _WRITTEN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.tif', '.tiff', '.webp')
