@@ -47,9 +47,8 @@ def told_next(config: str, work_dir: Path, cfg: Any) -> list[str]:
     if not any('WriteReport' in str((hook or {}).get('type')) for hook in hooks):
         return [f'{line}; next: ge-det test {shell_path(config)} {shell_path(chosen[-1])}']
     page = work_dir / 'report/index.html'
-    if page.is_file() and _written(page) >= max(
-        map(_written, [*best, *last])
-    ):  # Else of an earlier one.
+    newest = max(map(_written, [*best, *last]))
+    if page.is_file() and _written(page) >= newest:  # Else of an earlier training.
         line += f'; report: {page}'
     return [line, f'next: ge-det infer PHOTOS --checkpoint {shell_path(work_dir)} --out drawn']
 
