@@ -39,8 +39,8 @@ def test_a_folder_becomes_a_config_and_coco_files_beside_it(
     before = sorted((tmp_path / 'my photos (1)').rglob('*'))
     assert exit_code('make-config', 'my photos (1)', '--epochs', 1) == 0
     said = capsys.readouterr()
-    first = 'my photos (1): Pascal VOC, 4 pictures (train 1, val 3), 2 classes, 6 boxes'
-    assert said.out.splitlines()[0] == first
+    sets = 'my photos (1): Pascal VOC, 4 pictures (train 1, val 3; by folders train, val)'
+    assert said.out.splitlines()[0] == f'{sets}, 2 classes, 6 boxes'
     assert (
         said.out.splitlines()[-1] == 'my_photos_1.py is written; next: ge-det train my_photos_1.py'
     )

@@ -34,6 +34,7 @@ class CocoSets:
         files (dict[str, Path]): Those that are good as they are. Defaults to {}.
         unused (dict[str, int]): Numbers of pictures of further sets. Defaults to {}.
         known (set[str]): All pictures that any of the files names. Defaults to {}.
+        sets_by (str): The first files of the sets. Defaults to ''.
         notes (list[str]): Which files were taken, and which not. Defaults to [].
     """
 
@@ -42,6 +43,7 @@ class CocoSets:
     files: dict[str, Path] = field(default_factory=dict)
     unused: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    sets_by: str = ''
     notes: list[str] = field(default_factory=list)
 
 
@@ -69,6 +71,7 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
     prefix = _prefix([pair for place in places.values() for pair in place.items()])
     dummy = _dummies([coco for each in read.values() for coco in each])
     result = CocoSets({}, tree.root / prefix, notes=_notes(chosen))
+    result.sets_by = ', '.join(each[0] for each in chosen.files.values())
     for number, name in sorted(dummy):
         result.notes.append(f'left out: class {name} of id {number}, which is that of no object')
     for role, each in read.items():

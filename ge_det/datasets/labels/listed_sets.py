@@ -13,7 +13,7 @@ from ge_det.datasets.labels.tree import Tree
 _LISTS = {'train.txt': 'train', 'val.txt': 'val', 'valid.txt': 'val', 'test.txt': 'test'}
 
 
-def listed_roles(tree: Tree, pictures: Pictures, faults: Faults) -> dict[str, str]:
+def listed_roles(tree: Tree, pictures: Pictures, faults: Faults) -> tuple[dict[str, str], str]:
     """The set of each picture that a list names.
 
     Args:
@@ -22,8 +22,8 @@ def listed_roles(tree: Tree, pictures: Pictures, faults: Faults) -> dict[str, st
         faults (Faults): Where what is wrong is gathered.
 
     Returns:
-        dict[str, str]: From pictures to ``'train'``, ``'val'`` and ``'test'``; empty unless there
-        is a list to train on and another.
+        tuple: From pictures to ``'train'``, ``'val'`` and ``'test'``, and where the lists are; both
+        empty unless there is a list to train on and another.
     """
     lists = [name for name in tree.named(*_LISTS) if _is_list(name)]
     # VOC has further ones for other tasks.
@@ -33,7 +33,10 @@ def listed_roles(tree: Tree, pictures: Pictures, faults: Faults) -> dict[str, st
         for picture in listed_pictures(tree, name, pictures, faults):
             roles.setdefault(picture, _LISTS[_base(name)])
     kinds = set(roles.values())
-    return roles if 'train' in kinds and len(kinds) > 1 else {}
+    if 'train' not in kinds or len(kinds) < 2:
+        return {}, ''
+    folder = PurePosixPath(main[0]).parent.as_posix()
+    return roles, ', '.join(main) if folder == '.' else folder
 
 
 def listed_pictures(tree: Tree, name: str, pictures: Pictures, faults: Faults) -> list[str]:

@@ -56,21 +56,22 @@ def _of_coco(
     _tell_unlabelled(tree, found.known, faults)
     labelled = Labelled('COCO', found.images, found.sets['train'], found.sets.get('val'))
     labelled.files = found.files
-    labelled.notes = [_summary(photos, labelled, found.unused), *found.notes]
+    labelled.notes = [_summary(photos, labelled, found.unused, found.sets_by), *found.notes]
     return labelled
 
 
 def _of_photos(
     photos: Path, found: Found, tree: Tree, pictures: Pictures, faults: Faults
 ) -> Labelled:
-    settle(found.photos)
+    sets_by = settle(found.photos) or found.sets_by
     _tell_unlabelled(tree, {photo.picture for photo in found.photos}, faults)
     sets = assemble(found, pictures, faults)
     empty: Coco = dict(images=[], annotations=[], categories=[])
     labelled = Labelled(found.format, tree.root, sets.get('train', empty), sets.get('val'))
     roles = Counter(photo.role for photo in found.photos)
     unused = {'test': roles['test'], 'in no list': roles['out']}
-    labelled.notes = [_summary(photos, labelled, {k: n for k, n in unused.items() if n})]
+    unused = {kind: count for kind, count in unused.items() if count}
+    labelled.notes = [_summary(photos, labelled, unused, sets_by or 'its labels')]
     if all(not each['annotations'] for each in sets.values()) and not faults.has_errors:
         count = counted(sum(len(each['images']) for each in sets.values()), 'picture')
         faults.add(
@@ -88,7 +89,7 @@ def _tell_unlabelled(tree: Tree, known: set[str], faults: Faults) -> None:
             faults.add('warning', 'pictures without labels, left out', shortened(picture), fix)
 
 
-def _summary(photos: Path, labelled: Labelled, unused: dict[str, int]) -> str:
+def _summary(photos: Path, labelled: Labelled, unused: dict[str, int], sets_by: str) -> str:
     sets = {'train': labelled.train} | ({'val': labelled.val} if labelled.val else {})
     boxes = [a for each in sets.values() for a in each['annotations'] if not a.get('iscrowd')]
     masks = sum(bool(annotation.get('segmentation')) for annotation in boxes)
@@ -101,7 +102,7 @@ def _summary(photos: Path, labelled: Labelled, unused: dict[str, int]) -> str:
     roles += [f'{n} {name} unused' for name, n in unused.items()]
     ignored = sum(len(each['annotations']) for each in sets.values()) - len(boxes)
     parts = [
-        counted(count, 'picture') + (f' ({", ".join(roles)})' if roles else ''),
+        counted(count, 'picture') + (f' ({", ".join(roles)}; by {sets_by})' if roles else ''),
         counted(len(labelled.train['categories']), 'class'),
         counted(len(boxes), 'box') + (f', {masks} with masks' if masks else ''),
     ]

@@ -70,12 +70,14 @@ class Found:
         photos (list[Photo]): In the order of their names.
         classes (list[str], optional): In the order of the file that lists them; None without one.
         listed_in (str): That file. Defaults to ''.
+        sets_by (str): Which file or folder of lists tells the sets. Defaults to ''.
     """
 
     format: str
     photos: list[Photo]
     classes: list[str] | None = None
     listed_in: str = ''
+    sets_by: str = ''
 
 
 class Faults:

@@ -27,10 +27,14 @@ def role_of_name(name: str) -> str:
 
 def role_of_path(path: str) -> str:
     """The set of a file by its folders, of whose names all words speak of sets."""
+    return role_of_name(_folder_of_set(path))
+
+
+def _folder_of_set(path: str) -> str:
     for folder in path.split('/')[:-1]:
         words = re.findall('[a-z]+', folder.lower())
         if all(word in _ROLES or word in NEUTRAL for word in words) and role_of_name(folder):
-            return role_of_name(folder)
+            return folder
     return ''
 
 
@@ -39,16 +43,22 @@ def role_of_file(path: str) -> str:
     return role_of_name(PurePosixPath(path).stem) or role_of_path(path)
 
 
-def settle(photos: Sequence[Photo]) -> None:
+def settle(photos: Sequence[Photo]) -> str:
     """Give every photo a role, in place, from its own or its folders' names.
 
     Without any to train on beside others, names say nothing, and all are to train on.
 
     Args:
         photos (Sequence[Photo]): All that have labels.
+
+    Returns:
+        str: Which folders' names told, such as ``'folders train, val'``; '' if none did.
     """
+    told = dict.fromkeys(_folder_of_set(each.picture) for each in photos if not each.role)
     for photo in photos:
         photo.role = photo.role or role_of_path(photo.picture) or 'train'
     if not any(photo.role == 'train' for photo in photos):
         for photo in photos:
             photo.role = 'train'
+        return ''
+    return f'folders {", ".join(filter(None, told))}' if any(told) else ''

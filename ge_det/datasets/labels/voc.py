@@ -28,7 +28,7 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         pictures (Pictures): Of it.
         faults (Faults): Where what is wrong is gathered.
     """
-    roles = listed_roles(tree, pictures, faults)
+    roles, sets_by = listed_roles(tree, pictures, faults)
     photos = []
     for label in tracked(tree.having('.xml')):
         root = read_xml(tree, label, faults)
@@ -49,8 +49,8 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     photos = pictures.settle(photos, faults)
     for name in tree.named('labelmap.txt', 'classes.txt', 'labels.txt', 'predefined_classes.txt'):
         if names := _names(name, read_text(tree, name, faults, of_all=True) or ''):
-            return Found('Pascal VOC', photos, names, name)
-    return Found('Pascal VOC', photos)
+            return Found('Pascal VOC', photos, names, name, sets_by)
+    return Found('Pascal VOC', photos, sets_by=sets_by)
 
 
 def _names(file: str, text: str) -> list[str]:

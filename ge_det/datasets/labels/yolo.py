@@ -34,7 +34,9 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         faults (Faults): Where what is wrong is gathered.
     """
     names = read_names(tree, pictures, faults)
-    roles = names.roles or listed_roles(tree, pictures, faults)
+    roles, sets_by = names.roles, names.file
+    if not roles:
+        roles, sets_by = listed_roles(tree, pictures, faults)
     photos = []
     for label in tracked(tree.having('.txt')):
         picture = pictures.named_as(label)
@@ -66,7 +68,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     if names.classes is None and photos:
         fix = 'write classes.txt beside the labels, a name a line, in the order of the numbers'
         faults.add('error', 'labels with numbers of classes, and no list of names', '', fix)
-    return Found('YOLO', photos, names.classes, names.file)
+    return Found('YOLO', photos, names.classes, names.file, sets_by)
 
 
 def _thing(

@@ -83,7 +83,7 @@ def test_lists_of_sets(tmp_path: Path) -> None:
     (lists / 'val.txt').write_text('three  1\n')
     labelled = read(tmp_path)
     assert sets(labelled) == {'train': ['one'], 'val': ['three']}
-    assert '(train 1, val 1, 1 in no list unused)' in labelled.notes[0]
+    assert '(train 1, val 1, 1 in no list unused; by ImageSets/Main)' in labelled.notes[0]
 
 
 def test_folders_of_sets_with_the_same_names_in_each(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_folders_of_sets_with_the_same_names_in_each(tmp_path: Path) -> None:
         'valid/images/1.png'
     ]
     assert labelled.notes[0].endswith(
-        'YOLO, 2 pictures (train 1, val 1, 1 test unused), 1 class, 2 boxes'
+        'YOLO, 2 pictures (train 1, val 1, 1 test unused; by data.yaml), 1 class, 2 boxes'
     )
 
 
