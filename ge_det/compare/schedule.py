@@ -28,13 +28,16 @@ def epoch_changes(config: str, cfg: Any, epochs: int) -> list[str]:
 
 
 def _scaled(schedulers: Any, share: float) -> Iterator[str]:
-    """What counts epochs, in proportion; a warm-up counts iterations and stays."""
+    """What counts epochs, in proportion; a warm-up counts iterations, and only gets shorter."""
     several = isinstance(schedulers, (list, tuple))
     for place, one in enumerate(schedulers if several else [schedulers or {}]):
-        for key in _BOUNDS if one.get('by_epoch', True) else ():
-            where = f'param_scheduler{f".{place}" if several else ""}.{key}'
-            value = one.get(key)
+        begin = 0
+        for key in _BOUNDS if share < 1 or one.get('by_epoch', True) else ():
+            where, value = f'param_scheduler{f".{place}" if several else ""}.{key}', one.get(key)
             if isinstance(value, int) and value:
-                yield f'{where}={max(1, round(value * share))}'
+                least = begin + 1 if key == 'end' else 1
+                scaled = max(least, round(value * share))
+                begin = scaled if key == 'begin' else begin
+                yield f'{where}={scaled}'
             elif isinstance(value, (list, tuple)):
                 yield f'{where}=[{",".join(str(max(1, round(step * share))) for step in value)}]'

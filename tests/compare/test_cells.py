@@ -79,9 +79,19 @@ def test_another_number_of_epochs_takes_the_schedule_along(config):
         'param_scheduler.1.end': '24',
         'param_scheduler.1.milestones': '[16,22]',
     }
+    changed = Cell(config, 'se', 0, None, epoch_changes(config, cfg, 3)).resolved
+    assert changed.param_scheduler[0].end == 125  # A warm-up is as short a part as before.
     changed = Cell(config, 'se', 0, None, epoch_changes(config, cfg, 1)).resolved
     assert changed.param_scheduler[1].milestones == [1, 1]
-    assert changed.param_scheduler[0].end == 500
+    words = ['param_scheduler.1.begin=9', 'train_cfg.max_epochs=48']
+    late = Cell(config, 'se', 0, None, words).resolved
+    late.param_scheduler = late.param_scheduler[1]
+    assert options(epoch_changes(config, late, 1)) == {
+        'train_cfg.max_epochs': '1',
+        'param_scheduler.begin': '1',
+        'param_scheduler.end': '2',  # MMEngine refuses one that ends where it begins.
+        'param_scheduler.milestones': '[1,1]',
+    }
     with pytest.raises(UserError, match='trains by iterations; leave --epochs out'):
         epoch_changes('my.py', dict(train_cfg=dict(max_iters=5)), 2)
 
