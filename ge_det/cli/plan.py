@@ -75,11 +75,16 @@ def _pretrained(cfg: Any) -> str:
 
 
 def _time(cfg: Any) -> str | None:
-    """What make-config has promised, for as many epochs as there are now."""
+    minutes = promised_minutes(cfg)
+    return None if minutes is None else f'{told_minutes(minutes)}, as make-config measured it'
+
+
+def promised_minutes(cfg: Any) -> float | None:
+    """What make-config has promised, for as many epochs as there are now; None if nothing."""
     promised, epochs = cfg.get('promised'), (cfg.get('train_cfg') or {}).get('max_epochs')
     if not isinstance(promised, dict) or not isinstance(epochs, int):
         return None
     measured, counted = promised.get('minutes'), promised.get('epochs')
     if not isinstance(measured, (int, float)) or not isinstance(counted, int) or counted < 1:
         return None
-    return f'{told_minutes(measured * epochs / counted)}, as make-config measured it'
+    return measured * epochs / counted

@@ -14,9 +14,12 @@ from ge_det.compare.verdict import Score
 from ge_det.config_reader import parse_change, read_model
 from ge_det.errors import UserError
 from ge_det.files import read_json, to_json, write_whole
+from ge_det.locks import only_one
 
 KINDS = {'bbox': 'box AP', 'segm': 'mask AP'}
 """What is measured, by mmdet's names."""
+
+_PATIENCE = 8.0  # Data workers outlive a killed training by seconds, and hold its lock.
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Cell:
         folder (Path): Its work dir.
         changes (Sequence[str]): Words of ``--cfg-options`` that all trainings have.
         data (Mapping[str, str]): Hashes of the annotation files, by path.
+        classes (Sequence[str]): What it is measured on; none are all of the annotation file.
     """
 
     config: str
@@ -38,6 +42,7 @@ class Cell:
     folder: Path
     changes: Sequence[str] = ()
     data: Mapping[str, str] = field(default_factory=dict)
+    classes: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -63,17 +68,29 @@ class Cell:
         """Note in the folder what is trained there; returns the command line.
 
         It goes on from the last checkpoint. The detections of the last validation are left.
+
+        Raises:
+            UserError: If a training is at work there, such as one of a comparison that was killed,
+                or the folder has one of another config.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self._note, to_json(self._identity()))
-        key, _ = coco_metric(self.config, self.resolved)
-        # The key is that of the report, which not every cell needs: there is one on all of them.
+        busy = f'{self.folder}: another training is at work in this folder; wait for its end'
+        with only_one(self.folder / '.training.lock', busy, _PATIENCE):
+            self.check()
+            write_whole(self._note, to_json(self._identity()))
+        metric, _ = coco_metric(self.config, self.resolved)
         own = (
-            f'{key}.outfile_prefix={self.folder / "val"}',
-            'default_hooks.report.type=ge_det.PairedStart',
+            f'{metric}.outfile_prefix={self.folder / "val"}',
+            f'default_hooks.{self._place_of_report()}.type=ge_det.PairedStart',
         )
         words = ('--work-dir', str(self.folder), '--cfg-options', *self._changes(), *own)
         return [sys.executable, '-m', 'ge_det', 'train', self.config, '--resume', *words]
+
+    def _place_of_report(self) -> str:
+        """The key of the hook that writes a report, which not every cell needs; else a new one."""
+        hooks = (self.resolved.get('default_hooks') or {}).items()
+        ours = (key for key, hook in hooks if 'WriteReport' in str(dict(hook or {}).get('type')))
+        return next(ours, 'paired_start')
 
     def finish(self, seconds: float) -> None:
         """Measure the detections, and leave the result; what it took, NaN if not all of it.
@@ -81,18 +98,17 @@ class Cell:
         Raises:
             UserError: If there is nothing to measure, or to measure by.
         """
-        from ge_det.compare.coco_metrics import measure
+        from ge_det.compare.coco_metrics import precision_of
 
         truth, found = Path(coco_metric(self.config, self.resolved)[1]['ann_file']), {}
         for kind in KINDS:
             detections = self.folder / f'val.{kind}.json'
             if not detections.is_file():
                 continue
-            measured = measure(truth, detections, {'all': None}, kind)
-            ap, drawn = 100 * measured.metrics['all']['AP'], measured.resamples['all']['AP']
+            ap, *drawn = precision_of(truth, detections, self.classes, kind)
             if math.isnan(ap):
                 raise UserError(f'{truth}: there is no object to measure by')
-            found[kind] = dict(ap=ap, resamples=[100 * value for value in drawn])
+            found[kind] = dict(ap=100 * ap, resamples=[100 * value for value in drawn])
         if not found:
             raise UserError('the training has left no detections of its last validation')
         content = dict(seconds=round(seconds, 1), scores=found)
@@ -118,14 +134,13 @@ class Cell:
     def check(self) -> None:
         """Raise a UserError if the folder has a training with another config or other data."""
         own = self._identity()
-        found = read_json(self._note) if self.is_begun() else None
-        for key in (*own, *(found or ())):
-            if found is not None and own.get(key) != found.get(key):
-                was = f'{key} was {found.get(key, "not set")}'
-                is_data = f'{key} was another file'
+        found = (read_json(self._note) if self.is_begun() else None) or own
+        for key in {**own, **found}:
+            if own.get(key) != found.get(key):
+                was = 'another file' if key in self.data else found.get(key, 'not set')
                 raise UserError(
-                    f'{self.folder}: {is_data if key in self.data else was} when this was trained; '
-                    'give another --work-dir, or delete that folder to train it again'
+                    f'{self.folder}: {key} was {was} when this was trained; give another '
+                    '--work-dir, or delete that folder to train it again'
                 )
 
     @property
@@ -133,8 +148,9 @@ class Cell:
         return self.folder / 'compare.json'
 
     def _identity(self) -> dict[str, str]:
-        """What the result hangs on."""
-        return {**dict(_flat(self.resolved.to_dict())), **self.data}
+        """What the result hangs on, so not the time that make-config has measured."""
+        content = {key: one for key, one in self.resolved.to_dict().items() if key != 'promised'}
+        return {**dict(_flat(content)), **self.data}
 
 
 def coco_metric(config: str, cfg: Any) -> tuple[str, Any]:

@@ -70,6 +70,39 @@ def measure(
         )
 
 
+def precision_of(
+    annotations: Path,
+    detections: Path,
+    classes: Sequence[str] = (),
+    iou_type: str = 'bbox',
+    resamples: int = 200,
+) -> list[float]:
+    """AP, and the AP on each resample: as of :func:`measure`, and faster.
+
+    Args:
+        annotations (Path): COCO annotation file.
+        detections (Path): COCO result file; it may hold no detection.
+        classes (Sequence[str]): To average over, without those that the annotation file lacks;
+            none are all.
+        iou_type (str): ``'bbox'`` or ``'segm'``.
+        resamples (int): How many times as many images as there are get drawn.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = _load(annotations, detections, iou_type)
+        params, every = evaluation.params, _class_places(evaluation)
+        chosen = [place for name, place in every.items() if not classes or name in classes]
+        params.catIds = [params.catIds[place] for place in chosen]
+        params.areaRng, params.areaRngLbl = params.areaRng[:1], params.areaRngLbl[:1]
+        evaluation.evaluate()
+        matches, overall = _matches(evaluation), _without_images(evaluation, ['all'])
+        images, values = matches.shape[2], []
+        for drawn in (np.arange(images), *(draw_images(one, images) for one in range(resamples))):
+            overall.evalImgs = matches[:, :, drawn].ravel().tolist()
+            overall.accumulate()
+            values.append(_average(overall, range(len(chosen)), 'AP'))
+    return values
+
+
 def draw_images(resample: int, images: int) -> np.ndarray:
     """Images of a resample, drawn with replacement: places among the sorted ids, ``(images,)``.
 
@@ -134,10 +167,7 @@ def _resample(
     parts: dict[str, Sequence[int]] = dict(places)
     parts |= {CLASS + name: [place] for name, place in _class_places(evaluation).items()}
     values: dict[str, dict[str, list[float]]] = {part: {} for part in parts}
-    # What pycocotools found, by class, range of areas and image.
-    flat = np.empty(len(evaluation.evalImgs), dtype=object)
-    flat[:] = evaluation.evalImgs
-    matches = flat.reshape(len(params.catIds), len(params.areaRng), len(params.imgIds))
+    matches = _matches(evaluation)
     overall = _without_images(evaluation, ['all'])
     by_size = _without_images(evaluation, [*_AREAS.values()])
     for resample in range(resamples):
@@ -154,6 +184,14 @@ def _resample(
                 for name in of_all if part == 'all' else of_others:
                     values[part].setdefault(name, []).append(_average(redone, at, name))
     return values
+
+
+def _matches(evaluation: COCOeval) -> np.ndarray:
+    """What pycocotools found, by class, range of areas and image."""
+    params = evaluation.params
+    flat = np.empty(len(evaluation.evalImgs), dtype=object)
+    flat[:] = evaluation.evalImgs
+    return flat.reshape(len(params.catIds), len(params.areaRng), len(params.imgIds))
 
 
 def _without_images(evaluation: COCOeval, areas: Sequence[str]) -> Any:

@@ -1,17 +1,16 @@
-"""What a comparison found: a table, a picture, all numbers as JSON, and the sentence."""
+"""What a comparison found: a table, a picture and the sentence."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from ge_det.compare.cells import KINDS, Cell
 from ge_det.compare.verdict import Gain, Score, gains, sentence
-from ge_det.files import to_json, write_whole
+from ge_det.files import write_whole
 
 _LITTLE = 1.0  # Percent of AP, below which nothing is learnt yet.
 
@@ -73,17 +72,16 @@ class Outcome:
         return '\n'.join(f'| {line} |' for line in lines)
 
     def write(self, folder: Path, title: str, command: str) -> list[Path]:
-        """Write ``compare.md``, ``compare.json`` and ``compare.png``; returns them.
+        """Write ``compare.md`` and ``compare.png``; returns them.
 
         Args:
             folder (Path): Where to.
             title (str): Heading.
             command (str): What goes on with it.
         """
-        files = [folder / f'compare.{suffix}' for suffix in ('md', 'json', 'png')]
+        files = [folder / 'compare.md', folder / 'compare.png']
         write_whole(files[0], self._markdown(title, command).encode('utf-8'))
-        write_whole(files[1], to_json(self._content()))
-        write_whole(files[2], self._draw)
+        write_whole(files[1], self._draw)
         return files
 
     def _markdown(self, title: str, command: str) -> str:
@@ -95,19 +93,12 @@ class Outcome:
             'AP in percent after the last epoch: mean and standard deviation over the seeds, then '
             'each seed. Trainings of one seed start from the same weights and see the same '
             'pictures, so differences are taken seed by seed. Intervals are over seeds and '
-            f'validation pictures{wider}.',
+            f'validation pictures{wider}. Pictures are taken as independent: frames of one scene '
+            'make intervals too narrow.',
             *(f'Failed: {name}: `{why}`' for name, why in self.failed.items()),
             f'By `{command}`, which also goes on with what is left.',
         ]
         return '\n\n'.join(pieces) + '\n'
-
-    def _content(self) -> dict[str, Any]:
-        found: dict[str, Any] = dict(sentence=self.sentence(), baseline=self.baseline)
-        for kind in self.kinds():
-            scores = self.scores(kind)
-            ap = {name: {seed: one.ap for seed, one in of.items()} for name, of in scores.items()}
-            found[kind] = dict(ap=ap, gains=[*map(_plain, gains(scores, self.baseline))])
-        return dict(found, failed=dict(self.failed))
 
     def _draw(self, out: Path) -> None:
         from matplotlib.figure import Figure
@@ -147,9 +138,3 @@ def _gain(gain: Gain | None) -> tuple[str, str]:
         return '', ''
     known = not math.isnan(gain.low)
     return f'{gain.mean:+.1f}', f'{gain.low:+.1f} to {gain.high:+.1f}' if known else 'unknown'
-
-
-def _plain(gain: Gain) -> dict[str, Any]:
-    """For JSON, which has no NaN."""
-    low, high = (None if math.isnan(end) else end for end in (gain.low, gain.high))
-    return dict(asdict(gain), mean=gain.mean, low=low, high=high)

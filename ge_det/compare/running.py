@@ -15,6 +15,7 @@ from statistics import fmean
 
 from ge_det.compare.cells import Cell
 from ge_det.errors import one_line
+from ge_det.times import told_minutes
 
 # A line of a training, such as `Epoch(train)  [3][10/46]  lr 0.002  eta 0:01:20`.
 _LINE = re.compile(r'\(train\) +\[ *([\d/]+)\].* eta (?:(\d+) days?, )?(\d+):(\d+):(\d+)')
@@ -104,27 +105,31 @@ def run_cells(cells: Sequence[Cell], gpus: Sequence[str]) -> Generator[tuple[lis
                 ending.callback(job.end)
 
 
-def time_left(known: Sequence[float], running: Sequence[Job], waiting: int, slots: int) -> float:
-    """Seconds until all cells are done; NaN if nobody can tell yet.
+def time_left(
+    cells: Sequence[Cell], running: Sequence[Job], waiting: int, slots: int, guess: float = math.nan
+) -> str:
+    """How long it takes until all cells are done, for readers.
 
     Args:
-        known (Sequence[float]): What each cell took, NaN where that is not known.
+        cells (Sequence[Cell]): All; those that are done tell most.
         running (Sequence[Job]): Those that run.
         waiting (int): How many follow.
         slots (int): How many run at a time.
+        guess (float): Seconds of a training where none has told yet. Defaults to NaN.
     """
+    if not running and not waiting:
+        return 'nothing is left to train'
     parts = [(time.monotonic() - job.began, job.progress()[1]) for job in running]
-    totals = [*known, *(map(sum, parts) if all(map(math.isnan, known)) else ())]
-    each = fmean([total for total in totals if not math.isnan(total)] or [math.nan])
+    for totals in ([cell.seconds() for cell in cells], [sum(part) for part in parts], [guess]):
+        known = [total for total in totals if not math.isnan(total)]
+        if known:
+            break
+    each = fmean(known or [math.nan])
     rests = [max(0.0, each - spent) if math.isnan(rest) else rest for spent, rest in parts]
-    return (sum(rests) + each * waiting) / max(1, min(slots, len(running) + waiting))
-
-
-def duration(seconds: float) -> str:
-    """Such as ``'40 s'``, ``'12 min'`` and ``'3.5 h'``."""
-    if seconds < 100:
-        return f'{seconds:.0f} s'
-    return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
+    seconds = (sum(rests) + each * waiting) / max(1, min(slots, len(running) + waiting))
+    if math.isnan(seconds):
+        return 'the first iterations tell how long it takes'
+    return f'{told_minutes(seconds / 60)} left'
 
 
 def _tail(log: Path) -> str:

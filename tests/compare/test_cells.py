@@ -2,17 +2,20 @@
 
 import json
 import math
+import re
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
 
 from ge_det.compare.cells import Cell, coco_metric
-from ge_det.compare.estimate import training_seconds
 from ge_det.compare.outcome import Outcome
-from ge_det.compare.running import duration, time_left
+from ge_det.compare.running import run_cells, time_left
 from ge_det.compare.schedule import epoch_changes
 from ge_det.errors import UserError
+from ge_det.locks import only_one
 
 CONFIG = """
 model = dict(backbone=dict(attention=dict(type='ge_det.SqueezeExcite', ratio=4)))
@@ -23,6 +26,13 @@ param_scheduler = [
 ]
 val_evaluator = [dict(type='mmdet.DumpDetResults'), dict(type='CocoMetric', ann_file='val.json')]
 """
+TRUTH = dict(
+    images=[dict(id=1, width=64, height=64)],
+    categories=[dict(id=1, name='cat'), dict(id=2, name='dog')],
+    annotations=[
+        dict(id=n, image_id=1, category_id=n, bbox=[0, 0, 9, 9], area=81, iscrowd=0) for n in (1, 2)
+    ],
+)
 
 
 @pytest.fixture
@@ -44,8 +54,24 @@ def test_a_cell_changes_block_and_seed_and_leaves_detections(config, tmp_path):
     assert words[1:6] == ['-m', 'ge_det', 'train', config, '--resume']
     told = options(words[words.index('--cfg-options') + 1 :])
     assert told['val_evaluator.1.outfile_prefix'] == str(tmp_path / 'sge_seed3/val')
-    assert told['default_hooks.report.type'] == 'ge_det.PairedStart'
+    assert told['default_hooks.paired_start.type'] == 'ge_det.PairedStart'
     assert not cell.scores() and math.isnan(cell.seconds())
+
+
+def test_only_the_report_of_ours_is_left_out(config, tmp_path):
+    def hooks(content):
+        Path(config).write_text(CONFIG + f'default_hooks = dict(report={content}, timer=None)')
+        command = Cell(config, 'se', 0, tmp_path / 'se_seed0').begin()
+        return Cell(config, 'se', 0, None, [word for word in command if 'default_h' in word])
+
+    assert hooks("dict(type='ge_det.WriteReport')").resolved.default_hooks == dict(
+        report=dict(type='ge_det.PairedStart'), timer=None
+    )
+    assert hooks("dict(type='Mine', to='me')").resolved.default_hooks == dict(
+        report=dict(type='Mine', to='me'),
+        paired_start=dict(type='ge_det.PairedStart'),
+        timer=None,
+    )
 
 
 def test_a_folder_of_another_config_or_other_data_is_named(config, tmp_path):
@@ -53,9 +79,11 @@ def test_a_folder_of_another_config_or_other_data_is_named(config, tmp_path):
         return Cell(config, 'se', 0, tmp_path / 'se_seed0', words, data)
 
     cell(**{'train.json': 'a'}).begin()
+    Path(config).write_text(CONFIG + 'promised = dict(minutes=7, epochs=12)')
     cell('train_cfg.max_epochs=2').check()  # Nothing is trained yet.
     cell(**{'train.json': 'a'}).begin()
     (tmp_path / 'se_seed0/epoch_1.pth').touch()
+    Path(config).write_text(CONFIG + 'promised = dict(minutes=8, epochs=12)')
     cell(**{'train.json': 'a'}).check()
     with pytest.raises(UserError, match='se_seed0: train_cfg.max_epochs was 12 when .* give anoth'):
         cell('train_cfg.max_epochs=2', **{'train.json': 'a'}).check()
@@ -63,6 +91,39 @@ def test_a_folder_of_another_config_or_other_data_is_named(config, tmp_path):
         cell('load_from=x.pth', **{'train.json': 'a'}).check()
     with pytest.raises(UserError, match='train.json was another file when this was trained'):
         cell(**{'train.json': 'b'}).check()
+
+
+def test_a_cell_that_is_being_trained_is_not_taken_over(config, tmp_path, monkeypatch):
+    monkeypatch.setattr('ge_det.compare.cells._PATIENCE', 0.1)
+    folder = tmp_path / 'se_seed0'
+    first, other = (Cell(config, 'se', 0, folder, [f'train_cfg.max_epochs={n}']) for n in (2, 3))
+    first.begin()
+    other.check()
+    with (
+        only_one(folder / '.training.lock', ''),
+        pytest.raises(UserError, match='se_seed0: another training is at work in this folder'),
+    ):
+        other.begin()
+    (folder / 'epoch_2.pth').touch()  # The first one ends meanwhile.
+    with pytest.raises(UserError, match='max_epochs was 2 when this was trained'):
+        other.begin()
+    first.check()
+
+
+def test_only_classes_of_the_config_count(config, tmp_path):
+    (tmp_path / 'val.json').write_text(json.dumps(TRUTH))
+    found = [dict(image_id=1, category_id=1, bbox=[0, 0, 9, 9], score=0.9)]
+    for classes, ap in ((['cat', 'gone'], 100), ([], 50)):
+        change = f'val_evaluator.1.ann_file={tmp_path / "val.json"}'
+        cell = Cell(config, 'se', 0, tmp_path / 'se', [change], classes=classes)
+        cell.folder.mkdir(exist_ok=True)
+        (cell.folder / 'val.bbox.json').write_text(json.dumps(found))
+        cell.finish(1.0)
+        score = cell.scores()['bbox']
+        assert score.ap == pytest.approx(ap) and score.resamples == pytest.approx([ap] * 200)
+    none = Cell(config, 'se', 0, tmp_path / 'se', [change], classes=['gone'])
+    with pytest.raises(UserError, match='val.json: there is no object to measure by'):
+        none.finish(1.0)
 
 
 @pytest.mark.parametrize('evaluator', [None, dict(type='VOCMetric'), [dict(type='CocoMetric')]])
@@ -96,9 +157,8 @@ def test_another_number_of_epochs_takes_the_schedule_along(config):
         epoch_changes('my.py', dict(train_cfg=dict(max_iters=5)), 2)
 
 
-def test_what_cannot_be_measured_has_no_time(config):
-    cfg = Cell(config, 'se', 0, None, ['train_dataloader.batch_size=2']).resolved
-    assert math.isnan(training_seconds(cfg, 10, 5))
+def cell(seconds=math.nan):
+    return SimpleNamespace(seconds=lambda: seconds)
 
 
 def job(began, rest):
@@ -106,13 +166,43 @@ def job(began, rest):
 
 
 def test_time_left(monkeypatch):
-    monkeypatch.setattr('ge_det.compare.running.time.monotonic', lambda: 1000.0)
-    assert math.isnan(time_left([], [], 4, 0))
-    assert math.isnan(time_left([math.nan], [job(990, math.nan)], 3, 0))
-    assert time_left([], [job(990, 30)], 3, 0) == 30 + 3 * 40
-    assert time_left([math.nan, 60, 80], [job(990, math.nan)], 2, 1) == 60 + 2 * 70
-    assert time_left([60], [job(990, 30), job(980, 20)], 2, 2) == (50 + 120) / 2
-    assert [duration(s) for s in (59.6, 600, 7200)] == ['60 s', '10 min', '2.0 h']
+    monkeypatch.setattr('ge_det.compare.running.time.monotonic', lambda: 6e4)
+
+    def minutes(cells, running, waiting, slots, guess=math.nan):
+        told = time_left(cells, running, waiting, slots, guess)
+        return int(re.fullmatch(r'about (\d+) minutes left', told)[1])
+
+    new, began = cell(), 6e4 - 600
+    assert time_left([new], [], 0, 0) == 'nothing is left to train'
+    assert time_left([new], [job(began, math.nan)], 3, 0).startswith('the first iterations tell ')
+    assert minutes([new], [], 4, 0, guess=60 * 7) == 28
+    assert minutes([new], [], 4, 2, guess=60 * 7) == 14
+    assert minutes([new], [job(began, 600)], 2, 0, guess=60) == 10 + 2 * 20
+    assert minutes([cell(1200), cell(1800)], [job(began, math.nan)], 2, 1) == 15 + 2 * 25
+    assert minutes([cell(1200)], [job(began, 600), job(began, 0)], 2, 2) == (10 + 40) / 2
+
+
+class Script(Cell):
+    """A cell whose training is some lines of Python."""
+
+    def begin(self):
+        self.folder.mkdir(exist_ok=True)
+        return [sys.executable, '-c', self.config]
+
+
+def test_trainings_that_fail_are_told_of_and_stop_no_other(tmp_path):
+    scripts = (
+        "raise SystemExit('train: the loss is nan')",
+        'import os; os.kill(os.getpid(), 9)',
+        'pass',
+        "print('Epoch(train)  [3][10/46]  lr 0.002  eta 1 day, 0:01:20')",
+    )
+    cells = [Script(one, 'se', seed, tmp_path / f'{seed}') for seed, one in enumerate(scripts)]
+    ended = [job for _, jobs in run_cells(cells, []) for job in jobs]
+    assert [job.failure for job in ended[:2]] == ['train: the loss is nan', 'killed by signal 9']
+    assert 'pass: no such config file' in ended[2].failure  # There is nothing to measure.
+    assert [job.cell for job in ended] == cells
+    assert ended[3].progress() == ('epoch 3', 24 * 3600 + 80)
 
 
 def outcome(folder, results, failed):
@@ -142,12 +232,8 @@ def test_failed_trainings_are_named_and_the_rest_is_compared(tmp_path):
         ['se', '30.5', '0.7', '30.0', '31.0', '-'],
         ['rg-se', 'failed', '-', '-', '-', '|'],
     ]
-    markdown, numbers, picture = found.write(tmp_path, 'title', 'ge-det compare my.py')
+    markdown, picture = found.write(tmp_path, 'title', 'ge-det compare my.py')
     assert found.sentence() in markdown.read_text() and 'the loss is nan' in markdown.read_text()
-    content = json.loads(numbers.read_text())
-    assert content['bbox']['ap']['se'] == {'0': 30.0, '1': 31.0}
-    gain = content['bbox']['gains'][0]
-    assert (gain['attention'], gain['low'], gain['high']) == ('se', 0, 0)
     assert picture.read_bytes().startswith(b'\x89PNG')
 
 

@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from ge_det.compare import coco_metrics
-from ge_det.compare.coco_metrics import METRICS, draw_images, measure
+from ge_det.compare.coco_metrics import METRICS, draw_images, measure, precision_of
 
 GROUPS = {'all': None, 'pair': ['ring', 'disc'], 'rare': ['cross']}
 CLASSES = ('disc', 'ring', 'cross', 'never')
@@ -134,6 +134,10 @@ def test_groups_classes_and_resamples_are_those_of_plain_evaluations(case, tmp_p
         part: set(kept(part, 0)) for part in PARTS
     }
     assert [len(measured.resamples['all'][name]) for name in ('AP75', 'APs')] == [8, 2]
+    for group, classes in GROUPS.items():
+        wanted = [expected[group]['AP'], *measured.resamples[group]['AP']]
+        given = (*(classes or ()), *(['gone'] if classes else ()))
+        np.testing.assert_equal(precision_of(*files, given, iou_type, resamples=8), wanted)
     absent = np.isnan(measured.resamples['rare']['AP'])  # Its only image was not drawn.
     assert absent.any() and not absent.all()
     assert not np.isnan(measured.resamples['all']['AP']).any()
