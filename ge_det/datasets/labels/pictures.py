@@ -6,7 +6,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from PIL import Image
 
@@ -190,9 +190,10 @@ class Pictures:
         return {role_of_path(picture) for picture in self.tree.pictures} - {''}
 
     @cached_property
-    def _folders(self) -> set[str]:
+    def _folders(self) -> frozenset[str]:
         """Names of folders with pictures."""
-        return {folder for each in self.tree.pictures for folder in each.split('/')[:-1]}
+        places = {os.path.dirname(each) for each in self.tree.pictures}
+        return frozenset(folder for place in places for folder in place.split('/'))
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
@@ -225,17 +226,17 @@ def _longest_tail(candidates: list[str], path: str, beside: str) -> str | None:
     """The one whose last parts are most alike, then the one that is nearest to the label."""
     if len(candidates) < 2:
         return candidates[0] if candidates else None
-    parts = path.split('/')[::-1]
-    near = beside.split('/') if beside else []
+    folder = path.rpartition('/')[0]
+    ranks = {each: _nearness(each.rpartition('/')[0], folder, beside) for each in candidates}
+    first, second, *_ = sorted(candidates, key=lambda each: ranks[each], reverse=True)
+    return first if ranks[first] > ranks[second] else None
 
-    def alike(picture: str) -> tuple[int, bool, int, bool]:
-        own = picture.split('/')
-        of_photos = any(folder.lower() in _FOLDERS for folder in own[:-1])
-        common = _common(own[::-1][1:], parts[1:])
-        return common, says_all(path, picture), _common(own[:-1], near), of_photos
 
-    ranked = sorted(candidates, key=alike, reverse=True)
-    return ranked[0] if alike(ranked[0]) > alike(ranked[1]) else None
+@lru_cache(maxsize=100_000)  # Folders are few, pictures many.
+def _nearness(folder: str, named: str, beside: str) -> tuple[int, bool, int, bool]:
+    own, said, near = (each.split('/') if each else [] for each in (folder, named, beside))
+    of_photos = any(each.lower() in _FOLDERS for each in own)
+    return _common(own[::-1], said[::-1]), says_all(named, folder), _common(own, near), of_photos
 
 
 def _common(one: list[str], other: list[str]) -> int:

@@ -34,26 +34,26 @@ def readings(named: str) -> Iterator[str]:
                 yield reading
 
 
-def fits(named: str, picture: str, folders: Collection[str]) -> bool:
+def fits(named: str, picture: str, folders: frozenset[str]) -> bool:
     """Whether the folders of a name and of a picture do not contradict each other.
 
     Args:
         named (str): A path, or a name alone, which fits all.
         picture (str): Its path.
-        folders (Collection[str]): Names of all folders with pictures; of one of these, even a name
+        folders (frozenset[str]): Names of all folders with pictures; of one of these, even a name
             such as ``images`` tells where a picture is.
     """
     return _lost(named, picture, folders) is not None
 
 
 def says_all(named: str, picture: str) -> bool:
-    """Whether a name says all folders that tell anything."""
+    """Whether a folder that was named says all of another that tells anything."""
     said, there = _said(_parts(named)), _said(_parts(picture))
     return _common(said, there) == len(there)
 
 
 def astray(
-    found: Mapping[str, str], others: Mapping[str, Sequence[str]], folders: Collection[str]
+    found: Mapping[str, str], others: Mapping[str, Sequence[str]], folders: frozenset[str]
 ) -> set[str]:
     """Names that got a picture which only is called as theirs, seen by the rest of their source.
 
@@ -63,15 +63,17 @@ def astray(
     Args:
         found (Mapping[str, str]): Pictures by what one source of labels calls them.
         others (Mapping[str, Sequence[str]]): Further pictures of the same names.
-        folders (Collection[str]): As in :func:`fits`.
+        folders (frozenset[str]): As in :func:`fits`.
     """
     odd: set[str] = set()
     lost = {named: _lost(named, picture, folders) for named, picture in found.items()}
-    if any(_keeps(named, picture) for named, picture in found.items()):
+    if any(_keeps(_folder(named), _folder(picture)) for named, picture in found.items()):
         counts = Counter(lost.values())
         usual = max(counts, key=lambda each: (counts[each], -len(each or ())))
         odd = {named for named, each in lost.items() if each != usual}
-    places = {n: _folder(each) for n, each in found.items() if not _said(_parts(n), folders)}
+    places = {
+        n: _folder(each) for n, each in found.items() if not _said(_parts(_folder(n)), folders)
+    }
     sizes = Counter(places.values())
     taken = set(found.values())
     rejected = {
@@ -83,17 +85,23 @@ def astray(
     return odd | {named for named, place in places.items() if place in rejected}
 
 
+@lru_cache(maxsize=100_000)
 def _keeps(named: str, picture: str) -> bool:
     whole, there = _parts(named), _parts(picture)
     return _common(whole, there) + _common(_said(whole), _said(there)) > 0
 
 
 def _folder(path: str) -> str:
-    return path.rpartition('/')[0]
+    return path.replace('\\', '/').rpartition('/')[0]
 
 
-def _lost(named: str, picture: str, folders: Collection[str]) -> tuple[str, ...] | None:
+def _lost(named: str, picture: str, folders: frozenset[str]) -> tuple[str, ...] | None:
     """What a name has in front that the picture has not; None if they contradict each other."""
+    return _lost_folders(_folder(named), _folder(picture), folders)
+
+
+@lru_cache(maxsize=100_000)
+def _lost_folders(named: str, picture: str, folders: frozenset[str]) -> tuple[str, ...] | None:
     pairs = (
         (_parts(named), _parts(picture)),
         (_said(_parts(named), folders), _said(_parts(picture))),
@@ -101,13 +109,13 @@ def _lost(named: str, picture: str, folders: Collection[str]) -> tuple[str, ...]
     for said, there in pairs:
         common = _common(said, there)
         # The root of another machine is called anything.
-        if common == min(len(said), len(there)) or (common and _ABSOLUTE.match(named)):
+        if common == min(len(said), len(there)) or (common and _ABSOLUTE.match(f'{named}/')):
             return tuple(_said(said[: len(said) - common], folders))
     return None
 
 
-def _parts(path: str) -> list[str]:
-    return [part for part in path.replace('\\', '/').split('/')[:-1] if part not in ('', '.', '..')]
+def _parts(folder: str) -> list[str]:
+    return [part for part in folder.split('/') if part not in ('', '.', '..')]
 
 
 def _said(parts: list[str], folders: Collection[str] = ()) -> list[str]:
@@ -115,7 +123,7 @@ def _said(parts: list[str], folders: Collection[str] = ()) -> list[str]:
     return [part for part in parts if part in folders or not _is_neutral(part)]
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=100_000)
 def _is_neutral(folder: str) -> bool:
     words = re.split('[ _-]+', folder.lower())
     return all(word in NEUTRAL for word in words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from ge_det.datasets.labels.records import Photo
@@ -27,7 +28,12 @@ def role_of_name(name: str) -> str:
 
 def role_of_path(path: str) -> str:
     """The set of a file by its folders, of whose names all words speak of sets."""
-    return role_of_name(_folder_of_set(path))
+    return _role_of_folders(path.rpartition('/')[0])
+
+
+@lru_cache(maxsize=100_000)
+def _role_of_folders(folders: str) -> str:
+    return role_of_name(_folder_of_set(f'{folders}/'))
 
 
 def _folder_of_set(path: str) -> str:
