@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,6 +16,7 @@ from ge_det.detecting.picture_files import UnreadablePicture, as_colour, from_me
 from ge_det.drawing import draw_boxes
 from ge_det.errors import UserError, shown
 from ge_det.reading.mmengine_loader import register_loader
+from ge_det.unprinted import unprinted
 from ge_det.weights.trained import best_checkpoint, find_trained
 from ge_det.weights.whole_model import check_fits
 
@@ -71,7 +70,7 @@ class Predictor:
         cfg = read_model(str(config))
         weights = os.path.expanduser(str(checkpoint))
         classes = _classes(cfg)
-        with redirect_stdout(io.StringIO()):  # MMEngine tells of each file.
+        with unprinted():
             self._detector = PictureDetector(cfg, weights, device, classes)
         check_fits(self._detector.model, weights, classes)
         self.names = self._detector.names

@@ -29,6 +29,13 @@ def told_minutes(value: float) -> str:
     return f'about {value:.0f} minutes' if value < 100 else f'about {value / 60:.1f} hours'
 
 
+def duration(seconds: float) -> str:
+    """A time for tables, such as ``'40 s'``, ``'12 min'`` and ``'3.5 h'``."""
+    if seconds < 100:
+        return f'{seconds:.0f} s'
+    return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
+
+
 def flag_of_minutes(value: float) -> str:
     """A time as ``--time`` takes it, such as ``'28m'`` or ``'3.5h'``."""
     return f'{max(1, round(value))}m' if value < 100 else f'{value / 60:.1f}h'

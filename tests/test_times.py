@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ge_det.errors import UserError
-from ge_det.times import flag_of_minutes, parse_minutes, told_minutes
+from ge_det.times import duration, flag_of_minutes, parse_minutes, told_minutes
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,7 @@ def test_what_is_no_time_is_one_line(text: str) -> None:
 def test_a_time_that_is_told_is_a_time(minutes: float) -> None:
     assert parse_minutes(flag_of_minutes(minutes)) == pytest.approx(minutes, rel=0.05, abs=1)
     assert told_minutes(minutes).startswith('about ')
+
+
+def test_times_of_tables() -> None:
+    assert [duration(s) for s in (59.6, 600, 7200)] == ['60 s', '10 min', '2.0 h']

@@ -6,9 +6,7 @@ images, so a resample costs a small part of an evaluation.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+
+from ge_det.unprinted import unprinted
 
 CLASS = 'class:'
 """What begins the name of the resamples of one class."""
@@ -57,7 +57,7 @@ def measure(
         iou_type (str): ``'bbox'`` or ``'segm'``.
         resamples (int): How many times as many images as there are get drawn.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells its progress.
+    with unprinted():
         evaluation = _load(annotations, detections, iou_type)
         classes = _class_places(evaluation)
         places = {name: _places(classes, name, chosen) for name, chosen in groups.items()}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
+
+from ge_det.unprinted import unprinted
 
 _WARM_UP, _LEAST, _MOST = 3, 10, 60  # Iterations.
 _SECONDS = 6.0  # Short iterations are measured for so long.
@@ -49,7 +49,7 @@ def measure(config: Path) -> Pace:
     if not MMLogger.check_instance_created('recipe'):
         MMLogger.get_instance('recipe', log_level='ERROR')
     scope = DefaultScope.overwrite_default_scope('mmdet')
-    with scope, contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks.
+    with scope, unprinted():
         model: Any = MODELS.build(cfg.model)
         model.init_weights()
         model.to(get_device())

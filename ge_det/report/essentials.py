@@ -7,6 +7,7 @@ from typing import Any
 
 from ge_det.report.history import History
 from ge_det.report.source import Source, read_coco
+from ge_det.times import duration
 
 
 def essentials(source: Source, history: History) -> list[tuple[str, str]]:
@@ -28,15 +29,6 @@ def essentials(source: Source, history: History) -> list[tuple[str, str]]:
         ('checkpoint', source.checkpoint.name),
     ]
     return [(name, text) for name, text in rows if text]
-
-
-def duration(seconds: float) -> str:
-    """Such as ``'2 h 5 min'``."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    hours, rest = divmod(minutes, 60)
-    return f'{hours} h {rest} min' if hours else f'{minutes} min'
 
 
 def attention_name(backbone: Any) -> str:

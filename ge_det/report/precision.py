@@ -11,7 +11,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from ge_det.report.source import Source, index, unprinted
+from ge_det.report.source import Source, index
+from ge_det.unprinted import unprinted
 
 DEFAULT_SCORE = 0.3
 _MOST = [100, 300, 1000]  # Detections of a class in a picture, as mmdet's CocoMetric has it.

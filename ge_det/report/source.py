@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +11,7 @@ from typing import Any
 from pycocotools.coco import COCO
 
 from ge_det.errors import UserError, one_line
+from ge_det.unprinted import unprinted
 
 
 @dataclass(frozen=True)
@@ -115,10 +112,3 @@ def index(content: dict[str, Any]) -> COCO:
     with unprinted():
         coco.createIndex()
     return coco
-
-
-@contextmanager
-def unprinted() -> Iterator[None]:
-    """Keep what pycocotools prints from the screen."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield

@@ -13,7 +13,7 @@ from ge_det.locks import only_one
 from ge_det.report import bars, curves, matrix, page
 from ge_det.report.confusion import confusion
 from ge_det.report.detections import val_detections
-from ge_det.report.essentials import duration, essentials
+from ge_det.report.essentials import essentials
 from ge_det.report.figures import drawable
 from ge_det.report.history import History, read_history
 from ge_det.report.kinds import KINDS, errors_by_kind
@@ -21,6 +21,7 @@ from ge_det.report.pictures import Drawing, Outcome, best_and_worst, outcomes
 from ge_det.report.precision import Precision
 from ge_det.report.sentences import sentences
 from ge_det.report.source import Source
+from ge_det.times import duration
 
 PAGE = 'index.html'
 
