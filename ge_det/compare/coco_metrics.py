@@ -87,7 +87,7 @@ def precision_of(
         iou_type (str): ``'bbox'`` or ``'segm'``.
         resamples (int): How many times as many images as there are get drawn.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
+    with unprinted():
         evaluation = _load(annotations, detections, iou_type)
         params, every = evaluation.params, _class_places(evaluation)
         chosen = [place for name, place in every.items() if not classes or name in classes]
