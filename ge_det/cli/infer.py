@@ -1,7 +1,9 @@
 """Draw the detections of a trained detector into images and videos, and list them.
 
 --out gets the drawings in its folder vis, and detections.json (COCO) and detections.csv with what
-is drawn. A picture that cannot be read is left out and named at the end; the exit code is 1 then.
+is drawn. Both give the path of a picture from where the command runs; file_name in the JSON is its
+path from the folder given. A picture that cannot be read is left out and named at the end; the exit
+code is 1 then.
 
 Example:
     ge-det infer photos/ 'more/*.jpg' clip.mp4 --checkpoint work_dirs/my --out drawn

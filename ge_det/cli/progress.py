@@ -14,6 +14,7 @@ _SHOWN = re.compile(
     (Epoch|Iter)\((train|val|test)\) | Saving\ checkpoint\ at\ \d+\ iter
     | The\ best\ checkpoint\ (?!with\ \S+\ coco/bbox_mAP\ )  # Whose line says so.
     | Checkpoints\ will\ be\ saved | [Rr]esumed\ (epoch|from) | Auto\ resumed | Load\ checkpoint
+    | report:\ | no\ report\ of\ the\ training
     | Did\ not\ find\ last | LR\ is\ set\ based | \n\+- | AttentionResNet: | the\ monitored\ metric
     | .*:\ of\ several\ sets\ of\ weights
     """,

@@ -86,7 +86,7 @@ def run_until_signal(
         return action() or 0
     except BaseException as error:
         ender.arrived()
-        if not _is_interruption(error):
+        if (interruption := _interruption(error)) is None:
             raise
         for number in before:
             signal.signal(number, signal.SIG_IGN)
@@ -95,7 +95,7 @@ def run_until_signal(
         if is_first_process():
             what = 'interrupted' if ended_by == signal.SIGINT else 'ended by a signal'
             after = interrupted if isinstance(interrupted, str) else interrupted()
-            print(f'\n{name}: {what}; {after}', file=sys.stderr)
+            print(f'\n{name}: {what}; {interruption or after}', file=sys.stderr)
         before = {}
         return 128 + ended_by
     finally:
@@ -104,15 +104,19 @@ def run_until_signal(
             signal.signal(number, handler)
 
 
-def _is_interruption(error: BaseException | None) -> bool:
-    """Also of what others made of one: MMEngine's way to format a config catches everything."""
+def _interruption(error: BaseException | None) -> str | None:
+    """What an interruption says itself, mostly nothing; None of other errors.
+
+    Also of what others made of one: MMEngine's way to format a config catches everything.
+    """
     seen: list[BaseException] = []
+    said = None
     while error is not None and error not in seen:  # `raise error from error` names itself.
         if isinstance(error, KeyboardInterrupt):
-            return True
+            said = said or str(error)
         seen.append(error)
         error = error.__cause__ or error.__context__
-    return False
+    return said
 
 
 def end_children() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,9 +49,10 @@ class WriteReport(Hook):
             return
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # The other process needs memory there, too.
+        runner.logger.info(f'report:  measuring {_best(runner)} ...')  # Seconds before it speaks.
         command = [sys.executable, '-m', 'ge_det', 'report', str(runner.work_dir)]
         try:
-            code = subprocess.run(command, env=_alone(os.environ), check=False).returncode
+            code = _run(command, str(runner.work_dir))
         except OSError as error:
             runner.logger.warning(f'no report of the training: {one_line(error)}')
             return
@@ -57,6 +61,30 @@ class WriteReport(Hook):
                 f'no report of the training (exit code {code}); `ge-det report {runner.work_dir}` '
                 'tries it again'
             )
+
+
+def _best(runner: Runner) -> str:
+    loop = getattr(runner, 'val_loop', None)
+    photos = f' on {len(loop.dataloader.dataset)} photos' if loop is not None else ''
+    which = 'best' if any(Path(runner.work_dir).glob('best_*.pth')) else 'last'
+    return f'the {which} checkpoint{photos}'
+
+
+def _run(command: list[str], work_dir: str) -> int:
+    """Run a process that ends, with those that it started, if this one is told to end."""
+    # In a session of its own, where no Ctrl-C of the terminal comes: it would speak of that, too.
+    process = subprocess.Popen(command, env=_alone(os.environ), start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt as error:  # What it writes is whole or not there at all.
+        if hasattr(os, 'killpg'):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        raise KeyboardInterrupt(
+            f'the training is whole; `ge-det report {shlex.quote(work_dir)}` writes the report'
+        ) from error
 
 
 def _alone(environment: Any) -> dict[str, str]:

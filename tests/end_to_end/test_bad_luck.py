@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import re
@@ -96,6 +97,34 @@ def test_signals(folder: Path, number: int, times: int, code: int) -> None:
     assert line.endswith('the same command with --resume goes on from the last checkpoint')
     time.sleep(0.2)
     assert processes(process.pid) == []
+
+
+def test_ctrl_c_while_the_report_is_made(folder: Path) -> None:
+    work_dir = folder / 'reported'
+    options = ['train_cfg.max_epochs=1', 'default_hooks.report.type=ge_det.WriteReport']
+    process = start(folder, '--work-dir', str(work_dir), '--cfg-options', *options)
+    assert process.stdout is not None
+    line = next(line for line in process.stdout if line.startswith('report: '))
+    assert line == 'report:  measuring the best checkpoint on 2 photos ...\n'
+    wait_for(lambda: of_report(work_dir), process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == (
+        f'train: interrupted; the training is whole; `ge-det report {work_dir}` writes the report'
+    )
+    assert 'Traceback' not in errors and len(said(errors)) == 1
+    assert (work_dir / 'epoch_1.pth').is_file() and not of_report(work_dir)
+
+
+def of_report(work_dir: Path) -> list[str]:
+    """The processes that make a report."""
+    wanted = f'ge_det\0report\0{work_dir}\0'.encode()
+    found = []
+    for file in Path('/proc').glob('[0-9]*/cmdline'):
+        with contextlib.suppress(OSError):
+            found += [file.parent.name] if file.read_bytes().endswith(wanted) else []
+    return found
 
 
 def forked(folder: Path, *arguments: str, most_bytes: int | None = None) -> tuple[int, str]:

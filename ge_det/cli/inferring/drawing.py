@@ -89,7 +89,7 @@ class Drawer:
                 raise UnreadablePicture(f'OpenCV does not write it as {suffix}')
             with self._writing(job):
                 write_whole(job.drawn, content.tobytes())
-        return [image_record(job.name, drawn.shape[:2], found)]
+        return [image_record(job, drawn.shape[:2], found)]
 
     def _video(self, job: Job) -> list[Record]:
         video, records = Video(job.source), []
@@ -106,7 +106,7 @@ class Drawer:
                 if sink is not None:
                     sink.write_frame(drawn)
                 more = dict(frame=number, time=round(number / video.rate, 3))
-                records.append(image_record(job.name, drawn.shape[:2], found, **more))
+                records.append(image_record(job, drawn.shape[:2], found, **more))
         return records
 
     def _detect(self, read: dict[str, Any]) -> tuple[sv.Detections, np.ndarray]:

@@ -21,6 +21,8 @@ from ge_det.files import read_json, to_json, write_whole
 if TYPE_CHECKING:
     import supervision as sv
 
+    from ge_det.cli.inferring.targets import Job
+
 Record = dict[str, Any]
 _MAKER = 'detections of ge-det infer'
 _COLUMNS = ('path', 'width', 'height', 'class', 'score', 'x', 'y', 'w', 'h', 'frame', 'time')
@@ -116,7 +118,9 @@ class Lists:
                 for one in image['found']:
                     identity = dict(id=len(content['annotations']) + 1, image_id=number)
                     content['annotations'].append({**identity, **one})
-                    path, width, height = image['file_name'], image['width'], image['height']
+                    # A list of an earlier version has no path.
+                    path = image.get('path', image['file_name'])
+                    width, height = image['width'], image['height']
                     end = (image.get('frame', ''), image.get('time', ''))
                     name = names.get(one['category_id'], one['category_id'])
                     what = (name, one['score'], *one['bbox'])
@@ -126,17 +130,17 @@ class Lists:
         part.unlink(missing_ok=True)
 
 
-def image_record(name: str, size: tuple[int, int], found: sv.Detections, **more: Any) -> Record:
+def image_record(job: Job, size: tuple[int, int], found: sv.Detections, **more: Any) -> Record:
     """A picture and what was found in it.
 
     Args:
-        name (str): Of the file.
+        job (Job): The file, and what it is called.
         size (tuple): Height and width.
         found (sv.Detections): In its pixels.
         **more (Any): Further fields.
     """
     height, width = size
-    image = dict(file_name=name, width=width, height=height, **more)
+    image = dict(file_name=job.name, path=str(job.source), width=width, height=height, **more)
     return {**image, 'found': [_annotation(found, index) for index in range(len(found))]}
 
 
