@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         source, commands = find_source(Path(args.work_dir).expanduser(), args.cfg_options)
         from ge_det.report.write import write_report
 
-        show(f'report:  {write_report(source, commands)}')
+        page = write_report(source, commands)
+        show(*source.warnings(), f'report:  {page}')
     return 0
 
 
@@ -91,6 +92,7 @@ def find_source(
         train_annotations=tuple(
             one.annotations for one in sets.get('train_dataloader', []) if one.annotations
         ),
+        images_key=f'{val.key}.{next(iter(folders), "data_prefix.img")}',
     )
     if not source.annotations.is_file() or not are_kept(source):
         check_data_files({'val_dataloader': [val]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from ge_det.report.barely import barely_trained
 from ge_det.report.confusion import Confusion
 from ge_det.report.history import History
 from ge_det.report.kinds import Kind
@@ -31,6 +32,8 @@ def sentences(
             'many, look at the learning rate, and at the classes and boxes of the annotations.'
         )
         return told + _data(precision)
+    if barely := barely_trained(precision, history):
+        return [barely, *told, *_not_measured(precision)]
     told += _worst(precision.classes, confusion)
     told += _errors(kinds, confusion, precision)
     told += _course(history, precision.source.is_best)
@@ -61,10 +64,10 @@ def _worst(classes: Sequence[ClassPrecision], confusion: Confusion) -> list[str]
     )
     row = confusion.counts[worst.number - 1]
     if row[-1] > row.sum() / 3:
-        line += f' {row[-1]} of its {_boxes(row.sum())} are missed.'
+        line += f' {row[-1]} of the {_boxes(row.sum())} of {worst.name} are missed.'
     counts = [one.train_boxes for one in classes if one.train_boxes is not None]
     if worst.train_boxes is not None and worst.train_boxes < max(FEW_BOXES, median(counts) / 4):
-        line += f' It was trained on {_boxes(worst.train_boxes)}: label more.'
+        line += f' {worst.name} was trained on {_boxes(worst.train_boxes)}: label more.'
     return [line]
 
 
@@ -142,6 +145,11 @@ def _data(precision: Precision) -> list[str]:
         names = ', '.join(f'{one.name} ({one.train_boxes})' for one in few[:5])
         more = f' and {len(few) - 5} more' if len(few) > 5 else ''
         told.append(f'Few boxes to train on: {names}{more}. Label more of them.')
+    return told + _not_measured(precision)
+
+
+def _not_measured(precision: Precision) -> list[str]:
+    told = []
     unknown = [one.name for one in precision.classes if not one.val_boxes]
     boxes = sum(one.val_boxes for one in precision.classes)
     if unknown and boxes:

@@ -24,6 +24,7 @@ class Source:
         checkpoint (Path): The one to measure.
         annotations (Path): COCO file of the val set.
         images (Path): Folder of its pictures.
+        images_key (str): Where the config has that folder.
         classes (tuple[str, ...]): In the order of the detector's labels.
         train_annotations (tuple[Path, ...]): COCO files of what it was trained on.
     """
@@ -35,6 +36,7 @@ class Source:
     images: Path
     classes: tuple[str, ...]
     train_annotations: tuple[Path, ...] = ()
+    images_key: str = 'val_dataloader.dataset.data_prefix.img'
 
     @property
     def folder(self) -> Path:
@@ -45,6 +47,15 @@ class Source:
     def is_best(self) -> bool:
         """Whether the checkpoint was kept for its result, as MMEngine names it."""
         return self.checkpoint.name.startswith('best_')
+
+    def warnings(self) -> list[str]:
+        """A line if photos of the val set are not where the config has them."""
+        names = [str(one['file_name']) for one in self.truth.imgs.values()]
+        gone = sum(not (self.images / name).is_file() for name in names)
+        return [
+            f'warning: {gone} of {len(names)} photos are not in {self.images} any more; tell where '
+            f'they are: --cfg-options {self.images_key}=FOLDER'
+        ] * bool(gone)
 
     @cached_property
     def truth(self) -> COCO:

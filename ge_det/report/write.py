@@ -83,8 +83,13 @@ def _report(source: Source, commands: Commands | None) -> Path:
 def _write(folder: Path, values: dict[str, Any], images: Sequence[page.Image]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {one.file for one in images}
-    for old in folder.glob('*.jpg'):  # Of another report, in which other pictures were best.
-        if re.fullmatch(r'(best|worst)_\d\.jpg', old.name) and old.name not in wanted:
+    for old in folder.glob('*.jpg'):
+        # Of another report, in which other pictures were best; without photos, it may be the last.
+        if (
+            not values['notes']
+            and re.fullmatch(r'(best|worst)_\d\.jpg', old.name)
+            and old.name not in wanted
+        ):
             old.unlink(missing_ok=True)
     for one in images:
         write_whole(folder / one.file, one.content)

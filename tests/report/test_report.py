@@ -112,6 +112,8 @@ def test_photos_that_have_moved(work_dir: Path, capsys: pytest.CaptureFixture[st
     scores(work_dir / 'report/detections.json', 0.9)
     assert exit_code('report', str(work_dir)) == 0  # Of the detections that are kept.
     assert 'photos are not shown' in Page(work_dir / 'report/index.html').text
+    option = '--cfg-options val_dataloader.dataset.data_prefix.img=FOLDER'
+    assert option in capsys.readouterr().out
     annotations = work_dir.parent / 'data/annotations/val.json'
     annotations.write_text(annotations.read_text() + '\n')
     capsys.readouterr()
