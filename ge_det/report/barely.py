@@ -27,29 +27,35 @@ def barely_trained(precision: Precision, history: History) -> str:
     rises = not values or 0 < max(values) == values[-1]
     if ap50 >= _LEARNT and not (steps < _SHORT and rises):
         return ''
-    after = _after(history)
+    length = _length(history)
+    after = f' after {length}' if length else ''
     if steps >= _SHORT and not rises:
         return (
             f'Hardly anything is learnt{after}, and AP does not rise: look at the learning rate, '
             'and at the classes and boxes of the annotations.'
         )
-    head = f'Hardly anything is learnt yet{after}' if ap50 < _LEARNT else f'AP still rises{after}'
+    if ap50 < _LEARNT:
+        head = f'Hardly anything is learnt yet{after}'
+    elif len(values) > 1:
+        head = f'AP still rises{after}'
+    else:
+        head = f'Trained for {length} only'
     return f'{head}: train longer before you judge anything else. {_how(precision, history)}'
 
 
-def _after(history: History) -> str:
+def _length(history: History) -> str:
     if not history.train:
         return ''
     unit = 'epoch' if history.by_epoch else 'iteration'
-    count = history.train[-1][unit] if history.by_epoch else history.train[-1]['step']
-    return f' after {count} {unit}{"" if count == 1 else "s"}'
+    count = history.train[-1].get('epoch' if history.by_epoch else 'step', 0)
+    return f'{count} {unit}{"" if count == 1 else "s"}'
 
 
 def _how(precision: Precision, history: History) -> str:
     config = precision.source.config or {}
     wanted = (config.get('train_cfg') or {}).get('max_epochs') or 0
     done = history.train[-1].get('epoch', 0) if history.train else 0
-    if done < wanted:
+    if history.train and done < wanted:
         return f'It was stopped before epoch {wanted}; --resume goes on (see the commands below).'
     iterations, epochs = _ENOUGH
     if done:
