@@ -13,6 +13,7 @@ from ge_det.cli.build_errors import near_name, wrong_name
 from ge_det.cli.screen import show
 from ge_det.config_reader import file_instead
 from ge_det.errors import UserError, one_line, shown
+from ge_det.words import counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,7 +51,7 @@ def check_new(paths: Sequence[Path], option: str, overwrite: bool) -> None:
     """
     there = [path for path in paths if _is_there(path)]
     if there and not overwrite:
-        more = f' and {len(there) - 1} others are' if len(there) > 1 else ' is'
+        more = f' and {counted(len(there) - 1, "other")} are' if len(there) > 1 else ' is'
         raise UserError(
             f'{shown(there[0])}{more} there already; choose another {option} or add --overwrite'
         )

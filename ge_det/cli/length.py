@@ -25,8 +25,9 @@ def told_done(cfg: Any, checkpoint: str | None) -> list[str]:
     found = re.fullmatch(r'epoch_(\d+)\.pth', Path(checkpoint or '').name)
     if not isinstance(epochs, int) or found is None or int(found[1]) < epochs:
         return []
+    done = f'all {epochs} epochs are' if epochs > 1 else 'the one epoch is'
     return [
-        f'all {epochs} epochs are done, so nothing is left to train; --cfg-options '
+        f'{done} done, so nothing is left to train; --cfg-options '
         f'train_cfg.max_epochs={2 * epochs} would go on'
     ]
 

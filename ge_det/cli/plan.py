@@ -13,6 +13,7 @@ from ge_det.blocks.gated_backbone import as_gated
 from ge_det.cli.config_data import DataSet, class_names
 from ge_det.errors import without_secrets
 from ge_det.times import told_minutes
+from ge_det.words import counted
 
 
 def plan_of(
@@ -42,7 +43,7 @@ def _data(data: Mapping[str, list[DataSet]]) -> str:
         files = [os.path.basename(str(one.annotations or one.path(''))) for one in sets]
         text = ' + '.join(dict.fromkeys(files))
         if all(counts := [len(one.picture_names) for one in sets]):
-            text += f', {sum(counts):,} images'
+            text += f', {counted(sum(counts), "image")}'
         told.append(text)
         classes = class_names(sets[0]) if sets else ()
     if not told:
@@ -51,7 +52,7 @@ def _data(data: Mapping[str, list[DataSet]]) -> str:
     read = [{one.annotations for one in sets} - {None} for sets in data.values()]
     if len(read) > 1 and set.intersection(*read):
         told.append('WARNING: measured on what it trains on, which tells nothing of new pictures')
-    return '; '.join(told) + (f'; {len(classes)} classes{few}' if classes else '')
+    return '; '.join(told) + (f'; {counted(len(classes), "class")}{few}' if classes else '')
 
 
 def _network(cfg: Any, model: nn.Module | None) -> str:
@@ -62,7 +63,7 @@ def _network(cfg: Any, model: nn.Module | None) -> str:
     depth = getattr(backbone, 'depth', '')
     text = f'{kind}, {type(backbone).__name__}{f"-{depth}" if depth else ""}'
     gates = Counter(type(gate).__name__ for gate in as_gated(backbone).gates().values())
-    told = ', '.join(f'{count} gates {name}' for name, count in gates.items())
+    told = ', '.join(f'{counted(count, "gate")} {name}' for name, count in gates.items())
     return f'{text}, {told or "no gates"}'
 
 
@@ -84,7 +85,7 @@ def promised_minutes(cfg: Any) -> float | None:
     promised, epochs = cfg.get('promised'), (cfg.get('train_cfg') or {}).get('max_epochs')
     if not isinstance(promised, dict) or not isinstance(epochs, int):
         return None
-    measured, counted = promised.get('minutes'), promised.get('epochs')
-    if not isinstance(measured, (int, float)) or not isinstance(counted, int) or counted < 1:
+    measured, trained = promised.get('minutes'), promised.get('epochs')
+    if not isinstance(measured, (int, float)) or not isinstance(trained, int) or trained < 1:
         return None
-    return measured * epochs / counted
+    return measured * epochs / trained

@@ -6,6 +6,8 @@ import logging
 import os
 import re
 
+from ge_det.words import counted
+
 # They talk of their own affairs. What others say, such as a user's own module, is shown.
 _STACK = ('mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'torch')
 
@@ -104,4 +106,4 @@ def _length() -> str:
     hub = MessageHub.get_current_instance()
     iterations, epochs = (hub.runtime_info.get(name) for name in ('max_iters', 'max_epochs'))
     many = f'{epochs} epochs, ' if epochs and epochs > 1 else ''
-    return f'length:  {many}{iterations} iterations'
+    return f'length:  {many}{counted(iterations, "iteration")}'

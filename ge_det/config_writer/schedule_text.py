@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ge_det.config_writer.options import UserConfig
+from ge_det.words import counted
 
 
 def schedule(options: UserConfig) -> str:
@@ -13,16 +14,16 @@ def schedule(options: UserConfig) -> str:
 # As ten iterations on the machine that wrote this let expect; `ge-det train` tells it.
 promised = dict(minutes={options.minutes:.3g}, epochs={epochs})"""
     lines = [
-        f'# {options.num_images} images are {options.iterations_per_epoch} iterations an epoch on '
-        f'one device.{promised}',
+        f'# {counted(options.num_images, "image")}, '
+        f'{counted(options.iterations_per_epoch, "iteration")} an epoch on one device.{promised}',
         f'train_cfg = dict(max_epochs={epochs}, val_interval={options.val_interval})',
         'param_scheduler = [',
         "    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, "
         f'end={options.warmup}),',
         *(_cosine(options) if options.solver == 'adamw' else _steps(options)),
         ']',
-        f'# For {options.batch_size} images an iteration; on several devices, --auto-scale-lr '
-        'scales it.',
+        f'# For {counted(options.batch_size, "image")} an iteration; on several devices, '
+        '--auto-scale-lr scales it.',
         _optimizer(options),
         f'auto_scale_lr = dict(base_batch_size={options.batch_size})',
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ge_det.datasets.coco_file import CocoFile
+from ge_det.words import counted
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Machine:
     def __str__(self) -> str:
         if self.gpu:
             return f'{self.gpu} of {self.gpu_memory:.0f} GB'
-        return f'{self.cores} core{"s" * (self.cores > 1)} without a GPU'
+        return f'{counted(self.cores, "core")} without a GPU'
 
 
 def _pairs(values: list[Sequence[float]]) -> np.ndarray:

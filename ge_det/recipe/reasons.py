@@ -7,6 +7,7 @@ from collections.abc import Collection
 from ge_det.config_writer.detectors import DEFAULT_SCALE, RATIOS
 from ge_det.config_writer.options import UserConfig
 from ge_det.times import flag_of_minutes
+from ge_det.words import counted
 
 from .anchors import covered, default_anchors
 from .facts import Machine, Photos
@@ -101,13 +102,14 @@ class Reasons:
 
     def _batch(self) -> str:
         if self.options.small:
-            return f'{self.options.iterations_per_epoch} iterations an epoch'
+            return f'{counted(self.options.iterations_per_epoch, "iteration")} an epoch'
         memory = self.machine.gpu_memory
         told = f'an estimate for {memory:.0f} GB' if memory else 'for a GPU of 8 GB'
         return f'{told}; less if memory runs out'
 
     def _epochs(self, length: Length | None) -> str:
-        told = f'{self.options.num_epochs * self.options.num_images:,} pictures shown'
+        shown = self.options.num_epochs * self.options.num_images
+        told = f'{counted(shown, "picture")} shown'
         if length is None:
             return told
         if length.is_over:

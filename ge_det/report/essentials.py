@@ -8,6 +8,7 @@ from typing import Any
 from ge_det.report.history import History
 from ge_det.report.source import Source, read_coco
 from ge_det.times import duration
+from ge_det.words import counted
 
 
 def essentials(source: Source, history: History) -> list[tuple[str, str]]:
@@ -107,8 +108,8 @@ def _counted(file: Path) -> str:
         content = read_coco(file)
     except ValueError:
         return file.name
-    boxes = len(content['annotations'])
-    return f'{len(content["images"]):,} photos with {boxes:,} boxes ({file.name})'
+    boxes = counted(len(content['annotations']), 'box')
+    return f'{counted(len(content["images"]), "photo")} with {boxes} ({file.name})'
 
 
 def _text(value: Any) -> str:

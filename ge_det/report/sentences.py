@@ -10,6 +10,7 @@ from ge_det.report.confusion import Confusion
 from ge_det.report.history import History
 from ge_det.report.kinds import Kind
 from ge_det.report.precision import ClassPrecision, Precision
+from ge_det.words import counted
 
 FEW_BOXES = 50
 """Boxes to train on, below which a class is said to have few."""
@@ -42,16 +43,14 @@ def sentences(
 
 def _first(precision: Precision, measured: int | None, history: History) -> str:
     figures = precision.overall
-    pictures = len(precision.source.truth.getImgIds())
+    pictures = counted(len(precision.source.truth.getImgIds()), 'photo')
     if figures['AP'] is None:
-        return f'The val set of {pictures} photos has no box, so there is nothing to measure.'
+        return f'The val set of {pictures} has no box, so there is nothing to measure.'
     unit = 'epoch' if history.by_epoch or not history.train else 'iteration'
     where = f' after {unit} {measured}' if measured is not None else ''
     own = precision.source.annotations in precision.source.train_annotations
     which = 'that it was trained on, which says nothing of new ones' if own else 'of the val set'
-    return (
-        f'AP {figures["AP"]:.1f}, AP50 {figures["AP50"]:.1f}{where}, on {pictures} photos {which}.'
-    )
+    return f'AP {figures["AP"]:.1f}, AP50 {figures["AP50"]:.1f}{where}, on {pictures} {which}.'
 
 
 def _worst(classes: Sequence[ClassPrecision], confusion: Confusion) -> list[str]:

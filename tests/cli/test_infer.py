@@ -322,7 +322,7 @@ def test_a_video(photos: Path, detector: Path, capsys) -> None:
     (photos / 'bad.mov').write_text('no video')
     assert infer(detector, photos, '--score-thr', 0) == 1
     said = capsys.readouterr()
-    assert 'out: 1 images and 1 videos of 4 frames, 25 detections over 0.0 drawn' in said.out
+    assert 'out: 1 image and 1 video of 4 frames, 25 detections over 0.0 drawn' in said.out
     assert said.err.splitlines()[-1].endswith(
         '/bad.mov: no video, damaged or of a kind that OpenCV does not read'
     )
@@ -378,5 +378,5 @@ def test_what_is_done_stays_done_on_a_full_disk(photos: Path, detector: Path) ->
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
     )
     assert (done.returncode, done.stderr.count('\n')) == (2, 1)
-    assert 'out/vis/b.png: cannot be written (File too large); 1 images are drawn' in done.stderr
+    assert 'out/vis/b.png: cannot be written (File too large); drawn: 1 image' in done.stderr
     assert os.listdir('out/vis') == ['a.png']

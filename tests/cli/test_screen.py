@@ -87,7 +87,7 @@ def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
     assert lines[0].count('WARNING: measured on what it trains on') == 1
     assert '2 images' in lines[0] and '2 classes (cat, dog)' in lines[0]
     assert 'RetinaNet, AttentionResNet-18, 8 gates SqueezeExcite' in lines[1]
-    assert 'length:  1 iterations' in lines
+    assert 'length:  1 iteration' in lines
     assert len(lines) < 15 and shown.err == ''
     assert re.search(
         r'^Epoch\(val\) \[1\]\[2/2\]  AP \d+\.\d  AP50 \d+\.\d  the best so far$', shown.out, re.M

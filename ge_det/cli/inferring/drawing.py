@@ -134,9 +134,7 @@ class Drawer:
     def _writing(self, job: Job) -> Iterator[None]:
         """Make the folder of a drawing that nobody else has made meanwhile."""
         if os.path.lexists(job.drawn) and not self._overwrites:
-            raise UserError(
-                f'{shown(job.drawn)} has come up meanwhile; {self.tally.done} are drawn'
-            )
+            raise UserError(f'{shown(job.drawn)} has come up meanwhile; drawn: {self.tally.done}')
         with self._told(job.drawn):
             job.drawn.parent.mkdir(parents=True, exist_ok=True)
             yield
@@ -156,8 +154,8 @@ class Drawer:
                 reason = f'no file of such a name in --out ({error.strerror})'
                 raise UnreadablePicture(reason) from error
             raise UserError(
-                f'{shown(path)}: cannot be written ({error.strerror or error}); {self.tally.done} '
-                'are drawn'
+                f'{shown(path)}: cannot be written ({error.strerror or error}); drawn: '
+                f'{self.tally.done}'
             ) from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ge_det.cli.inferring.targets import Job
+from ge_det.words import counted
 
 
 @dataclass
@@ -51,25 +52,28 @@ class Tally:
     @property
     def done(self) -> str:
         """How many are done."""
-        videos = f'{self.videos} videos of {self.frames} frames'
+        videos = f'{counted(self.videos, "video")} of {counted(self.frames, "frame")}'
+        images = counted(self.images, 'image')
         if not self.videos:
-            return f'{self.images} images'
-        return f'{self.images} images and {videos}' if self.images else videos
+            return images
+        return f'{images} and {videos}' if self.images else videos
 
     def summary(self, out: str, threshold: float) -> list[str]:
         """Lines for the user."""
         count = self.classes.total()
-        line = f'{out}: {self.done}, {count} detections over {threshold} drawn'
+        line = f'{out}: {self.done}, {counted(count, "detection")} over {threshold} drawn'
         is_any = self.images or self.videos
         if is_any and not count:
             line += f'; {self._no_detections()}'
         if self.skipped:
-            line += f'; {len(self.skipped)} images skipped'
+            line += f'; {counted(len(self.skipped), "image")} skipped'
         lines = [line]
         if count:
             most = [f'{name} {number}' for name, number in self.classes.most_common(12)]
             more = len(self.classes) - len(most)
-            lines.append(f'  {", ".join(most)}' + (f', {more} more classes' if more else ''))
+            lines.append(
+                f'  {", ".join(most)}' + (f', {counted(more, "more class")}' if more else '')
+            )
         if is_any:
             each = self.seconds / (self.images + self.frames)
             lines.append(f'  {each:.2g} s each; drawn in vis, listed in detections.json and .csv')

@@ -9,6 +9,7 @@ from typing import Any
 
 from ge_det.datasets.problem import printable
 from ge_det.datasets.split.groups import Group
+from ge_det.words import counted
 
 Content = dict[str, Any]
 
@@ -48,10 +49,11 @@ class Split:
         """One line: how many photos are where, by which seed, and how many groups there are."""
         train, val = len(self.train['images']), len(self.val['images'])
         kept = sum(len(group.names) for group in self.groups)
-        groups = f'{len(self.groups)} group{"s" * (len(self.groups) != 1)}'
+        groups = counted(len(self.groups), 'group')
         together = f'{kept} of one scene or source kept together in {groups}'
         return (
-            f'{train} photos to train, {val} to val ({val / (train + val):.0%}, seed {self.seed})'
+            f'{counted(train, "photo")} to train, {val:,} to val '
+            f'({val / (train + val):.0%}, seed {self.seed})'
             + f'; {together}' * bool(kept)
             + f'; {self.cut}, so val is like train and its AP too good' * bool(self.cut)
         )
