@@ -7,7 +7,7 @@ the file was read; nothing reads a misspelt name.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -54,6 +54,25 @@ def check_is_read(key: str, value: Any, cfg: Any, config: str) -> None:
             f'--cfg-options {key}={value}: changes nothing, for {name!r} is used up while {config} '
             f'is read; {where}, or edit the file'
         )
+
+
+def of_short_names(changes: Mapping[str, Any], cfg: Any) -> dict[str, Any]:
+    """What goes with changes inside of an attention that is a text: ``dict(type=TEXT)`` for it.
+
+    Args:
+        changes (dict): The changes of ``--cfg-options``, such as ``model.backbone.attention.type``.
+        cfg (Config): The config before them.
+    """
+    found: dict[str, Any] = {}
+    for key in changes:
+        place, dot, _ = key.rpartition('attention.')
+        value, place = cfg.to_dict(), f'{place}{dot}'[:-1]
+        for part in place.split('.') if place else ():
+            value = value.get(part) if isinstance(value, dict) else None
+        kind = changes.get(f'{place}.type', value)
+        if isinstance(value, str) and kind != 'none':
+            found |= {f'{place}._delete_': True, f'{place}.type': kind}
+    return found
 
 
 def text_in_the_way(key: str, cfg: Any) -> str | None:

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ge_det.config_changes import check_is_read, text_in_the_way
+from ge_det.config_changes import check_is_read, of_short_names, text_in_the_way
 from ge_det.errors import UserError, one_line
 from ge_det.files import fit_name
 
@@ -49,6 +49,7 @@ def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Confi
     except (Exception, SystemExit) as error:
         reason = _reason(error, path)
         raise UserError(f'{config}: not a config that can be read ({reason})') from error
+    cfg.merge_from_dict(of_short_names(cfg_options or {}, cfg))
     for key, value in (cfg_options or {}).items():
         check_is_read(key, value, cfg, config)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from ge_det.errors import UserError
@@ -38,4 +39,10 @@ def duration(seconds: float) -> str:
 
 def flag_of_minutes(value: float) -> str:
     """A time as ``--time`` takes it, such as ``'28m'`` or ``'3.5h'``."""
-    return f'{max(1, round(value))}m' if value < 100 else f'{value / 60:.1f}h'
+    return f'{max(1, round(value))}m' if value < 100 else f'{round(value / 60, 1):g}h'
+
+
+def round_up(value: float) -> float:
+    """Minutes as one would ask for: a multiple of five, of a quarter of an hour, or of hours."""
+    step = next(step for most, step in ((30, 5), (90, 15), (math.inf, 60)) if value <= most)
+    return step * math.ceil(value / step)

@@ -25,7 +25,7 @@ PATHS = dict(train_json='t.json', val_json='v.json', train_images='ti', val_imag
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory: pytest.TempPathFactory) -> str:
-    options = UserConfig(**PATHS, classes=('cat', 'dog'), num_images=9, scale=(448, 448))
+    options = UserConfig(**PATHS, classes=('cat', 'dog'), num_images=9, epochs=2, scale=(448, 448))
     path = write_config(options, tmp_path_factory.mktemp('changes') / 'my.py')
     path.write_text(path.read_text() + 'told_to_a_hook = dict(x=1)\n')
     return str(path)

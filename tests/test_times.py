@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ge_det.errors import UserError
-from ge_det.times import duration, flag_of_minutes, parse_minutes, told_minutes
+from ge_det.times import duration, flag_of_minutes, parse_minutes, round_up, told_minutes
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,14 @@ def test_times_are_read(text: str, minutes: float) -> None:
 def test_what_is_no_time_is_one_line(text: str) -> None:
     with pytest.raises(UserError, match='give a time such as 20m or 2h'):
         parse_minutes(text)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.floats(0.1, 10_000))
+def test_a_time_to_ask_for_is_no_less_and_comes_back(minutes: float) -> None:
+    rounded = round_up(minutes)
+    assert minutes <= rounded <= max(5, 2 * minutes)
+    assert parse_minutes(flag_of_minutes(rounded)) == pytest.approx(rounded, rel=0.04)
 
 
 @settings(deadline=None, max_examples=100)

@@ -25,10 +25,11 @@ def attention_dict(
         base_channels (int): Its ``base_channels``, which some arguments follow from.
 
     Returns:
-        dict | None: Type and arguments, as they were if they name a class; None for ``'none'``.
+        dict | None: Type and arguments, and those that follow from the width; None for ``'none'``.
 
     Raises:
         UserError: If there is no such short name; it names those that are like it.
+        ValueError: As :func:`attention_class`.
     """
     channels = stage_channels(depth, base_channels)[0]
     if isinstance(attention, str):
@@ -36,7 +37,11 @@ def attention_dict(
     if isinstance(attention, dict) and (name := attention.get('type')) in NAMES:
         block = attention_config(name, channels)
         return block and {**block, **{key: attention[key] for key in attention if key != 'type'}}
-    return attention
+    if attention is None:
+        return None
+    kind = attention_class(attention)
+    follows = kind.width_kwargs(channels) if issubclass(kind, AttentionBlock) else {}
+    return {**follows, **attention}
 
 
 def attention_class(attention: dict[str, Any]) -> type[nn.Module]:

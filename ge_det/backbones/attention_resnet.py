@@ -239,7 +239,7 @@ class AttentionResNet(GatedResNet):
         fresh = [name for name in gates if name not in self._loaded_gates]
         told = f'{len(fresh)} of {len(gates)} gates start untrained'
         if fresh:
-            told += ' (a checkpoint that is loaded later fills them)'
+            told += ' (this training learns them; --resume and load_from bring theirs along)'
         if frozen := self._frozen_gates():
             told += f'; {len(frozen)} are frozen'
         if kept := [n for n, gate in gates.items() if _norms(gate) and self._norm_eval_of(n)]:

@@ -46,6 +46,14 @@ class DataSet:
         """Names of the pictures in its annotation file, if that is in COCO format."""
         return _picture_names(self.annotations)
 
+    @property
+    def count(self) -> int:
+        """How many pictures are read of it; 0 if that is not known."""
+        count, indices = len(self.picture_names), self.settings.get('indices')
+        if indices is None:
+            return count
+        return min(count, abs(indices) if isinstance(indices, int) else len(indices))
+
     def folders(self) -> dict[str, Path]:
         """Its folders on a disk here, by the keys that name them."""
         prefix = self.settings.get('data_prefix')
@@ -86,8 +94,33 @@ def _inner(key: str, settings: Any) -> Iterator[DataSet]:
 
 def check_data_files(found: Mapping[str, list[DataSet]]) -> None:
     """Raise a UserError if an annotation file, a folder or all of its pictures are not there."""
-    for one in chain.from_iterable(found.values()):
-        _check_files(one)
+    sets = list(chain.from_iterable(found.values()))
+    _check_moved(sets)
+    for one in sets:
+        _check_pictures(one)
+
+
+def _check_moved(sets: list[DataSet]) -> None:
+    """Raise a UserError that names all files and folders that are gone, as the first is told."""
+    gone = {}
+    for one in sets:
+        file = one.annotations
+        if one.settings.get('ann_file') == '' and 'Coco' in str(one.settings.get('type')):
+            raise UserError(f'{one.key}.ann_file is empty; name the annotation file')
+        if file is not None and not file.exists():
+            gone[f'{one.key}.ann_file=FILE'] = f'{file}: no such annotation file'
+        for key, folder in one.folders().items():
+            if not folder.is_dir():
+                gone[f'{one.key}.{key}=FOLDER'] = f'{folder}: no such folder of pictures'
+    if not gone:
+        return
+    evaluators = (
+        ' (an evaluator may name it, too)' if any('ann_file' in key for key in gone) else ''
+    )
+    raise UserError(
+        f'{next(iter(gone.values()))}; if the data have moved, run make-config again, change the '
+        f'config or add --cfg-options {" ".join(gone)}{evaluators}'
+    )
 
 
 def changed_since(config: str, found: Mapping[str, list[DataSet]]) -> list[str]:
@@ -133,28 +166,15 @@ def _num_classes(key: str, settings: Any) -> Iterator[tuple[str, int]]:
             yield from _num_classes(where, head)
 
 
-def _check_files(one: DataSet) -> None:
-    file, folders = one.annotations, one.folders()
-    if one.settings.get('ann_file') == '' and 'Coco' in str(one.settings.get('type')):
-        raise UserError(f'{one.key}.ann_file is empty; name the annotation file')
-    if file is not None and not file.exists():
-        raise UserError(
-            f'{file}: no such annotation file; if the data have moved, change the config or add '
-            f'--cfg-options {one.key}.ann_file=FILE (an evaluator may name it, too)'
-        )
-    for key, folder in folders.items():
-        if not folder.is_dir():
-            raise UserError(
-                f'{folder}: no such folder of pictures; if the data have moved, change the config '
-                f'or add --cfg-options {one.key}.{key}=FOLDER'
-            )
+def _check_pictures(one: DataSet) -> None:
+    folders = one.folders()
     folder = folders.get('data_prefix.img', one.path(''))
     names = one.picture_names
     names = names[:: max(1, len(names) // _SAMPLE)]
     if names and not any((folder / name).exists() for name in names):
         raise UserError(
-            f'{folder}: none of the pictures that {file} names is in it, such as {names[0]}; add '
-            f'--cfg-options {one.key}.data_prefix.img=FOLDER'
+            f'{folder}: none of the pictures that {one.annotations} names is in it, '
+            f'such as {names[0]}; add --cfg-options {one.key}.data_prefix.img=FOLDER'
         )
 
 

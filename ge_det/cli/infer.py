@@ -110,13 +110,13 @@ def _infer(args: argparse.Namespace, jobs: list[Job], earlier: Earlier, out: Pat
     # What OpenCV and FFmpeg say of a file, we say.
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    show(f'weights: {args.checkpoint}')  # Before torch is imported, which may take long.
     from ge_det.cli.inferring.drawing import Drawer, why_unreadable
     from ge_det.detecting.detector import PictureDetector, check_device
 
     reasons = (why_unreadable(job) for job in jobs)
     if not earlier.records and (reason := next(reasons, '')) and all(reasons):
         raise UserError(f'{shown(jobs[0].source)}: no image that can be read ({reason})')
-    show(f'weights: {args.checkpoint}')
     _make_folder(out)
     check_device(args.device, '--device')
     load_safely()

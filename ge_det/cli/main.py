@@ -81,7 +81,8 @@ def run(name: str, argv: Sequence[str] | None = None) -> int:
         return code
 
     def after() -> str:
-        return getattr(sys.modules.get(module), 'INTERRUPTED', 'run it again')
+        told = getattr(sys.modules.get(module), 'INTERRUPTED', 'run it again')
+        return str(told() if callable(told) else told)
 
     return run_command(name, action, after)
 

@@ -12,6 +12,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from ge_det.cli.parsing import command_line, new_parser
 from ge_det.cli.photos import complete_data, prepare
 from ge_det.cli.recipe import add_recipe, chosen_recipe, complete_recipe, told
+from ge_det.cli.screen import show_beginning
 from ge_det.cli.shell import shell_path
 from ge_det.config_writer.detectors import DETECTOR, DETECTORS
 from ge_det.errors import UserError
@@ -70,6 +72,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the data, write the config, and tell what is next."""
     args = parse_args(argv)
+    source = args.photos or args.train_json
+    if os.path.exists(source):
+        show_beginning(f'looking at {source} ...')
     from ge_det.config_writer.text import check_output, write_config
     from ge_det.datasets.class_use import few_examples
     from ge_det.datasets.coco_check import MOST_OPENED, check_coco

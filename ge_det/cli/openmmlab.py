@@ -39,11 +39,12 @@ from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
 from ge_det.cli.pictures import named_pictures
 from ge_det.cli.run_errors import run_errors
-from ge_det.cli.screen import quiet_screen, show
+from ge_det.cli.screen import quiet_screen, show, show_beginning
 from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
 from ge_det.cli.work_dir import find_work_dir, make_work_dir, own_work_dir
-from ge_det.config_reader import Changes, check_change, read_model
+from ge_det.config_changes import of_short_names
+from ge_det.config_reader import Changes, check_change, read_config, read_model
 from ge_det.errors import UserError
 
 
@@ -108,6 +109,7 @@ def run_tool(
         sys.argv = [f'ge-det {command or name}', *argv]
     if (quick := read_arguments(script)) is not None:
         check_arguments(quick)
+        show_beginning(f'reading {quick.config} ...')
     logging.raiseExceptions = False  # Else a full disk is a traceback for every line of a log.
     then = 'go on with --resume' if name == 'train' else 'run it again'
     # A training has a line of AP an epoch; the tables are in its log.
@@ -141,6 +143,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     cfg = read_model(args.config, options)
     if getattr(args, 'no_validate', False):  # A flag of mmpretrain's: these data may be missing.
         cfg.val_dataloader = None
+    if named := of_short_names(options or {}, read_config(args.config)):
+        sys.argv += ['--cfg-options', *(f'{key}={value}' for key, value in named.items())]
     found = data_sets(cfg, name)  # Once: annotation files may be large.
     check_data_files(found)
     check_class_order(cfg, found)

@@ -42,7 +42,7 @@ def _data(data: Mapping[str, list[DataSet]]) -> str:
     for sets in data.values():
         files = [os.path.basename(str(one.annotations or one.path(''))) for one in sets]
         text = ' + '.join(dict.fromkeys(files))
-        if all(counts := [len(one.picture_names) for one in sets]):
+        if all(counts := [one.count for one in sets]):
             text += f', {counted(sum(counts), "image")}'
         told.append(text)
         classes = class_names(sets[0]) if sets else ()

@@ -59,6 +59,11 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         '--time', metavar='T', help='such as 20m or 2h; default for a small network: 30m'
     )
     training.add_argument('--epochs', type=int, metavar='N', help='instead of --time')
+    training.add_argument(
+        '--no-measure',
+        action='store_true',
+        help='do not try some iterations to tell how long it takes; no --time is kept then',
+    )
     training.add_argument('--batch-size', type=int, metavar='N', help='pictures an iteration')
     training.add_argument('--optimizer', choices=('sgd', 'adamw'), help='adamw for small networks')
     training.add_argument('--lr', type=float, help="learning rate; default: the optimizer's")
@@ -85,6 +90,8 @@ def complete_recipe(parser: argparse.ArgumentParser, args: argparse.Namespace) -
         args.pretrained = 'none'
     if args.time is not None and args.epochs is not None:
         parser.error('--time and --epochs contradict each other; leave one out')
+    if args.time is not None and args.no_measure:
+        parser.error('--time and --no-measure contradict each other; leave one out')
     args.minutes = None if args.time is None else parse_minutes(args.time)
     if args.scale is not None:
         args.scale = tuple(args.scale)
@@ -97,7 +104,7 @@ def complete_recipe(parser: argparse.ArgumentParser, args: argparse.Namespace) -
 def chosen_recipe(
     args: argparse.Namespace, train: CocoFile, val: CocoFile, data: Mapping[str, str]
 ) -> Recipe:
-    """Choose what was not given, after ten iterations of trying where a time is to be kept.
+    """Choose what was not given, after ten iterations of trying.
 
     Args:
         args (Namespace): Of make-config.
@@ -113,7 +120,7 @@ def chosen_recipe(
     from ge_det.recipe import choose
     from ge_det.recipe.facts import Machine, Photos
     from ge_det.recipe.measure import Pace
-    from ge_det.recipe.trial import trials
+    from ge_det.recipe.trial import trials, with_workers_or_without
 
     if args.attention not in (None, 'auto'):
         check_known(args.attention)
@@ -122,14 +129,18 @@ def chosen_recipe(
 
         def told_pace(options: UserConfig) -> Pace:
             size = '{}x{}'.format(*options.scale)
-            print(f'measuring ten iterations with pictures of {size} ...', file=sys.stderr)
+            alone = '' if options.workers else ' without other processes'
+            told = f'measuring ten iterations with pictures of {size}{alone} ...'
+            print(told, file=sys.stderr, flush=True)
             return pace(options)
 
-        return choose(Photos.of(train, val), data, asked, Machine.here(), told_pace)
+        measured = None if args.no_measure else with_workers_or_without(told_pace)
+        return choose(Photos.of(train, val), data, asked, Machine.here(), measured)
 
 
 def told(recipe: Recipe) -> str:
     """The choices and their reasons."""
     from ge_det.recipe.told import table
 
-    return f'chosen, and changed by the flag of that name:\n{table(recipe.choices)}'
+    advice = recipe.advice and f'\n\n{recipe.advice}'
+    return f'chosen, and changed by the flag of that name:\n{table(recipe.choices)}{advice}'

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from ge_det.cli.build_errors import told_of_build
 from ge_det.cli.errors import forget_reader
 from ge_det.cli.progress import ProgressLines, is_progress
+from ge_det.cli.signals import is_first_process
 from ge_det.errors import UserError, one_line
 
 _OURS = Path(__file__).parents[
@@ -31,6 +32,12 @@ _OURS = Path(__file__).parents[
 def is_verbose() -> bool:
     """Whether the user wants to see everything."""
     return os.environ.get('GE_DET_VERBOSE', '') not in ('', '0')
+
+
+def show_beginning(line: str) -> None:
+    """A line for who waits at a terminal, before torch is imported, which may take long."""
+    if sys.stderr.isatty() and is_first_process():
+        print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ge_det.cli.openmmlab import run_tool
+from ge_det.cli.work_dir import after_interruption
 
-INTERRUPTED = 'the same command with --resume goes on from the last checkpoint'
+INTERRUPTED = after_interruption
 
 
 def main(argv: Sequence[str] | None = None) -> None:

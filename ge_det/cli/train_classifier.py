@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from ge_det.cli.checks import check_data
 from ge_det.cli.openmmlab import run_tool
+from ge_det.cli.work_dir import after_interruption
 from ge_det.compat.peers import use_peers
 from ge_det.errors import UserError, one_line
 
 NAME = 'train-classifier'
-INTERRUPTED = 'the same command with --resume goes on from the last checkpoint'
+INTERRUPTED = after_interruption
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -19,6 +19,8 @@ from ge_det.locks import only_one
 _LOCK = '.training.lock'
 _PATIENCE = 8.0  # Data workers outlive a killed training by seconds, and hold its lock.
 
+_own: list[Path] = []  # Of trainings of this process.
+
 
 def find_work_dir(args: argparse.Namespace, cfg: Any) -> Path:
     """Where mmdet's and mmpretrain's tools will work.
@@ -79,7 +81,18 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
             stack.enter_context(only_one(work_dir / _LOCK, busy, _PATIENCE))
         except OSError as error:
             raise _not_written(work_dir, error) from error
-        yield _resumed(work_dir, args, cfg)
+        checkpoint = _resumed(work_dir, args, cfg)
+        _own.append(work_dir)
+        yield checkpoint
+
+
+def after_interruption() -> str:
+    """What is left of the training of this process, and how it goes on."""
+    if _own and _is_begun(_own[-1]):
+        return 'the same command with --resume goes on from the last checkpoint'
+    if _own:
+        return 'nothing is saved yet, for the first epoch had not ended; run it again'
+    return 'run it again'
 
 
 def _resumed(work_dir: Path, args: argparse.Namespace, cfg: Any) -> str | None:

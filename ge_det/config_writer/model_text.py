@@ -33,7 +33,8 @@ def _backbone(options: UserConfig) -> list[str]:
     parts = [
         "type='ge_det.AttentionResNet'",
         f'depth={options.depth}',
-        f'attention={literal(options.attention)}',
+        # A dict, so that an option can change the type alone, with mmdet's own tools, too.
+        f'attention={literal(dict(type=options.attention))}',
     ]
     if options.base_channels != 64:
         parts.append(f'base_channels={options.base_channels}')

@@ -7,7 +7,7 @@ folder, with mmdet's own ``tools/train.py`` too.
 Example:
     >>> options = UserConfig(
     ...     train_json='train.json', val_json='val.json', train_images='images',
-    ...     val_images='images', classes=('cat', 'dog'), num_images=200, attention='sge')
+    ...     val_images='images', classes=('cat', 'dog'), num_images=200, epochs=24)
     >>> print(config_text(options))
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ge_det.catalogue import DEPTHS, attention_config, check_known, stage_channels
+from ge_det.catalogue import DEPTHS, check_known, stage_channels
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTOR, DETECTORS, Anchors
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError
@@ -69,13 +69,12 @@ class UserConfig:
         val_images (str): Folder of the val images.
         classes (tuple[str]): Class names in the order of the COCO files.
         num_images (int): Train images with at least one box; the schedule follows from it.
+        epochs (int): How often each is shown.
         detector (str): A key of :data:`DETECTORS`. Defaults to 'faster-rcnn'.
         attention (str): Short name of a block, or 'none'. Defaults to 'sge'.
         small (bool): Whether to narrow neck and heads as well, with few proposals and AdamW, for a
             CPU. Defaults to False.
         depth (int): Depth of the ResNet. Defaults to 50.
-        epochs (int, optional): Defaults to None: as many as give about 6000 iterations, but at
-            least 12 (mmdet's 1x schedule) and at most 48.
         val_interval (int): Epochs from one measurement to the next. Defaults to 1.
         batch_size (int): Images an iteration. Defaults to 2.
         optimizer (str, optional): 'sgd' or 'adamw'. Defaults to None: mmdet's SGD, or AdamW for a
@@ -104,11 +103,11 @@ class UserConfig:
     val_images: str
     classes: tuple[str, ...]
     num_images: int
+    epochs: int
     detector: str = DETECTOR
     attention: str = 'sge'
     small: bool = False
     depth: int = 50
-    epochs: int | None = None
     val_interval: int = 1
     batch_size: int = 2
     optimizer: str | None = None
@@ -139,6 +138,11 @@ class UserConfig:
         for name, value in positive.items():
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f'{name} {value} must be a number greater than 0')
+        if self.detector == 'retinanet' and self.anchors and len(self.anchors.scales) > 1:
+            raise UserError(
+                'retinanet takes one of --anchor-scales, and adds two between it and its double; '
+                f'give one instead of {len(self.anchors.scales)}'
+            )
         if self.workers < 0:
             raise UserError('workers must not be below 0')
         for name in ('train_json', 'val_json', 'train_images', 'val_images'):
@@ -150,11 +154,6 @@ class UserConfig:
             check_name('pretrained', self.checkpoint)
 
     @property
-    def num_epochs(self) -> int:
-        """``epochs``, or the default for this many images."""
-        return self.epochs or min(48, max(12, math.ceil(6000 / self.iterations_per_epoch)))
-
-    @property
     def iterations_per_epoch(self) -> int:
         """Iterations an epoch on one device."""
         return math.ceil(self.num_images / self.batch_size)
@@ -162,13 +161,13 @@ class UserConfig:
     @property
     def warmup(self) -> int:
         """Iterations of warm-up: mmdet's 500, but at most a tenth of the training."""
-        return max(2, min(500, self.num_epochs * self.iterations_per_epoch // 10))
+        return max(2, min(500, self.epochs * self.iterations_per_epoch // 10))
 
     @property
     def milestones(self) -> list[int]:
         """Epochs after which the learning rate falls, in the proportions of mmdet's schedules."""
-        epochs = {round(self.num_epochs * part) for part in (2 / 3, 11 / 12)}
-        return sorted(epoch for epoch in epochs if 0 < epoch < self.num_epochs)
+        epochs = {round(self.epochs * part) for part in (2 / 3, 11 / 12)}
+        return sorted(epoch for epoch in epochs if 0 < epoch < self.epochs)
 
     @property
     def learning_rate(self) -> float:
@@ -201,8 +200,3 @@ class UserConfig:
     def checkpoint(self) -> str | None:
         """Path or URL that the backbone starts from, None for random weights."""
         return checkpoint_of(self.pretrained, self.depth, self.base_channels, self.attention)
-
-    @property
-    def block(self) -> dict[str, Any] | None:
-        """The backbone's ``attention``, with as many SGE groups as a narrow network allows."""
-        return attention_config(self.attention, self.stage_channels[0])

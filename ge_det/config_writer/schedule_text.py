@@ -8,7 +8,7 @@ from ge_det.words import counted
 
 def schedule(options: UserConfig) -> str:
     """Epochs, learning rate and optimizer."""
-    epochs, promised = options.num_epochs, ''
+    epochs, promised = options.epochs, ''
     if options.minutes is not None:
         promised = f"""
 # As ten iterations on the machine that wrote this let expect; `ge-det train` tells it.
@@ -35,14 +35,14 @@ def _steps(options: UserConfig) -> list[str]:
         return []
     return [
         '    dict(',
-        f"        type='MultiStepLR', by_epoch=True, begin=0, end={options.num_epochs}, "
+        f"        type='MultiStepLR', by_epoch=True, begin=0, end={options.epochs}, "
         f'milestones={options.milestones}, gamma=0.1',
         '    ),',
     ]
 
 
 def _cosine(options: UserConfig) -> list[str]:
-    epochs = options.num_epochs
+    epochs = options.epochs
     return [
         '    dict(',
         f"        type='CosineAnnealingLR', by_epoch=True, begin=0, end={epochs}, T_max={epochs},",

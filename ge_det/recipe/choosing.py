@@ -9,13 +9,14 @@ from typing import Any
 
 from ge_det.config_writer.detectors import DEFAULT_SCALE, RATIOS, Anchors
 from ge_det.config_writer.options import UserConfig
+from ge_det.times import flag_of_minutes, round_up
 
 from .anchors import default_anchors, fit_anchors
 from .facts import Machine, Photos
-from .length import Length, fit_length
+from .length import Length, fit_length, promised
 from .measure import Pace
 from .picture_size import full_size, small_sizes
-from .reasons import Reasons
+from .reasons import choices
 from .start import choose_start
 from .told import Choice
 
@@ -35,10 +36,12 @@ class Recipe:
     Args:
         options (UserConfig): What to write.
         choices (list[Choice]): Its choices in the order to tell them.
+        advice (str): What to do better, if the time is too short. Defaults to ''.
     """
 
     options: UserConfig
     choices: list[Choice]
+    advice: str = ''
 
 
 def choose(
@@ -46,7 +49,7 @@ def choose(
     data: Mapping[str, str],
     asked: Mapping[str, Any],
     machine: Machine,
-    pace: Callable[[UserConfig], Pace],
+    pace: Callable[[UserConfig], Pace] | None,
 ) -> Recipe:
     """Choose what was not asked for.
 
@@ -56,7 +59,8 @@ def choose(
         asked (Mapping[str, Any]): Arguments of :class:`UserConfig` that the user gave; beside them
             ``minutes``, the time to train for, ``anchor_scales`` and ``anchor_ratios``.
         machine (Machine): What it is trained on.
-        pace (Callable[[UserConfig], Pace]): Measures a config.
+        pace (Callable[[UserConfig], Pace], optional): Measures a config. Without it, no time is
+            kept or promised; nor for a full-sized network, unless asked for, where no GPU is.
 
     Returns:
         Recipe: The config and the reasons.
@@ -69,6 +73,7 @@ def choose(
     is_asked = {name for name in given if given[name] != 'auto'}
     own_anchors = given.pop('anchor_scales', None), given.pop('anchor_ratios', None)
     attention = given.pop('attention', 'auto')
+    given.setdefault('epochs', 1)  # Until they are chosen.
     given.setdefault('small', not machine.gpu)
     fixed: dict[str, Any] = dict(data) | dict(classes=photos.classes, num_images=photos.num_images)
     UserConfig(**fixed, **{**given, 'pretrained': 'none'})  # Is it allowed?
@@ -87,17 +92,30 @@ def choose(
     if 'scale' not in given:
         sizes = small_sizes(photos) if options.small else [full_size(photos)]
     length: Length | None = None
-    if 'epochs' not in given and (options.small or minutes):
-        length = fit_length(
-            options, sizes, minutes or DEFAULT_MINUTES, photos.num_val, pace, fitted
-        )
-        options = length.options
+    found: Pace | None = None
+    if pace and 'epochs' not in asked and (options.small or minutes):
+        minutes = minutes or DEFAULT_MINUTES
+        length = fit_length(options, sizes, minutes, photos.num_val, pace, fitted)
+        options, found = length.options, length.pace
     else:
         options = fitted(replace(options, scale=sizes[0]))
-        if 'epochs' not in given:
+        if 'epochs' not in asked:
             options = replace(options, epochs=_epochs(options))
-    reasons = Reasons(options, photos, machine, is_asked)
-    return Recipe(options, reasons.choices(start, length))
+        if pace and (options.small or machine.gpu):
+            found = pace(options)
+            options = promised(options, photos.num_val, found)
+    if found and found.only_alone:
+        options = replace(options, workers=0)
+    told = choices(options, photos, machine, is_asked, start, length, found)
+    return Recipe(options, told, _advice(length, photos, minutes))
+
+
+def _advice(length: Length | None, photos: Photos, minutes: float | None) -> str:
+    """The time that would do, if the one there is is far too short."""
+    if minutes is None or length is None or not (length.is_short or length.is_over):
+        return ''
+    given, fair = flag_of_minutes(minutes), flag_of_minutes(round_up(length.fair))
+    return f'{given} is little for {photos.num_images} photos; for a fair detector: --time {fair}'
 
 
 def _anchors(

@@ -24,6 +24,7 @@ class Length:
     Args:
         options (UserConfig): With ``epochs``, ``val_interval``, ``scale`` and ``minutes`` set.
         pace (Pace): As it was measured.
+        fair (float): Minutes in which enough pictures are shown, as large as their objects want.
         is_shrunk (bool): Whether the pictures are smaller than their objects want.
         is_short (bool): Whether the time is too short to learn much.
         is_done_sooner (bool): Whether it takes less time than there is.
@@ -32,6 +33,7 @@ class Length:
 
     options: UserConfig
     pace: Pace
+    fair: float
     is_shrunk: bool
     is_short: bool
     is_done_sooner: bool
@@ -58,24 +60,23 @@ def fit_length(
     """
     options = fitted(replace(options, scale=sizes[0]))
     found = pace(options)
+    fair = _fair(options, num_val, found)
     chosen = next(
-        (size for size in sizes if _shown(options, _guess(found, sizes[0], size), minutes)),
+        (size for size in sizes if _least(options, _guess(found, sizes[0], size)) <= minutes),
         sizes[-1],
     )
     if chosen != sizes[0]:
         options = fitted(replace(options, scale=chosen))
         found = pace(options)
-    epoch = options.iterations_per_epoch * found.iteration + _SAVING
-    measuring = num_val * found.val_picture
+    epoch, measuring = _parts(options, num_val, found)
     interval = max(1, math.ceil(measuring / (_MEASURING * epoch)))
     wanted = int((60 * minutes - _START - measuring) / (epoch + measuring / interval))
     epochs = max(1, min(_MOST_EPOCHS, wanted))
-    interval = min(interval, epochs)
-    # The last time for the report.
-    seconds = _START + epochs * epoch + (math.ceil(epochs / interval) + 1) * measuring
+    options = replace(options, epochs=epochs, val_interval=min(interval, epochs))
     return Length(
-        replace(options, epochs=epochs, val_interval=interval, minutes=seconds / 60),
+        promised(options, num_val, found),
         found,
+        fair,
         is_shrunk=chosen != sizes[0],
         is_short=epochs * options.num_images < _PICTURES / 2,
         is_done_sooner=wanted > epochs,
@@ -83,11 +84,36 @@ def fit_length(
     )
 
 
-def _shown(options: UserConfig, pace: Pace, minutes: float) -> bool:
-    """Whether the time is enough to show the pictures often enough."""
-    iterations = 50 * minutes / pace.iteration  # Of 60 seconds, some are for measuring.
+def promised(options: UserConfig, num_val: int, pace: Pace) -> UserConfig:
+    """The same with the minutes it takes at a pace.
+
+    Args:
+        options (UserConfig): A config.
+        num_val (int): Pictures to measure on.
+        pace (Pace): As it was measured.
+    """
+    epoch, measuring = _parts(options, num_val, pace)
+    times = math.ceil(options.epochs / options.val_interval) + 1  # The last is for the report.
+    return replace(options, minutes=(_START + options.epochs * epoch + times * measuring) / 60)
+
+
+def _parts(options: UserConfig, num_val: int, pace: Pace) -> tuple[float, float]:
+    """Seconds of an epoch, and of measuring once."""
+    epoch = options.iterations_per_epoch * pace.iteration + _SAVING
+    return epoch, num_val * pace.val_picture
+
+
+def _least(options: UserConfig, pace: Pace) -> float:
+    """Minutes in which the pictures are shown often enough."""
     needed = min(_PICTURES, _MOST_EPOCHS * options.num_images)
-    return iterations * options.batch_size >= needed
+    # Of 60 seconds, some are for measuring.
+    return needed / options.batch_size * pace.iteration / 50
+
+
+def _fair(options: UserConfig, num_val: int, pace: Pace) -> float:
+    epochs = min(_MOST_EPOCHS, math.ceil(_PICTURES / options.num_images))
+    whole = promised(replace(options, epochs=epochs, val_interval=1), num_val, pace)
+    return max(whole.minutes or 0.0, _least(options, pace))
 
 
 def _guess(pace: Pace, size: tuple[int, int], other: tuple[int, int]) -> Pace:

@@ -22,10 +22,12 @@ class Pace:
     Args:
         iteration (float): Seconds an iteration takes, loading included.
         val_picture (float): Seconds a picture takes that is measured on.
+        only_alone (bool): Whether no other process can load pictures here. Defaults to False.
     """
 
     iteration: float
     val_picture: float
+    only_alone: bool = False
 
 
 def measure(config: Path) -> Pace:
@@ -57,10 +59,12 @@ def measure(config: Path) -> Pace:
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
         val_loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
         model.train()
-        iteration = _pace(_endless(loader), lambda batch: model.train_step(batch, optimizer))
+        iteration = _pace(
+            _endless(loader), lambda batch: model.train_step(batch, optimizer), 'training'
+        )
         model.eval()
         pictures = val_loader.batch_size or 1
-        val_picture = _pace(_endless(val_loader), model.val_step) / pictures
+        val_picture = _pace(_endless(val_loader), model.val_step, 'detecting') / pictures
     return Pace(iteration, val_picture)
 
 
@@ -68,16 +72,20 @@ def _endless(loader: Any) -> Iterator[Any]:
     return chain.from_iterable(repeat(loader))
 
 
-def _pace(batches: Iterator[Any], step: Callable[[Any], object]) -> float:
+def _pace(batches: Iterator[Any], step: Callable[[Any], object], what: str) -> float:
     """Mean seconds of a step, after the first ones; what comes with them is loaded before."""
     import torch
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
-    for batch in islice(batches, _WARM_UP):
-        step(batch)
-    count, begin = 0, time.perf_counter()
-    while count < _LEAST or (count < _MOST and time.perf_counter() - begin < _SECONDS):
-        step(next(batches))
-        count += 1
+    with tqdm(desc=what, unit=' iterations', leave=False, disable=None) as bar:
+        for batch in islice(batches, _WARM_UP):
+            step(batch)
+            bar.update()
+        count, begin = 0, time.perf_counter()
+        while count < _LEAST or (count < _MOST and time.perf_counter() - begin < _SECONDS):
+            step(next(batches))
+            bar.update()
+            count += 1
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return (time.perf_counter() - begin) / count

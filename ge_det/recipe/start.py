@@ -13,7 +13,6 @@ from ge_det.reading.reachable import why_not_at_hand
 
 _WIDTH = 64  # Of the networks whose weights are published.
 _SMALL_WIDTH = 32  # Of one that is small and starts from nothing.
-_REMEDY = 'give a FILE if you have one'
 
 
 class Start(NamedTuple):
@@ -50,7 +49,7 @@ def choose_start(given: Mapping[str, Any], attention: str) -> Start:
         return Start(random, 'none', 'as asked; learning from nothing takes longer')
     checkpoint = checkpoint_of(asked, depth, width, attention)
     if checkpoint is None:
-        why = f'none are known for base-channels {width}; {_REMEDY}'
+        why = f'none are published for base-channels {width}; --pretrained FILE takes your own'
         return Start(random, 'none', why)
     why_not = why_not_at_hand(checkpoint)
     if why_not is None:
@@ -63,7 +62,10 @@ def choose_start(given: Mapping[str, Any], attention: str) -> Start:
             fit, Path(checkpoint).name, f"ImageNet's, {where}: few photos go far with them"
         )
     if asked == 'auto' and given['small']:
-        why = f"ImageNet's cannot be fetched ({why_not}); {_REMEDY}"
+        why = (
+            f"ImageNet's cannot be fetched ({why_not}), so it starts at random, as --from-scratch "
+            f'does; better, fetch {checkpoint} elsewhere and give it as --pretrained FILE'
+        )
         return Start(random, 'none', why)
     raise UserError(_message(checkpoint, why_not))
 

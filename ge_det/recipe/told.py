@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -18,29 +17,6 @@ class Choice(NamedTuple):
     name: str
     value: str
     reason: str
-
-
-class Told:
-    """A list of choices; what the user asked for needs no reason.
-
-    Args:
-        asked (Collection[str]): Names of the arguments that the user gave.
-    """
-
-    def __init__(self, asked: Collection[str]) -> None:
-        self.choices: list[Choice] = []
-        self._asked = asked
-
-    def add(self, argument: str, value: object, reason: str = '') -> None:
-        """Add a choice.
-
-        Args:
-            argument (str): Which it is, such as ``'batch_size'``.
-            value (object): What it came to.
-            reason (str): Why. Defaults to ''.
-        """
-        reason = 'as asked' if argument in self._asked else reason
-        self.choices.append(Choice(argument.replace('_', '-'), str(value), reason))
 
 
 def table(choices: list[Choice]) -> str:

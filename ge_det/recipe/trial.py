@@ -47,6 +47,24 @@ def trials(train: CocoFile, val: CocoFile) -> Iterator[Callable[[UserConfig], Pa
         raise
 
 
+def with_workers_or_without(pace: Callable[[UserConfig], Pace]) -> Callable[[UserConfig], Pace]:
+    """The same, but alone where other processes cannot load pictures, as with a small /dev/shm.
+
+    Args:
+        pace (Callable[[UserConfig], Pace]): Measures a config.
+    """
+
+    def either(options: UserConfig) -> Pace:
+        if options.workers == 0:
+            return pace(options)
+        try:
+            return pace(options)
+        except (RuntimeError, OSError):  # If it was something else, it comes again.
+            return replace(pace(replace(options, workers=0)), only_alone=True)
+
+    return either
+
+
 def _part(coco: CocoFile, most: int, with_boxes: bool) -> CocoFile:
     """Some pictures of a set, evenly spread, and what is on them."""
     images = coco.images

@@ -95,7 +95,7 @@ class Place:
             *('--train-images', f'{self.folder}/data/train'),
             *('--val-images', f'{self.folder}/data/val'),
             *('--depth', '18', '--base-channels', '16', '--scale', '128', '128'),
-            *('--epochs', str(EPOCHS), '--batch-size', '2', '--workers', '0'),
+            *('--epochs', str(EPOCHS), '--no-measure', '--batch-size', '2', '--workers', '0'),
             *('--pretrained', 'none', '--out', out, '--force'),
         ]
 

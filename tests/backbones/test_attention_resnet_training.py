@@ -196,8 +196,8 @@ def test_log_says_which_gates_are_fresh(trunk_file, capsys, monkeypatch):
     )
     prepared(trunk_file)
     assert lines == [
-        'AttentionResNet: 16 of 16 gates start untrained (a checkpoint that is loaded later fills '
-        'them)'
+        'AttentionResNet: 16 of 16 gates start untrained (this training learns them; --resume and '
+        'load_from bring theirs along)'
     ]
 
 

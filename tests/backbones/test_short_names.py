@@ -11,8 +11,10 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from ge_det import AttentionResNet
-from ge_det.catalogue import NAMES, attention_config, stage_channels
+from ge_det.catalogue import CLASSES, NAMES, attention_config, stage_channels
 from ge_det.config_reader import parse_change, read_config
+from ge_det.config_writer.options import UserConfig
+from ge_det.config_writer.text import write_config
 from ge_det.errors import UserError
 from ge_det.weights.gate_record import read_record
 
@@ -85,11 +87,57 @@ def test_a_name_replaces_the_dict_of_a_base_config(tmp_path: Path) -> None:
     assert read_config(str(path)).model.backbone.attention == 'se'
 
 
-def test_a_type_inside_of_a_name_is_one_line_with_the_remedy(tmp_path: Path) -> None:
-    path = written(tmp_path, "'sge'")
-    change = {'model.backbone.attention.type': 'ge_det.SqueezeExcite'}
-    with pytest.raises(UserError, match=r"attention is the text 'sge' .*; give model\.\S+=VALUE$"):
-        read_config(str(path), change)
+@pytest.mark.parametrize('name', NAMES[1:])
+@pytest.mark.parametrize('there', ["'sge'", "'ge-theta-e8'", "'none'"])
+def test_a_type_on_the_command_line_changes_the_block_of_a_name(
+    tmp_path: Path, there: str, name: str
+) -> None:
+    register_all_modules()
+    wanted = attention_config(name, 16)
+    assert wanted
+    changes = {f'model.backbone.attention.{key}': value for key, value in wanted.items()}
+    cfg = read_config(str(written(tmp_path, there)), changes)
+    block = block_of(AttentionResNet(**NARROW, attention=name))
+    assert block_of(MODELS.build(cfg.model.backbone)) == block
+    changes = {'model.backbone.attention.type': name}
+    assert read_config(str(written(tmp_path, there)), changes).model.backbone.attention == {
+        'type': name
+    }
+
+
+@pytest.mark.parametrize('kind', CLASSES)
+@pytest.mark.parametrize('there', ['none', 'sge', 'ge-theta-e8'])
+def test_a_class_on_the_command_line_changes_the_block_of_make_configs(
+    tmp_path: Path, there: str, kind: str
+) -> None:
+    register_all_modules()
+    paths = dict.fromkeys(('train_json', 'val_json', 'train_images', 'val_images'), 'x')
+    size: dict[str, Any] = dict(small=True, depth=18, base_channels=16, pretrained='none')
+    options = UserConfig(**paths, classes=('cat',), num_images=9, epochs=1, **size, attention=there)
+    changes = {'model.backbone.attention.type': f'ge_det.{kind}'}
+    by_mmengine = Config.fromfile(write_config(options, tmp_path / 'my.py'))
+    by_mmengine.merge_from_dict(changes)  # As mmdet's own tools do.
+    for cfg in (by_mmengine, read_config(str(tmp_path / 'my.py'), changes)):
+        gates = MODELS.build(cfg.model.backbone).gates().values()
+        assert {type(gate) for gate in gates} == {CLASSES[kind]}
+
+
+@pytest.mark.parametrize('kind', CLASSES)
+def test_a_class_on_the_command_line_changes_the_block_of_our_configs(kind: str) -> None:
+    register_all_modules()
+    path = 'configs/coco/sge/faster-rcnn_r50-sge_fpn_2x_coco.py'
+    changes = {'model.backbone.attention.type': f'ge_det.{kind}', 'model.backbone.pretrained': None}
+    cfg = read_config(str(Path(__file__).parents[2] / path), changes)
+    gates = MODELS.build(cfg.model.backbone).gates().values()
+    assert {type(gate) for gate in gates} == {CLASSES[kind]}
+
+
+def test_an_argument_goes_into_a_name_unless_it_is_none(tmp_path: Path) -> None:
+    change = {'model.backbone.attention.groups': 8}
+    cfg = read_config(str(written(tmp_path, "'sge'")), change)
+    assert cfg.model.backbone.attention == dict(type='sge', groups=8)
+    with pytest.raises(UserError, match=r"attention is the text 'none' .*; give model\.\S+=VALUE$"):
+        read_config(str(written(tmp_path, "'none'")), change)
 
 
 def test_a_type_on_the_command_line_changes_the_block_of_a_dict(tmp_path: Path) -> None:

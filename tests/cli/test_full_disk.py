@@ -19,7 +19,7 @@ from ge_det.files import write_whole
 NARROW = Path(__file__).parents[2] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
 DATA = '--train-json train.json --val-json val.json --images images'
 COMMANDS = {
-    'make-config': f'{DATA} --out OUT/my.py --epochs 1',
+    'make-config': f'{DATA} --out OUT/my.py --no-measure',
     'make-context-shapes': '--out OUT --train 1 --val 1',
     'import-weights': '--checkpoint plain.pth --attention se --out OUT/se.pth',
     'publish': 'trained.pth --out OUT/shared',

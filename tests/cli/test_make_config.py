@@ -40,7 +40,7 @@ def _arguments(arguments: dict[str, Any]) -> list[str]:
 def test_tool_writes_a_config_and_says_what_is_next(tmp_path: Path) -> None:
     out = tmp_path / 'my.py'
     arguments = {**_data(tmp_path), '--out': out, '--depth': 18, '--attention': 'se', '--epochs': 1}
-    command = [sys.executable, str(TOOL), *_arguments(arguments)]
+    command = [sys.executable, str(TOOL), *_arguments(arguments), '--no-measure']
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f'next: python tools/train.py {out}' in done.stdout
@@ -59,7 +59,7 @@ def test_folders_with_odd_names_are_no_code(
     folder = tmp_path / "it's\nopen('canary', 'w')\n#"
     folder.mkdir()
     data, out = _data(folder), folder / 'my.py'
-    assert exit_code('make-config', *_arguments({**data, '--out': out, '--epochs': 1})) == 0
+    assert exit_code('make-config', *_arguments({**data, '--out': out}), '--no-measure') == 0
     told = capsys.readouterr().out.splitlines()[-1]
     words = ['bash', '-c', f'printf %s {told.partition("ge-det train ")[2]}']
     assert subprocess.run(words, capture_output=True, text=True).stdout == str(out)
@@ -120,7 +120,7 @@ def test_mended_annotations_are_written_beside_the_config_which_takes_them(
     data, out = _data(tmp_path), tmp_path / 'deep' / 'my.py'
     _spoil(data['--val-json'], id=0)
     before = data['--val-json'].read_bytes()
-    assert exit_code('make-config', *_arguments({**data, '--out': out, '--epochs': 1})) == 0
+    assert exit_code('make-config', *_arguments({**data, '--out': out}), '--no-measure') == 0
     copy = out.with_name('my.val.json')
     assert json.loads(copy.read_text())['annotations'][0]['id'] == 1
     assert data['--val-json'].read_bytes() == before

@@ -37,7 +37,7 @@ def test_a_folder_becomes_a_config_and_coco_files_beside_it(
     monkeypatch.chdir(tmp_path)
     write_sets(tmp_path / 'my photos (1)')
     before = sorted((tmp_path / 'my photos (1)').rglob('*'))
-    assert exit_code('make-config', 'my photos (1)', '--epochs', 1) == 0
+    assert exit_code('make-config', 'my photos (1)', '--epochs', 1, '--no-measure') == 0
     said = capsys.readouterr()
     sets = 'my photos (1): Pascal VOC, 4 pictures (train 1, val 3; by folders train, val)'
     assert said.out.splitlines()[0] == f'{sets}, 2 classes, 6 boxes'
@@ -64,7 +64,7 @@ def test_what_is_there_is_refused_without_force(
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == 'make-config: photos.val.json: exists already; --force overwrites it'
     assert sorted(path.name for path in tmp_path.iterdir()) == ['photos', 'photos.val.json']
-    assert exit_code('make-config', 'photos', '--force', '--epochs', 1) == 0
+    assert exit_code('make-config', 'photos', '--force', '--epochs', 1, '--no-measure') == 0
     assert json.loads((tmp_path / 'photos.val.json').read_text())['images']
 
 
@@ -73,9 +73,9 @@ def test_inside_the_folder_its_own_files_are_no_labels(
 ) -> None:
     write_sets(tmp_path / 'photos')
     monkeypatch.chdir(tmp_path / 'photos')
-    assert exit_code('make-config', '.', '--epochs', 1) == 0
+    assert exit_code('make-config', '.', '--epochs', 1, '--no-measure') == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert exit_code('make-config', '.', '--force', '--epochs', 1) == 0
+    assert exit_code('make-config', '.', '--force', '--epochs', 1, '--no-measure') == 0
     assert capsys.readouterr().out.splitlines()[0] == first
     assert first.startswith('.: Pascal VOC, 4 pictures')
 
@@ -87,7 +87,7 @@ def test_coco_files_that_are_good_are_taken_as_they_are(
     for role in SPLIT:
         write_coco(tmp_path / 'set', SPLIT[role])
         shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
-    assert exit_code('make-config', 'set', '--epochs', 1) == 0
+    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure') == 0
     assert not list(tmp_path.glob('*.json'))
     config = (tmp_path / 'set.py').read_text()
     assert repr(str(tmp_path / 'set' / 'val.json')) in config
@@ -101,7 +101,7 @@ def test_what_is_bad_can_be_left_out(
     write_sets(tmp_path / 'set')
     (tmp_path / 'set' / 'val' / 'val two.png').unlink()
     (tmp_path / 'set' / 'val' / 'val three.xml').write_text('<annotation')
-    assert exit_code('make-config', 'set', '--epochs', 1) == 2
+    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure') == 2
     told = capsys.readouterr().err.splitlines()
     assert told[-1] == 'make-config: set.py is not written, errors: 2; --skip-bad leaves them out'
     assert exit_code('make-config', 'set', '--epochs', 1, '--skip-bad') == 0
@@ -123,7 +123,7 @@ def test_pictures_that_coco_lacks_can_be_left_out(
         write_coco(tmp_path / 'set', SPLIT[role])
         shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
     (tmp_path / 'set' / 'pictures' / 'two.png').unlink()
-    assert exit_code('make-config', 'set', '--epochs', 1) == 2
+    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure') == 2
     assert 'errors: 1; --skip-bad leaves them out' in capsys.readouterr().err
     assert exit_code('make-config', 'set', '--epochs', 1, '--skip-bad') == 0
     val = json.loads((tmp_path / 'set.val.json').read_text())
@@ -194,7 +194,7 @@ def test_ids_are_mended_before_the_split(
     for annotation in content['annotations']:
         annotation['image_id'] = str(annotation['image_id'])
     file.write_text(json.dumps(content))
-    assert exit_code('make-config', 'set', '--epochs', 1) == 0
+    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure') == 0
     assert 'mended: ' in (said := capsys.readouterr().err) and 'image ids that are not' in said
     val = json.loads((tmp_path / 'set.val.json').read_text())
     assert len(val['annotations']) == 2 * len(val['images']) > 0

@@ -20,7 +20,7 @@ NARROW = Path(__file__).parents[2] / 'lab/configs/_base_/faster-rcnn_r50-narrow.
 ODD = ('', '.', '/nowhere/x', '\u2028{{ x }}\n', 'a\udcffb', '-1', '0', 'nan', '1e99', '9' * 20)
 DATA = '--train-json train.json --val-json val.json --images images'
 COMMANDS = {
-    'make-config': f'{DATA} --out new/my.py --force --epochs 1',
+    'make-config': f'{DATA} --out new/my.py --force --no-measure',
     'make-context-shapes': '--out new/set --train 1 --val 1 --quiet --overwrite',
     'import-weights': '--checkpoint plain.pth --attention se --dry-run',
     'publish': 'trained.pth --out new/',

@@ -18,14 +18,17 @@ from PIL import Image
 
 pytest.importorskip('mmdet')
 
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 
+from ge_det.cli.config_data import data_sets
 from ge_det.cli.length import told_next
 from ge_det.cli.openmmlab import _prepared
 from ge_det.cli.plan import plan_of
 from ge_det.cli.progress import ProgressLines, is_progress
 from ge_det.cli.screen import quiet_screen, show
+from ge_det.config_reader import parse_change, read_config
 from ge_det.errors import UserError
 
 CONFIG = """
@@ -138,6 +141,25 @@ def test_data_that_moved(folder: Path, name: str, new: str | None, reason: str, 
     assert exit_code('train', 'my.py') == 2
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and reason in said
+
+
+def test_all_that_moved_is_told_at_once(folder: Path, capsys) -> None:
+    for name in ('images', 'train.json'):
+        (folder / name).rename(folder / f'old {name}')
+    assert exit_code('train', 'my.py') == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and 'train.json: no such annotation file; ' in said
+    assert ', run make-config again, change the config or add --cfg-options ' in said
+    for role in ('train', 'val'):
+        assert f' {role}_dataloader.dataset.data_prefix.img=FOLDER' in said
+        assert f' {role}_dataloader.dataset.ann_file=FILE ' in said
+
+
+@pytest.mark.parametrize('indices', ['1', '[0]', '-1', '99'])
+def test_a_part_of_the_pictures_is_counted(folder: Path, indices: str) -> None:
+    cfg = read_config('my.py', parse_change(f'train_dataloader.dataset.indices={indices}'))
+    (one,) = data_sets(cfg, 'train')['train_dataloader']
+    assert one.count == len(DATASETS.build(one.settings))
 
 
 def test_only_the_first_process_looks_at_weights_to_start_from(

@@ -127,6 +127,17 @@ def of_report(work_dir: Path) -> list[str]:
     return found
 
 
+def test_a_signal_in_the_first_epoch_tells_that_nothing_is_saved(folder: Path) -> None:
+    work_dir = folder / 'first'
+    process = start(folder, '--work-dir', str(work_dir))
+    wait_for(lambda: bool(list(work_dir.glob('*/*.log'))), process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and not list(work_dir.glob('*.pth'))
+    (line,) = said(errors)
+    assert line.endswith('nothing is saved yet, for the first epoch had not ended; run it again')
+
+
 def forked(folder: Path, *arguments: str, most_bytes: int | None = None) -> tuple[int, str]:
     """Run the command in a fork of this process: its exit code, and what it says on stderr."""
     errors = folder / 'errors.txt'

@@ -123,7 +123,7 @@ def test_from_data_to_a_trained_detector(programs: Path, tmp_path: Path) -> None
     data = ['--train-json', 'set/annotations/train.json', '--train-images', 'set/train']
     data += ['--val-json', 'set/annotations/val.json', '--val-images', 'set/val']
     size = ['--depth', 18, '--base-channels', 16, '--scale', 96, 96, '--workers', 0]
-    choice = ['--attention', 'ge-theta-e8', '--epochs', 1, '--out', 'my.py', *size]
+    choice = ['--attention', 'ge-theta-e8', '--epochs', 1, '--no-measure', '--out', 'my.py', *size]
     said = run(ge_det, 'make-config', *data, *choice, cwd=tmp_path)
     assert said.endswith('my.py is written; next: ge-det train my.py')
     run(ge_det, 'train', 'my.py', cwd=tmp_path)

@@ -15,7 +15,10 @@ from ge_det.errors import UserError
 from ge_det.recipe import Recipe, choose
 from ge_det.recipe.facts import Machine, Photos
 from ge_det.recipe.measure import Pace
+from ge_det.recipe.picture_size import small_sizes
 from ge_det.recipe.told import table
+from ge_det.recipe.trial import with_workers_or_without
+from ge_det.times import parse_minutes
 
 LAPTOP, SERVER = Machine(cores=2), Machine(cores=16, gpu='A card', gpu_memory=24)
 DATA = dict(train_json='t.json', val_json='v.json', train_images='i', val_images='i')
@@ -52,9 +55,63 @@ def test_without_a_gpu_the_network_is_small_and_with_one_it_is_mmdets() -> None:
     small, large = chosen().options, chosen(machine=SERVER).options
     assert small.small and small.solver == 'adamw' and small.depth == 18 and small.minutes
     assert not large.small and large.solver == 'sgd' and large.depth == 50
-    assert large.minutes is None  # Nothing was measured.
     assert chosen(dict(small=True), machine=SERVER).options.small
     assert not chosen(dict(small=False)).options.small
+
+
+def test_a_time_is_promised_unless_nothing_is_measured_or_the_machine_is_another() -> None:
+    for asked, machine in (({}, LAPTOP), (dict(epochs=7), LAPTOP), ({}, SERVER)):
+        recipe = chosen(asked, machine=machine)
+        assert recipe.options.minutes and 'as measured just now' in table(recipe.choices)
+        there = choose(photos(), DATA, dict(pretrained='none') | asked, machine, None)
+        assert there.options.minutes is None and there.options.epochs >= 7
+    assert chosen(dict(epochs=7)).options.epochs == 7
+    one, ten = (chosen(dict(epochs=epochs)).options.minutes or 0 for epochs in (1, 10))
+    assert 4 * one < ten < 10 * one
+    assert chosen(dict(small=False)).options.minutes is None
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    minutes=st.floats(2, 20),
+    seconds=st.floats(0.5, 6),
+    num_images=st.integers(40, 5000),
+    size=st.floats(20, 300),
+)
+def test_the_time_that_is_advised_is_enough(
+    minutes: float, seconds: float, num_images: int, size: float
+) -> None:
+    there, pace = photos(size, num_images), by_area(seconds)
+    recipe = chosen(dict(minutes=minutes), there, pace=pace)
+    if not recipe.advice:
+        assert 'too few to learn much' not in table(recipe.choices)
+        return
+    assert f' is little for {num_images} photos; for a fair detector: --time ' in recipe.advice
+    better = parse_minutes(recipe.advice.split()[-1])
+    assert better > minutes
+    again = chosen(dict(minutes=better), there, pace=pace)
+    assert not again.advice
+    assert again.options.scale == small_sizes(there)[0]
+
+
+def test_where_other_processes_cannot_load_pictures_there_are_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refused(options: UserConfig) -> Pace:
+        if options.workers:
+            raise RuntimeError('unable to allocate shared memory(shm)')
+        return by_area()(options)
+
+    recipe = chosen(pace=with_workers_or_without(refused))
+    assert recipe.options.workers == 0
+    assert 'other processes cannot load pictures here' in table(recipe.choices)
+    assert chosen(pace=with_workers_or_without(by_area())).options.workers == 1
+
+    def broken(options: UserConfig) -> Pace:
+        raise FileNotFoundError('gone.jpg')
+
+    with pytest.raises(FileNotFoundError, match='gone'):
+        chosen(pace=with_workers_or_without(broken))
 
 
 @settings(deadline=None, max_examples=60)
@@ -71,13 +128,13 @@ def test_the_promised_time_is_within_the_time_asked_for(
     options = chosen(dict(minutes=minutes), there, pace=pace).options
     assert options.minutes is not None
     found = pace(options)
-    iterations = options.num_epochs * options.iterations_per_epoch
-    measured = (1 - (-options.num_epochs // options.val_interval)) * there.num_val
+    iterations = options.epochs * options.iterations_per_epoch
+    measured = (1 - (-options.epochs // options.val_interval)) * there.num_val
     spent = (iterations * found.iteration + measured * found.val_picture) / 60
-    assert spent <= options.minutes <= spent + 0.6 + options.num_epochs / 60
+    assert spent <= options.minutes <= spent + 0.6 + options.epochs / 60
     # One epoch may be longer than the time; the last measurement is one more than planned for.
-    assert options.num_epochs == 1 or options.minutes <= minutes * 1.2
-    if 1 < options.num_epochs < 120:
+    assert options.epochs == 1 or options.minutes <= minutes * 1.2
+    if 1 < options.epochs < 120:
         assert options.minutes >= minutes * 0.5
 
 
@@ -107,7 +164,7 @@ def test_what_is_asked_for_is_taken() -> None:
 
 def test_a_time_that_is_too_short_is_said() -> None:
     recipe = chosen(dict(minutes=2), photos(num_images=5000), pace=by_area(2))
-    assert recipe.options.num_epochs == 1
+    assert recipe.options.epochs == 1
     assert 'one epoch alone takes longer than the time' in table(recipe.choices)
     recipe = chosen(dict(minutes=3), pace=by_area(2))
     assert 'too few to learn much' in table(recipe.choices)
@@ -133,8 +190,17 @@ def test_small_objects_change_the_anchors() -> None:
 def test_auto_is_a_block_with_what_is_known_of_it() -> None:
     recipe = chosen(dict(attention='auto'))
     assert recipe.options.attention == 'sge'
-    assert 'no block is clearly ahead' in table(recipe.choices)
+    for told in (table(recipe.choices), table(chosen().choices)):
+        assert 'auto: sge' in told and 'no block is clearly ahead' in told
+    assert 'auto' not in table(chosen(dict(attention='sge')).choices)
     assert chosen(dict(attention='none')).options.attention == 'none'
+
+
+def test_a_second_scale_of_retinanet_is_refused() -> None:
+    one = chosen(dict(detector='retinanet', anchor_scales=[4])).options.anchors
+    assert one and one.scales == (4,)
+    with pytest.raises(UserError, match='takes one of --anchor-scales, .*; give one instead of 2'):
+        chosen(dict(detector='retinanet', anchor_scales=[4, 8]))
 
 
 def test_outlines_are_told() -> None:

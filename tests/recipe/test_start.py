@@ -46,7 +46,9 @@ def test_a_file_in_the_cache_is_taken() -> None:
 def test_without_network_and_file_a_small_network_does_without() -> None:
     start = choose_start(SMALL, 'sge')
     assert start.arguments == dict(depth=18, base_channels=32, pretrained='none', attention='sge')
-    assert start.reason.startswith("ImageNet's cannot be fetched (") and 'FILE' in start.reason
+    assert start.reason.startswith("ImageNet's cannot be fetched (")
+    assert f'fetch {RESNET_URLS[18]} elsewhere' in start.reason
+    assert '--pretrained FILE' in start.reason and '--from-scratch' in start.reason
 
 
 def test_without_network_and_file_a_full_one_is_one_line_with_three_remedies() -> None:

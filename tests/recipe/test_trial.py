@@ -44,7 +44,7 @@ def test_larger_pictures_take_longer_and_nothing_is_left(
     sets = [read_coco(drawn / f'annotations/{role}.json') for role in ('train', 'val')]
     small, large = (
         UserConfig(
-            'x.json', 'y.json', str(drawn / 'train'), str(drawn / 'val'), sets[0].classes, 9,
+            'x.json', 'y.json', str(drawn / 'train'), str(drawn / 'val'), sets[0].classes, 9, 1,
             small=True, depth=18, base_channels=16, pretrained='none', workers=0, scale=scale,
         )
         for scale in ((48, 48), (144, 144))
@@ -70,7 +70,7 @@ def test_the_promise_is_told_when_the_config_is_written_and_before_it_trains(
     said = capsys.readouterr()
     assert 'measuring ten iterations with pictures of 64x64' in said.err
     table = dict(line.split()[:2] for line in said.out.splitlines() if line.startswith('  '))
-    assert table['scale'] == '64' and table['attention'] == 'sge' and table['time'].endswith('m')
+    assert table['scale'] == '64' and table['attention'] == 'auto:' and table['time'].endswith('m')
     assert 'ge-det compare my.py --attention none se sge --seeds 3' in said.out
     cfg = Config.fromfile(tmp_path / 'my.py')
     assert 0 < cfg.promised.minutes <= 11 and cfg.promised.epochs == cfg.train_cfg.max_epochs
@@ -87,6 +87,7 @@ def test_the_promise_is_told_when_the_config_is_written_and_before_it_trains(
         ('--time soon', '--time soon: give a time such as 20m or 2h'),
         ('--time 0m', 'give a time such as'),
         ('--time 5m --epochs 3', '--time and --epochs contradict each other'),
+        ('--time 5m --no-measure', '--time and --no-measure contradict each other'),
         ('--from-scratch --pretrained a.pth', '--from-scratch and --pretrained contradict'),
         ('--anchor-scales 0', '--anchor-scales must be'),
         ('--frozen-stages 9', 'frozen_stages 9 is unknown'),
