@@ -78,7 +78,7 @@ def fit_length(
         found,
         fair,
         is_shrunk=chosen != sizes[0],
-        is_short=epochs * options.num_images < _PICTURES / 2,
+        is_short=wanted <= epochs and epochs * options.num_images < _PICTURES / 2,
         is_done_sooner=wanted > epochs,
         is_over=wanted < epochs,
     )
