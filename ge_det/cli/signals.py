@@ -42,6 +42,8 @@ class _Ender:
         if now - self.at < _GRACE:
             return
         self.number, self.at = number, now
+        if hasattr(signal, 'SIGCHLD'):  # That torch's workers end is no error of theirs now.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if hasattr(signal, 'SIGALRM'):
             signal.signal(signal.SIGALRM, self.insist)
             signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
@@ -86,7 +88,8 @@ def run_until_signal(
         return action() or 0
     except BaseException as error:
         ender.arrived()
-        if (interruption := _interruption(error)) is None:
+        interruption = _interruption(error)
+        if ender.number is None and interruption is None:
             raise
         for number in before:
             signal.signal(number, signal.SIG_IGN)

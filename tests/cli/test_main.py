@@ -18,6 +18,7 @@ from command_line import exit_code
 from ge_det import __version__
 from ge_det.cli.errors import doctor_command, run_command
 from ge_det.cli.main import COMMANDS, main
+from ge_det.cli.signals import run_until_signal
 from ge_det.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -285,3 +286,25 @@ def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
         network = AttentionResNet(50, attention=attention_config(name))
         gates = network.gates().values()
         assert added[name] == sum(p.numel() for gate in gates for p in gate.parameters())
+
+
+@pytest.mark.skipif(not hasattr(signal, 'SIGCHLD'), reason='no signals of children here')
+def test_a_worker_that_the_same_signal_ends_is_no_error() -> None:
+    """As with torch, whose handler raises while the command is ending."""
+
+    def fail(number: int, frame: object) -> None:
+        raise RuntimeError('a worker is killed')
+
+    def action() -> None:
+        signal.signal(signal.SIGCHLD, fail)
+        both = {signal.SIGTERM, signal.SIGCHLD}
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        for number in both:
+            os.kill(os.getpid(), number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        assert run_until_signal('try', action, 'go on') == 143
+    finally:
+        signal.signal(signal.SIGCHLD, before)
