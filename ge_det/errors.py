@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path  # Slow to import, and this is imported first of all.
 
 # Before the host a URL may have a password, after the question mark a signature.
 _URL = re.compile(r"""(https?://)(?:[^/\s?#]*@)?([^\s?'"]*)(\?[^\s'")]*[^\s'"):;,.])?""")
