@@ -33,9 +33,10 @@ ABOUT = (
     f'{STEPS:,} steps of `ge-det train` with an RPN of one stage on pictures of 32 pixels, its '
     f'losses, {_EPOCHS} validations and checkpoints with it; then {STEPS:,} steps of each block on '
     f'maps of changing sizes, forward, backward and optimizer, and {STEPS // 5:,} of inference. '
-    'Resident memory by the line through the last half, since it rises with the first checkpoints, '
-    'with mmdet alone, too; open files and threads, the most in the last quarter against the '
-    'most in the one before.'
+    'Resident memory by the lines through the last three quarters, of which the middle slope '
+    'counts: memory rises with the first checkpoints, with mmdet alone, too, and now and then at '
+    'once, but what leaks grows in every quarter. Open files and threads: the most in the last '
+    'quarter against the most in the one before.'
 )
 
 Sample = tuple[int, int, int]  # Resident bytes, open files, threads.
@@ -61,11 +62,13 @@ def run(place: Place, jobs: int) -> Table:
 def _growth(samples: list[Sample], steps: int) -> tuple[float, int, int]:
     if len(samples) < 20:
         raise RuntimeError(f'{len(samples)} samples are too few')
-    columns = np.array(samples[len(samples) // 2 :])
-    slope = np.polyfit(np.linspace(0.5, 1, len(columns)) * steps, columns[:, 0], 1)[0]
-    before, after = (part.max(0) for part in np.array_split(columns[:, 1:], 2))
-    files, threads = (after - before).tolist()
-    return float(slope), files, threads
+    at = np.linspace(0, steps, len(samples))
+    columns = np.column_stack([at, np.array(samples, dtype=np.float64)])
+    quarters = np.array_split(columns, 4)[1:]
+    slopes = [np.polyfit(quarter[:, 0], quarter[:, 1], 1)[0] for quarter in quarters]
+    before, after = (quarter[:, 2:].max(0) for quarter in quarters[1:])
+    files, threads = (after - before).astype(int).tolist()
+    return float(np.median(slopes)), files, threads
 
 
 def _samples(task: tuple[Place, str]) -> list[tuple[str, int, list[Sample]]]:
