@@ -84,6 +84,7 @@ class Place:
         """The config that make-config wrote, all bases within, of less work a step."""
         config = Config.fromfile(self.written)
         config.merge_from_dict(dict(model=_SMALL))
+        config.default_hooks.pop('report')
         config.dump(self.config)
 
     def make_config_arguments(self, data: Path | None = None, out: str = 'my.py') -> list[str]:
