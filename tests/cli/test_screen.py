@@ -207,7 +207,7 @@ def test_what_comes_after_a_training_is_told(folder: Path, capsys) -> None:
     shown = capsys.readouterr().out.splitlines()
     assert 'checkpoint: ' in shown[-1] and '; next: ge-det test my.py ' in shown[-1]
     assert exit_code('train', 'my.py', '--resume') == 0
-    assert 'epochs are done, so nothing is left to train' in capsys.readouterr().out
+    assert ' done, so nothing is left to train' in capsys.readouterr().out
 
 
 def test_after_a_training_with_a_report_it_is_named(tmp_path: Path, monkeypatch) -> None:
