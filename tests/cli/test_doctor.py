@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from linked_checkout import linked_checkout
 
 from ge_det.cli import doctor
 
@@ -23,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 needs_stack = pytest.mark.skipif(find_spec('mmdet') is None, reason='mmdet is not installed')
 
 
-def run(*pieces, path='', python=sys.executable):
+def run(*pieces, path='', python=sys.executable, root=ROOT):
     """The exit status of the doctor and its report, one entry a piece."""
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(path), str(ROOT)]))
-    command = [str(python), doctor.__file__, *pieces]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(path or root), str(root)]))
+    command = [str(python), str(root / 'ge_det/cli/doctor.py'), *pieces]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert 'Traceback' not in done.stderr
     report, name = {}, ''
@@ -128,7 +129,7 @@ def test_crash_of_torch_is_told_by_the_other_commands(fake, tmp_path, arguments)
 @pytest.mark.parametrize(
     ('version', 'suits'), [('3.9', False), ('3.10', True), ('3.13', True), ('3.14', False)]
 )
-def test_the_versions_of_python(version, suits):
+def test_the_versions_of_python(version, suits, tmp_path):
     root = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv')) / 'versions'
     found = [shutil.which(f'python{version}'), *root.glob(f'{version}.*/bin/python')]
     sound = [
@@ -136,7 +137,7 @@ def test_the_versions_of_python(version, suits):
     ]
     if not sound:
         pytest.skip(f'Python {version} is not on this machine')
-    status, report = run('python', python=sound[0])
+    status, report = run('python', python=sound[0], root=linked_checkout(tmp_path / 'checkout'))
     assert 'Python 3.10 to 3.13 is needed' in report['python'] or suits
     assert (status == 0) == suits
     assert ('PYTHON=' in report['python']) != suits
@@ -282,7 +283,8 @@ def test_old_numpy(fake):
 def test_empty_environment(tmp_path):
     """All is missing but Python; the doctor says so, piece by piece."""
     venv.create(tmp_path / 'empty', with_pip=False, symlinks=True)
-    status, report = run(python=tmp_path / 'empty' / 'bin' / 'python')
+    python = tmp_path / 'empty' / 'bin' / 'python'
+    status, report = run(python=python, root=linked_checkout(tmp_path / 'checkout'))
     assert status == 1
     assert list(report) == [check.name for check in doctor.CHECKS]
     for check in doctor.CHECKS:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pip
 import pytest
+from linked_checkout import linked_checkout
 
 from ge_det.cli.errors import doctor_command, run_command
 from ge_det.cli.pieces import CHECKS
@@ -80,7 +81,7 @@ class Machine:
             (site,) = (root / 'env').glob('lib/*/site-packages')
             (site / 'pip').symlink_to(Path(pip.__file__).parent)
         self.environment = os.environ | {
-            'PYTHONPATH': str(ROOT),
+            'PYTHONPATH': str(linked_checkout(root / 'checkout')),
             'PIP_NO_INDEX': '1',
             'PIP_FIND_LINKS': str(self.wheels),
             'PIP_DISABLE_PIP_VERSION_CHECK': '1',
@@ -204,10 +205,7 @@ class Checkout:
     """A checkout elsewhere, which a linked folder is, with another Python that has nothing."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root / 'check out'
-        (self.root / 'tools').mkdir(parents=True)
-        for name in ('ge_det', 'pyproject.toml', 'Makefile', 'tools/setup.sh'):
-            (self.root / name).symlink_to(ROOT / name)
+        self.root = linked_checkout(root / 'check out')
         venv.create(root / 'other', with_pip=False, symlinks=True)
         self.other = root / 'other' / 'bin' / 'python'
 
