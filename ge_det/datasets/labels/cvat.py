@@ -77,15 +77,17 @@ def _thing(element: Element, image: Element, where: str, faults: Faults) -> Thin
     if element.tag == 'tag':
         return None
     try:
-        return _read(element, image, name)
+        thing = _read(element, image, name)
     except (ValueError, KeyError, TypeError):
         faults.add('error', f'{element.tag} elements without sound numbers', where, AGAIN)
-    except NotImplementedError:
+        return None
+    if thing is None:
         faults.no_area(element.tag, where)
-    return None
+    return thing
 
 
-def _read(element: Element, image: Element, name: str) -> Thing:
+def _read(element: Element, image: Element, name: str) -> Thing | None:
+    """The object of an element; None of one without an area, such as a line."""
     if element.tag == 'box':
         left, top, right, bottom = _sound(_numbers(element, 'xtl', 'ytl', 'xbr', 'ybr'))
         if not float(element.get('rotation', 0)) % 360:
@@ -103,7 +105,7 @@ def _read(element: Element, image: Element, name: str) -> Thing:
         return thing_of_polygons(name, [_turned(ellipse((x, y), a, b), element)])
     if element.tag == 'mask':
         return _mask(element, image, name)
-    raise NotImplementedError
+    return None
 
 
 def _mask(element: Element, image: Element, name: str) -> Thing:
