@@ -37,16 +37,16 @@ def told_next(config: str, work_dir: Path, cfg: Any) -> list[str]:
 
     After one with a report that is to draw what it finds in other photos, else to measure it.
     """
+    from ge_det.weights.trained import best_checkpoints
     from ge_det.weights.training_checkpoint import checkpoints  # It imports torch.
 
-    best = sorted(work_dir.glob('best_*.pth'), key=_written)
-    last = checkpoints(work_dir)[:1]
+    best, last = best_checkpoints(work_dir)[:1], checkpoints(work_dir)[:1]
     if not (chosen := best or last):
         return []
-    line = f'{"best" if best else "last"} checkpoint: {chosen[-1]}'
+    line = f'{"best" if best else "last"} checkpoint: {chosen[0]}'
     hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or [])]
     if not any('WriteReport' in str((hook or {}).get('type')) for hook in hooks):
-        return [f'{line}; next: ge-det test {shell_path(config)} {shell_path(chosen[-1])}']
+        return [f'{line}; next: ge-det test {shell_path(config)} {shell_path(chosen[0])}']
     page = work_dir / 'report/index.html'
     newest = max(map(_written, [*best, *last]))
     if page.is_file() and _written(page) >= newest:  # Else of an earlier training.

@@ -24,9 +24,8 @@ from ge_det.cli.progress import ProgressLines, is_progress
 from ge_det.cli.signals import is_first_process
 from ge_det.errors import UserError, one_line
 
-_OURS = Path(__file__).parents[
-    1
-]  # Not any folder of this name: a clone with its .venv has it, too.
+# Not any folder of this name: a clone with its .venv has it, too.
+_OURS = Path(__file__).parents[1]
 
 
 def is_verbose() -> bool:

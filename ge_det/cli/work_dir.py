@@ -14,10 +14,7 @@ from ge_det.cli.screen import show
 from ge_det.cli.signals import is_first_process
 from ge_det.config_writer.literals import check_name
 from ge_det.errors import UserError, one_line
-from ge_det.locks import only_one
-
-_LOCK = '.training.lock'
-_PATIENCE = 8.0  # Data workers outlive a killed training by seconds, and hold its lock.
+from ge_det.locks import only_training
 
 _own: list[Path] = []  # Of trainings of this process.
 
@@ -72,13 +69,9 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
         return
     check_name('the work dir', str(work_dir))  # MMEngine writes it into its copy of the config.
     make_work_dir(work_dir)
-    busy = (
-        f'{work_dir}: another training is at work in this folder; wait for its end, or give '
-        'another --work-dir'
-    )
     with ExitStack() as stack:
         try:
-            stack.enter_context(only_one(work_dir / _LOCK, busy, _PATIENCE))
+            stack.enter_context(only_training(work_dir, ', or give another --work-dir'))
         except OSError as error:
             raise _not_written(work_dir, error) from error
         checkpoint = _resumed(work_dir, args, cfg)

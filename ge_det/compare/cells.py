@@ -14,12 +14,10 @@ from ge_det.compare.verdict import Score
 from ge_det.config_reader import parse_change, read_model
 from ge_det.errors import UserError
 from ge_det.files import read_json, to_json, write_whole
-from ge_det.locks import only_one
+from ge_det.locks import only_training
 
 KINDS = {'bbox': 'box AP', 'segm': 'mask AP'}
 """What is measured, by mmdet's names."""
-
-_PATIENCE = 8.0  # Data workers outlive a killed training by seconds, and hold its lock.
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,7 @@ class Cell:
                 or the folder has one of another config.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        busy = f'{self.folder}: another training is at work in this folder; wait for its end'
-        with only_one(self.folder / '.training.lock', busy, _PATIENCE):
+        with only_training(self.folder):
             self.check()
             write_whole(self._note, to_json(self._identity()))
         metric, _ = coco_metric(self.config, self.resolved)

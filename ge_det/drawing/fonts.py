@@ -31,13 +31,14 @@ def _of_the_system() -> tuple[str, ...]:
 
 def _has(path: str, letters: frozenset[int]) -> bool:
     try:
-        return letters <= _letters_of(path)
+        return letters <= letters_of(path)
     except (OSError, RuntimeError):  # Gone meanwhile, or of a kind FreeType does not read.
         return False
 
 
-@functools.lru_cache(maxsize=8)
-def _letters_of(path: str) -> frozenset[int]:
+@functools.lru_cache(maxsize=16)
+def letters_of(path: str) -> frozenset[int]:
+    """The letters that a font file has, by number."""
     from matplotlib.ft2font import FT2Font
 
     return frozenset(FT2Font(path).get_charmap())

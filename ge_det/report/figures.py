@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ge_det.drawing.fonts import letters_of
+
 BLUE, ORANGE, GREY = '#2563c9', '#d9730d', '#8a8f98'
 DPI = 160  # Of files; the page shows them at 96, so that they are sharp on any screen.
 LONGEST = 24
@@ -73,12 +75,7 @@ def _short(name: str) -> str:
 
 
 def _has_letters(name: str) -> bool:
-    known = [_letters(font) for font in fonts()]
+    from matplotlib.font_manager import findfont
+
+    known = [letters_of(findfont(font)) for font in fonts()]
     return name.isprintable() and all(any(ord(char) in one for one in known) for char in name)
-
-
-@functools.cache
-def _letters(font: str) -> frozenset[int]:
-    from matplotlib.font_manager import findfont, get_font
-
-    return frozenset(get_font(findfont(font)).get_charmap())

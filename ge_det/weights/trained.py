@@ -73,9 +73,9 @@ def best_checkpoint(folder: Path) -> Path:
     """
     from ge_det.weights.training_checkpoint import checkpoints, read_note
 
-    files = [*_best(folder), *checkpoints(folder)]
+    files = [*best_checkpoints(folder), *checkpoints(folder)]
     if not files and (noted := read_note(folder)) is not None:  # Of a hook with an `out_dir`.
-        files = [*_best(noted.parent), *checkpoints(noted.parent)]
+        files = [*best_checkpoints(noted.parent), *checkpoints(noted.parent)]
     if not files:
         raise UserError(
             f'{shown(folder)}: no checkpoint there yet; `ge-det train` writes one after each epoch'
@@ -88,7 +88,8 @@ def best_checkpoint(folder: Path) -> Path:
     raise UserError(f'{folder}: none of its checkpoints can be used: {faults[0]}')
 
 
-def _best(folder: Path) -> list[Path]:
+def best_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints that were kept for their results, the newest first."""
     return sorted(folder.glob('best_*.pth'), key=lambda file: file.stat().st_mtime, reverse=True)
 
 

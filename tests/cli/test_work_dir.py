@@ -13,7 +13,6 @@ import pytest
 import torch
 from filelock import FileLock
 
-from ge_det.cli import work_dir
 from ge_det.cli.work_dir import own_work_dir
 from ge_det.errors import UserError
 
@@ -70,7 +69,7 @@ def test_nothing_to_resume(
 
 
 def test_two_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(work_dir, '_PATIENCE', 0.1)
+    monkeypatch.setattr('ge_det.locks.PATIENCE', 0.1)
     with FileLock(tmp_path / '.training.lock'), pytest.raises(UserError, match='another training'):
         take(tmp_path)
     take(tmp_path)
@@ -90,7 +89,7 @@ def test_a_file_system_without_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, 'flock', refuse)
-    monkeypatch.setattr(work_dir, '_PATIENCE', 0.1)
+    monkeypatch.setattr('ge_det.locks.PATIENCE', 0.1)
     assert take(tmp_path) is None
 
 

@@ -93,7 +93,7 @@ def test_a_folder_of_another_config_or_other_data_is_named(config, tmp_path):
 
 
 def test_a_cell_that_is_being_trained_is_not_taken_over(config, tmp_path, monkeypatch):
-    monkeypatch.setattr('ge_det.compare.cells._PATIENCE', 0.1)
+    monkeypatch.setattr('ge_det.locks.PATIENCE', 0.1)
     folder = tmp_path / 'se_seed0'
     first, other = (Cell(config, 'se', 0, folder, [f'train_cfg.max_epochs={n}']) for n in (2, 3))
     first.begin()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 Form = TypeVar('Form', bound=BaseModel)
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 _BROKEN = 'label files that cannot be read'
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from ge_det.datasets.labels.files import names_listed, read_each_json, read_text
+from ge_det.datasets.labels.files import Number, names_listed, read_each_json, read_text
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import (
     AGAIN,
@@ -21,8 +21,6 @@ from ge_det.datasets.labels.records import (
 )
 from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Shape(BaseModel):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from ge_det.datasets.labels.files import read_each_json, read_json
+from ge_det.datasets.labels.files import Number, read_each_json, read_json
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import (
     AGAIN,
@@ -22,8 +22,6 @@ from ge_det.datasets.labels.records import (
 )
 from ge_det.datasets.labels.run_lengths import mask_of_png, run_lengths
 from ge_det.datasets.labels.tree import Tree
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Points(BaseModel):
