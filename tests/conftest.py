@@ -43,13 +43,15 @@ def signals_as_before():
 
 
 @pytest.fixture(autouse=True)
-def no_default_scope(monkeypatch):
-    """Every test starts without a default scope: the runner of another leaves its own behind."""
+def no_runner_of_another_test(monkeypatch):
+    """Every test starts without a default scope and a logger: a runner leaves its own behind."""
     if not HAS_MMENGINE:  # as in `make pythons`
         return
+    from mmengine.logging import MMLogger
     from mmengine.registry import DefaultScope
 
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+    for kind in (DefaultScope, MMLogger):
+        monkeypatch.setattr(kind, '_instance_dict', type(kind._instance_dict)())
 
 
 @pytest.fixture(scope='session')

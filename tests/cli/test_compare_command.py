@@ -74,8 +74,7 @@ def test_the_plan(folder, monkeypatch, capsys):
     (folder / 'told.py').write_text(f'{content}promised = dict(minutes=8, epochs=2)\n')
     words = ('--seeds', '2', '--epochs', '1', '--work-dir', '~/there', '--dry-run')
     assert exit_code('compare', 'told.py', '--attention', 'none', 'se', *words) == 0
-    shown = capsys.readouterr().out
-    lines = shown[shown.index('compare: ') :].splitlines()  # What others' loggers say comes before.
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f'compare: none, se, each with seeds 0, 1, in {folder}/there'
     assert lines[1] == '4 trainings, 0 of them done; about 16 minutes left'
     assert [line.split() for line in lines[2::3]] == [['to', 'do', 'none', 'seed', '0'],
