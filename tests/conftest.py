@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections import OrderedDict
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
@@ -37,21 +39,42 @@ def environment_as_before():
 def signals_as_before():
     """A command that is interrupted ignores signals to its end, and so would what a test starts."""
     before = {number: signal.getsignal(number) for number in ENDING}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def subclasses(kind):
+    for one in kind.__subclasses__():
+        yield one
+        yield from subclasses(one)
+
+
+@contextmanager
+def no_runner():
+    """No logger, visualizer and so on of another: a runner leaves its own behind for the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        if HAS_MMENGINE:  # It is not there in `make pythons`.
+            from mmengine.utils import ManagerMixin
+
+            for kind in subclasses(ManagerMixin):
+                patch.setattr(kind, '_instance_dict', OrderedDict())
+        yield
+
+
+@pytest.fixture(autouse=True, scope='module')
+def no_runner_of_another_module():
+    """Of this scope too, for fixtures of it that train."""
+    with no_runner():
+        yield
 
 
 @pytest.fixture(autouse=True)
-def no_runner_of_another_test(monkeypatch):
-    """Every test starts without a default scope and a logger: a runner leaves its own behind."""
-    if not HAS_MMENGINE:  # as in `make pythons`
-        return
-    from mmengine.logging import MMLogger
-    from mmengine.registry import DefaultScope
-
-    for kind in (DefaultScope, MMLogger):
-        monkeypatch.setattr(kind, '_instance_dict', type(kind._instance_dict)())
+def no_runner_of_another_test():
+    with no_runner():
+        yield
 
 
 @pytest.fixture(scope='session')

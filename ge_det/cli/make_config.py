@@ -124,6 +124,8 @@ def _copies(
     report: CocoReport, out: Path, force: bool, converted: Collection[str]
 ) -> dict[str, tuple[Path, CocoFile]]:
     """Where what was mended or converted goes, beside the config; a UserError if not there."""
+    from ge_det.config_writer.text import check_free
+
     roles = (('train', report.train), ('val', report.val))
     sources = [
         coco.path.resolve() for role, coco in roles if coco is not None and role not in converted
@@ -136,6 +138,5 @@ def _copies(
     for copy, _ in copies.values():
         if copy.resolve() in sources:
             raise UserError(f'{copy}: holds the annotations themselves; give another --out')
-        if copy.exists() and not force:
-            raise UserError(f'{copy}: exists already; --force overwrites it')
+        check_free(copy, force)
     return copies

@@ -79,6 +79,7 @@ class Sets:
     """
 
     def __init__(self, photos: Path, labelled: Labelled, out: Path, force: bool) -> None:
+        from ge_det.config_writer.text import check_free
         from ge_det.datasets.coco_file import LISTS, coco_of
 
         is_split = labelled.val is None
@@ -87,9 +88,8 @@ class Sets:
         if not is_split:
             self.paths |= labelled.files
         new = [path for path in self.paths.values() if path not in labelled.files.values()]
-        for path in [*new, self.listing_file][: len(new) + is_split]:
-            if path.exists() and not force:
-                raise UserError(f'{path}: exists already; --force overwrites it')
+        for path in new + [self.listing_file] * is_split:
+            check_free(path, force)
         sets = {'train': labelled.train, 'val': labelled.val or {}}
         self.listing = self.summary = ''
         if is_split:

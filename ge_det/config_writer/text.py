@@ -69,8 +69,13 @@ def check_output(out: PathType, force: bool) -> None:
     check_name('the name of the config', out.name)  # Becomes the name of the work dir.
     if out.suffix != '.py':
         raise UserError(f'{out}: the name of a config must end in .py')
-    if out.exists() and not force:
-        raise UserError(f'{out}: exists already; --force overwrites it')
+    check_free(out, force)
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Raise a UserError of one line if a file is there that may not be written over."""
+    if path.exists() and not force:
+        raise UserError(f'{path}: exists already; --force overwrites it')
 
 
 def check_start(options: UserConfig) -> None:

@@ -48,9 +48,8 @@ class PictureDetector:
         self, cfg: Config, checkpoint: str, device: str | None = None, classes: Sequence[str] = ()
     ) -> None:
         try:
-            with (
-                warnings.catch_warnings()
-            ):  # What mmdet says of classes and colours is settled here.
+            # What mmdet says of classes and colours is settled here.
+            with warnings.catch_warnings():
                 warnings.simplefilter('ignore', UserWarning)
                 self._inferencer = _Inferencer(
                     cfg, checkpoint, device=device, palette='random', show_progress=False
