@@ -10,8 +10,8 @@ from torch import nn
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.gated_backbone import BranchEnd, stem_pool_of
+from ge_det.execution import UnitPlan, describe
 
-from .execution_plan import UnitPlan, describe
 from .units import FusedBottleneck, FusedUnit, GatedBasicBlock
 
 

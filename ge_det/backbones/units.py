@@ -10,8 +10,7 @@ from mmcv.cnn import build_plugin_layer
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
-from .execution_plan import obstacle
-from .fused import ConvNormGate, finish_unit
+from ge_det.execution import ConvNormGate, finish_unit, obstacle
 
 
 class FusedUnit(ABC):

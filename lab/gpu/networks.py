@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ge_det.backbones import AttentionResNet, fused
+from ge_det.backbones import AttentionResNet
 from ge_det.catalogue import attention_config, stage_channels
+from ge_det.execution import fused
 from lab.as_published import replace_blocks
 from lab.gpu.telling import arguments, distance, guarded, seconds, tell
 from lab.speed.contenders import randomise

@@ -12,8 +12,8 @@ from random_networks import randomise
 from torch import nn
 
 from ge_det import AttentionResNet, SpatialGroupEnhance
-from ge_det.backbones import execution_plan
 from ge_det.blocks.plain import as_torch_has_it
+from ge_det.execution import plan as plans
 from ge_det.registry import MODELS
 from lab.speed.memory import kept_bytes
 
@@ -267,7 +267,7 @@ def test_a_patch_of_a_class_of_torch_before_ge_det_is_imported_is_seen():
 
 def test_private_names_of_torch_are_there():
     """Where one is gone in a newer torch, its fallback works, and is to be looked at."""
-    assert not execution_plan._has_global_hook()
+    assert not plans._has_global_hook()
     assert torch.compiler._is_exporting_flag is False
 
 
@@ -275,7 +275,7 @@ def test_without_the_private_names_nothing_is_wrong(monkeypatch):
     network, _ = pair(GATED['sge'])
     monkeypatch.setattr(torch.compiler, '_is_exporting_flag', None)
     assert {unit.runs for unit in network.execution_plan()} == {'fused'}
-    monkeypatch.setattr(execution_plan, '_has_global_hook', None)
+    monkeypatch.setattr(plans, '_has_global_hook', None)
     assert {unit.runs for unit in network.execution_plan()} == {'modules'}
     assert 'does not tell' in network.execution_plan()[0].why
 

@@ -8,8 +8,7 @@ from block_cases import CHANNELS, random_block
 from torch import nn
 from triton_interpreter import DEVICE, import_triton
 
-from ge_det.backbones import fused
-from ge_det.backbones.fused import ConvNormGate, finish_unit
+from ge_det.execution import ConvNormGate, finish_unit, fused
 from ge_det.ops import gated_residual, similarity_gate, window_mean
 from ge_det.ops.gated_residual import eager as gating_eager
 from ge_det.ops.triton_tools import runtime

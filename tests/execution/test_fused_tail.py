@@ -9,9 +9,8 @@ from naive_blocks import norm_tensors
 from naive_blocks import reference as gated
 from torch import nn
 
-from ge_det.backbones import fused
-from ge_det.backbones.fused import ConvNormGate, finish_unit
 from ge_det.blocks import averaged
+from ge_det.execution import ConvNormGate, finish_unit, fused
 from ge_det.ops import naive
 
 each_block = pytest.mark.parametrize('name', BLOCKS)
