@@ -57,6 +57,14 @@ def test_it_finds_what_mmdet_finds(predict: Predictor, work_dir: Path, tmp_path:
     assert list(found['class_name']) == [predict.names[index] for index in found.class_id]
 
 
+def test_weights_behind_a_prefix(predict: Predictor, work_dir: Path, tmp_path: Path) -> None:
+    content = torch.load(work_dir / 'my_1.pth', weights_only=True)
+    state = {f'teacher.module.{key}': value for key, value in content['state_dict'].items()}
+    torch.save({**content, 'state_dict': state}, tmp_path / 'a.pth')
+    other = Predictor(tmp_path / 'a.pth', work_dir / 'my.py', score_thr=0, device='cpu')
+    assert same(other(pixels()), predict(pixels()))
+
+
 def test_one_picture_in_any_form(predict: Predictor, tmp_path: Path) -> None:
     rgb = pixels()
     Image.fromarray(rgb).save(tmp_path / 'a.png')

@@ -159,8 +159,8 @@ def check_model(
         config (str): Path of the config.
         cfg_options (dict, optional): Changes to it. Defaults to None.
         checkpoint (str, optional): Path or URL of a checkpoint. Defaults to None.
-        is_start (bool): Without a checkpoint, see that the weights a training starts from fit.
-            Defaults to False.
+        is_start (bool): Whether a training starts, from the checkpoint with its optimizer and all,
+            or without one from the weights that the config names. Defaults to False.
         classes (Sequence[str]): Of the config's data, as for a checkpoint. Defaults to ().
 
     Returns:
@@ -176,7 +176,7 @@ def check_model(
         model = build_without_memory(config, cfg_options)
         check_takes_pictures(model, config, cfg_options)
         if checkpoint is not None:
-            check_fits(model, checkpoint, classes)
+            check_fits(model, checkpoint, classes, resumes=is_start)
         elif is_start:
             check_start(model, config, cfg_options)
         return model

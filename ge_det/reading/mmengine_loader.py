@@ -21,9 +21,10 @@ from typing import Any
 from ge_det.errors import CheckpointError, without_secrets
 
 from .load import check_torch, load
+from .model_names import name_for_model
 from .soundness import check_sound
 from .values import Refused
-from .weight_sets import find_sets, told_choice
+from .weight_sets import find_sets, told_choice, without_wrappers
 
 # Where MMEngine keeps the text of a config; what it needs of a checkpoint stands in no other key.
 _CONFIGS = ('cfg', 'config')
@@ -40,6 +41,7 @@ def register_loader() -> None:
     loader = module.CheckpointLoader
     if module.load_from_http is load_from_ge_det:
         return
+    module.load_state_dict = _naming(module.load_state_dict)
     loader.register_scheme(['http://', 'https://', ''], load_from_ge_det, force=True)
     # What the schemes of model zoos call.
     module.load_from_http = module.load_from_local = load_from_ge_det
@@ -69,6 +71,39 @@ def load_from_ge_det(filename: str, map_location: Any = None, **_: Any) -> Any:
     """
     path, content = load(str(filename))
     return _for_runner(str(filename), path, content)
+
+
+def _naming(original: Callable[..., Any]) -> Callable[..., Any]:
+    """MMEngine's way of giving weights to a model, under the model's names."""
+
+    def load_state_dict(module: Any, state_dict: Any, *args: Any, **options: Any) -> Any:
+        return original(module, _named_for(module, state_dict), *args, **options)
+
+    return load_state_dict
+
+
+def _named_for(module: Any, state: Any) -> Any:
+    from mmengine.logging import print_log
+    from mmengine.model import BaseTTAModel, is_model_wrapper
+
+    while is_model_wrapper(module) or isinstance(module, BaseTTAModel):
+        module = module.module
+    named = name_for_model(state, module.state_dict())
+    if named.state.keys() == state.keys():
+        return state
+    if named.prefix:
+        prefixes = [prefix.rstrip('.') for prefix in (named.prefix, *named.other_prefixes)]
+        told = told_choice(prefixes[0], prefixes[1:]) or f'weights under {prefixes[0]!r} are taken'
+        print_log(told, 'current', logging.WARNING)
+    found = OrderedDict(named.state)
+    # Of the modules, which MMEngine looks up by their names, too.
+    modules = {without_wrappers(f'{name}.'): name for name, _ in module.named_modules()}
+    versions = {}
+    for name, value in (getattr(state, '_metadata', None) or {}).items():
+        plain = without_wrappers(f'{name}.').removeprefix(named.prefix)
+        versions[modules.get(plain, plain[:-1])] = value
+    found._metadata = OrderedDict(versions)  # type: ignore[attr-defined]
+    return found
 
 
 def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,12 +19,13 @@ from torch import Tensor
 LANDMARK = 'layer1.0.conv1.weight'
 """Every ResNet has it, so what stands before it in a file is the backbone's prefix."""
 
+COUNTERS = frozenset(('n_averaged', 'steps'))
+"""What torch and MMEngine count beside the weights of an averaged model."""
+
 # Where two entries are alike, the first of these; others follow in the order of the file.
 _USUAL = ('state_dict', 'model_state_dict', 'model', 'net', 'network', 'weights', 'params')
 _NO_WEIGHTS = re.compile(r'.*(?:optim|sched|scaler).*|message_hub|meta|.*rng.*|callbacks|loops')
 _AVERAGED = frozenset(('ema', 'teacher', 'averaged', 'average', 'avg', 'swa', 'shadow', 'momentum'))
-# What torch and MMEngine count beside the weights of an averaged model.
-_COUNTERS = frozenset(('n_averaged', 'steps'))
 _COMPILED = re.compile(r'(?:^|(?<=\.))_orig_mod\.')
 _WRAPPER = re.compile(r'(?:^|(?<=\.))(?:_orig_mod|module)\.')
 _DEEPEST = 4
@@ -101,6 +102,11 @@ def without_wrappers(name: str) -> str:
     return _WRAPPER.sub('', name)
 
 
+def without_compiled(name: str) -> str:
+    """A tensor's name without what ``torch.compile`` puts into it."""
+    return _COMPILED.sub('', name)
+
+
 def plain_names(state: Mapping[str, Any]) -> dict[str, Any]:
     """A whole model's entries under its own names.
 
@@ -113,8 +119,8 @@ def plain_names(state: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         dict[str, Any]: The same, in their order; as they were where two would get one name.
     """
-    names = {name: _COMPILED.sub('', name) for name in state}
-    weights = {name: plain for name, plain in names.items() if plain not in _COUNTERS}
+    names = {name: without_compiled(name) for name in state}
+    weights = {name: plain for name, plain in names.items() if plain not in COUNTERS}
     if weights and all(plain.startswith('module.') for plain in weights.values()):
         names = {name: re.sub(r'^(module\.)+', '', plain) for name, plain in weights.items()}
     if len(set(names.values())) < len(names):

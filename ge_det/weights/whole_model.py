@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.errors import CheckpointError, listed_orders
-from ge_det.reading.weight_sets import plain_names
+from ge_det.reading.model_names import NamedForModel, name_for_model
+from ge_det.reading.weight_sets import told_choice
 
 from .causes import likely_cause
 from .checkpoint import Checkpoint, read_checkpoint
@@ -26,21 +27,36 @@ _TRUNK = ('backbone.', 'neck.')
 _GATE = re.compile(r'\.layer\d+\.\d+\.(?!conv|bn|norm|downsample)(\w+)\.')
 
 
-def check_fits(model: nn.Module, checkpoint: str, classes: Sequence[str] = ()) -> None:
+def check_fits(
+    model: nn.Module, checkpoint: str, classes: Sequence[str] = (), *, resumes: bool = False
+) -> None:
     """Raise a CheckpointError unless a checkpoint holds just the model's tensors.
+
+    They may lie behind a prefix, such as ``teacher.``; see
+    :func:`~ge_det.reading.model_names.name_for_model`.
 
     Args:
         model (nn.Module): A detector or classifier, on any device.
         checkpoint (str): Path or URL of weights.
         classes (Sequence[str]): Names of the classes that the model is used with, in the order of
             its outputs. Defaults to (): unknown.
+        resumes (bool): Whether a training is to go on from it, optimizer and all. Defaults to
+            False.
 
     Raises:
         CheckpointError: If it cannot be read, its weights are no numbers to use, a tensor is
             missing, left over or of another shape, it was trained with gates of another kind that
-            have no tensors, or with the same classes in another order; the message is one line.
+            have no tensors, or with the same classes in another order, or a training that goes on
+            finds them behind a prefix; the message is one line.
     """
-    state, own, content = _read(model, checkpoint)
+    named, own, content = _read(model, checkpoint)
+    state = named.state
+    if resumes and named.prefix:
+        raise CheckpointError(
+            f'{checkpoint}: its weights are those under {named.prefix.rstrip(".")!r} of a larger '
+            "model, whose optimizer is not this model's; start from them with --cfg-options "
+            f'load_from={checkpoint}, without --resume'
+        )
     found = compare(state, own)
     clauses = found.clauses(_cause(state, own, found)) + _untold_gates(model, content.meta)
     if clauses:
@@ -76,7 +92,8 @@ def check_may_start(model: nn.Module, checkpoint: str) -> list[str]:
     Raises:
         CheckpointError: As of :func:`check_fits`, but for what heads may have.
     """
-    state, own, content = _read(model, checkpoint)
+    named, own, content = _read(model, checkpoint)
+    state = named.state
     found = compare(state, own)
     usable = [key for key, value in own.items() if key in state and fits(state, key, value)]
     if len(usable) < len(own) / 2 and not any(key.startswith(_TRUNK) for key in usable):
@@ -103,20 +120,34 @@ def check_may_start(model: nn.Module, checkpoint: str) -> list[str]:
         )
     lost = found.only(may_differ)
     anew = lost.missing + [f'{name} {shapes}' for name, shapes in lost.misshapen.items()]
-    is_taken = f'of several sets of weights in it, {content.key!r} is taken'
-    return [is_taken] * bool(content.other_keys) + [
+    return _choices(named, content) + [
         f'{count(names)} of heads {what}, the first {names[0]}'
         for names, what in ((anew, 'start anew'), (lost.left_over, 'in it are not used'))
         if names
     ]
 
 
-def _read(
-    model: nn.Module, checkpoint: str
-) -> tuple[dict[str, Tensor], dict[str, Tensor], Checkpoint]:
-    """The file's tensors and the model's, and what else is in the file."""
-    content = read_checkpoint(checkpoint, as_runner=True)
-    return plain_names(content.state), model.state_dict(), content
+def _read(model: nn.Module, checkpoint: str) -> tuple[NamedForModel, dict[str, Tensor], Checkpoint]:
+    """The file's tensors under the model's names, the model's, and what else is in the file."""
+    content, own = read_checkpoint(checkpoint, as_runner=True), model.state_dict()
+    named = name_for_model(content.state, own)
+    if named.other_prefixes and not named.prefix:
+        first, second, *_ = (prefix.rstrip('.') for prefix in named.other_prefixes)
+        raise CheckpointError(
+            f'{checkpoint}: holds several networks that the model could take, such as {first!r} '
+            f'and {second!r}; save the weights of one alone'
+        )
+    return named, own, content
+
+
+def _choices(named: NamedForModel, content: Checkpoint) -> list[str]:
+    """What was taken where a file holds several sets of weights, a clause each."""
+    prefixes = [prefix.rstrip('.') for prefix in (named.prefix, *named.other_prefixes)]
+    told = (
+        told_choice(content.key, content.other_keys),
+        told_choice(prefixes[0], prefixes[1:]),
+    )
+    return [choice for choice in told if choice]
 
 
 def _cause(state: Mapping[str, Tensor], own: Mapping[str, Tensor], found: Difference) -> str | None:

@@ -73,6 +73,10 @@ def test_unsound_weights_are_refused_everywhere(entry, fault, tmp_path, capsys):
         lambda s: {'state_dict': {f'_orig_mod.{k}': v for k, v in s.items()}},
         lambda s: {f'module._orig_mod.{k}': v for k, v in s.items()},
         lambda s: {k.replace('layer1.', 'layer1._orig_mod.'): v for k, v in s.items()},
+        lambda s: {'state_dict': {f'teacher.module.{k}': v for k, v in s.items()}},
+        lambda s: {f'model._orig_mod.ema.{k}': v for k, v in s.items()},
+        lambda s: {f'backbone.body.{k}': v for k, v in s.items()},
+        lambda s: {f'{one}.{k}': v for one in ('teacher', 'student') for k, v in s.items()},
     ],
 )
 def test_weights_are_found_everywhere(entry, wrap, tmp_path):

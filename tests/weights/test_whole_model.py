@@ -1,5 +1,7 @@
 """What a checkpoint has to hold of a whole model, to go on with it and to start from it."""
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -49,12 +51,37 @@ def refused(check, model, path, message):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'module._orig_mod.'])
+@pytest.mark.parametrize(
+    'prefix',
+    ['', 'module.', '_orig_mod.', 'module._orig_mod.', 'teacher.', 'model.module.ema._orig_mod.'],
+)
 def test_its_own_weights_fit(prefix, write):
     model = Detector()
     path = write({prefix + key: value for key, value in model.state_dict().items()})
     check_fits(model, path)
     assert check_may_start(model, path) == []
+
+
+def test_a_training_goes_on_only_from_the_names_of_its_model(write):
+    model = Detector()
+    for prefix in ('', 'module.', '_orig_mod.'):
+        path = write({prefix + key: value for key, value in model.state_dict().items()})
+        check_fits(model, path, resumes=True)
+    path = write({f'teacher.{key}': value for key, value in model.state_dict().items()})
+    resumes = functools.partial(check_fits, resumes=True)
+    refused(resumes, model, path, "under 'teacher'.*load_from=.*, without --resume")
+
+
+def test_of_several_networks_it_is_said_which_was_taken(write):
+    model, state = Detector(), Detector().state_dict()
+    path = write({f'{one}.{k}': v for one in ('teacher', 'student') for k, v in state.items()})
+    check_fits(model, path)
+    assert check_may_start(model, path) == [
+        "of several sets of weights in it, 'student' was taken, not 'teacher'"
+    ]
+    path = write({f'{one}.{k}': v for one in ('first', 'second') for k, v in state.items()})
+    for check in (check_fits, check_may_start):
+        refused(check, model, path, "several networks .* 'first' and 'second'")
 
 
 # What no model takes, whatever it is for.
