@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from mmengine.visualization.vis_backend import BaseVisBackend, TensorboardVisBackend
 
-from ge_det.registry import VISBACKENDS
+__all__ = ['TensorBoard']
 
 
-@VISBACKENDS.register_module(name='TensorBoard')
-def tensorboard(save_dir: str) -> BaseVisBackend:
+def TensorBoard(save_dir: str) -> BaseVisBackend:
     """What writes the figures of a training for ``tensorboard --logdir WORK_DIR``.
 
     Whether TensorBoard is there is looked at when a training starts: a config with it works

@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine.registry import MODELS, Registry
 from torch import nn
 
 from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import NAMES, attention_config, stage_channels
-from ge_det.registry import MODELS
 
 
 def attention_dict(
@@ -63,7 +63,7 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
             "'sge', or a dict with a type, such as dict(type='ge_det.SpatialGroupEnhance')"
         )
     kind = attention['type']
-    block: Any = MODELS.get(kind) if isinstance(kind, str) else kind
+    block: Any = _models().get(kind) if isinstance(kind, str) else kind
     is_module = inspect.isclass(block) and issubclass(block, nn.Module)
     if is_module and 'in_channels' not in inspect.signature(block).parameters:
         raise ValueError(f'attention type {kind!r} is not a block: it takes no in_channels')
@@ -132,9 +132,15 @@ def attention_plugins(
     return plugins
 
 
+def _models() -> Registry:
+    """Ours, which MMEngine imports."""
+    with MODELS.switch_scope_and_registry('ge_det') as models:
+        return models
+
+
 def _block_names() -> list[str]:
     return [
         name
-        for name, module in MODELS.module_dict.items()
+        for name, module in _models().module_dict.items()
         if inspect.isclass(module) and issubclass(module, AttentionBlock)
     ]

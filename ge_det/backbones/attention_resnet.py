@@ -15,7 +15,6 @@ from typing_extensions import Self
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.checks import check_choice
-from ge_det.registry import MODELS
 
 from .attention_config import attention_class, attention_dict, attention_plugins
 from .frozen_plugins import frozen_plugins, warn_of_frozen_plugins
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from ge_det.weights.report import LoadReport
 
 
-@MODELS.register_module()
 class AttentionResNet(GatedResNet):
     """ResNet-18, 34, 50, 101 or 152 with a gate on the residual branch of every unit.
 

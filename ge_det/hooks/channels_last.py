@@ -11,10 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ge_det.registry import HOOKS
 
-
-@HOOKS.register_module()
 class ChannelsLast(Hook):
     """Keeps weights and feature maps (N, C, H, W) with the channels of a pixel side by side.
 

@@ -11,7 +11,6 @@ from mmengine.runner import Runner
 
 from ge_det.errors import UserError
 from ge_det.reading.soundness import find_faults
-from ge_det.registry import HOOKS
 from ge_det.weights.training_checkpoint import checkpoints
 
 # MMEngine adds an average of the weights after this; of sound ones, it is sound.
@@ -23,7 +22,6 @@ REMEDIES = (
 )
 
 
-@HOOKS.register_module()
 class StopAtInvalidLoss(Hook):
     """Ends the training as soon as the loss is NaN or infinite, in one line with the remedies.
 

@@ -8,14 +8,11 @@ from typing import Any
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner, set_random_seed
 from torch import nn
 
-from ge_det.registry import HOOKS, MODELS
 
-
-@HOOKS.register_module()
 class PairedStart(Hook):
     """Gives networks that differ in attention alone the same first weights.
 

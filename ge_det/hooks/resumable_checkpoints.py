@@ -15,7 +15,6 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from ge_det.compat.whole_files import write_whole_files
 from ge_det.errors import UserError, one_line
 from ge_det.files import write_whole
-from ge_det.registry import HOOKS
 from ge_det.weights.training_checkpoint import mend_note
 
 _VALIDATED = 'last_validation'
@@ -23,7 +22,6 @@ _VALIDATED = 'last_validation'
 _LIKE_WEIGHTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg')
 
 
-@HOOKS.register_module()
 class ResumableCheckpoints(Hook):
     """Leaves a whole checkpoint behind at any moment, and lets a training go on from it.
 

@@ -8,15 +8,12 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from ge_det.registry import HOOKS
-
 from .seeded_samples import seed_generators, seed_samples
 
 # What is drawn for: one number must not stand for two things.
 _ITERATION, _SAMPLE = 0, 1
 
 
-@HOOKS.register_module()
 class ResumableRandomness(Hook):
     """Makes a resumed training end with the very weights of one without an interruption.
 

@@ -8,10 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.runner import Runner
 
-from ge_det.registry import HOOKS
 
-
-@HOOKS.register_module()
 class TimelyProgress(Hook):
     """Logs line and figures of an iteration, with the time left, after some seconds without one.
 

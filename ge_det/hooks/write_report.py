@@ -16,7 +16,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ge_det.errors import one_line
-from ge_det.registry import HOOKS
 
 # What says that a process trains together with others; the report's is alone.
 _OF_LAUNCHERS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'LOCAL_WORLD_SIZE', 'MASTER_ADDR',
@@ -24,7 +23,6 @@ _OF_LAUNCHERS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'LOCAL_WORLD_SIZE', 'MASTER
 _PREFIXES = ('SLURM_', 'OMPI_', 'TORCHELASTIC_')
 
 
-@HOOKS.register_module()
 class WriteReport(Hook):
     """Writes the report of a training when it has ended, as ``ge-det report WORK_DIR`` does.
 

@@ -6,12 +6,9 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ge_det.registry import HOOKS
-
 _ITEMS = ('mAP', 'mAP_50', 'mAP_75')
 
 
-@HOOKS.register_module()
 class ZeroPrecision(Hook):
     """Gives a test without any detection the AP of 0, which mmdet's ``CocoMetric`` leaves out.
 

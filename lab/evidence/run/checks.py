@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from mmdet.utils import register_all_modules
+from mmengine.registry import MODELS
 
 from ge_det.datasets import ContextShapes
 from ge_det.errors import UserError, one_line
-from ge_det.registry import MODELS
 
 from ..key import CellKey
 from ..matrix.config import control_root, read_base

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
 
 from ge_det.catalogue import BLOCKS, attention_config
 from ge_det.cli.main import run as run_ge_det
 from ge_det.reading.load import load_file
-from ge_det.registry import MODELS
 
 from ..parallel import in_parallel
 from ..place import Place
