@@ -13,7 +13,7 @@ from ge_det.ops.two_stage_pool import pool_to_grid
 
 from .averaged import AveragedGate
 from .checks import check_choice, check_positive_int
-from .layers import DepthwiseNorm, ExcitationLayers, constant_gate
+from .layers import DepthwiseNorm, Device, ExcitationLayers, constant_gate
 from .recompute import recompute
 from .theta_minus_scale import fit_scale, means_and_energies
 from .variant import Variant
@@ -47,6 +47,9 @@ class GatherExcite(AveragedGate):
         ratio (int): Reduction ratio of the subnetwork of θ⁺. Defaults to 16.
         grid (tuple[int, int], optional): Height and width of the training feature map. Needed by
             the global θ and θ⁺ only; :class:`AttentionResNet` fills it in. Defaults to None.
+        device (torch.device, optional): Of its tensors. Defaults to None: torch's default.
+        dtype (torch.dtype, optional): Of its parameters and statistics. Defaults to None: torch's
+            default.
 
     Raises:
         ValueError: If an argument is not among those allowed, or ``grid`` is missing.
@@ -76,20 +79,23 @@ class GatherExcite(AveragedGate):
         extent: Extent = 'global',
         ratio: int = 16,
         grid: tuple[int, int] | None = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(in_channels)
         check_choice('variant', variant, ('theta_minus', 'theta', 'theta_plus'))
         check_choice('extent', extent, ('global', 2, 4, 8))
         check_positive_int('ratio', ratio)
+        place = dict(device=device, dtype=dtype)
         self.variant = variant
         self.extent = extent
         self.grid: tuple[int, int] | None = None
         if variant != 'theta_minus':
             if extent == 'global':
                 self.grid = _check_grid(grid, variant)
-            self.gather = nn.ModuleList(self._gather_steps())
+            self.gather = nn.ModuleList(self._gather_steps(**place))
         if variant == 'theta_plus':
-            self.excite = ExcitationLayers(in_channels, ratio)
+            self.excite = ExcitationLayers(in_channels, ratio, **place)
         self.init_weights()
 
     @classmethod
@@ -100,13 +106,13 @@ class GatherExcite(AveragedGate):
             return dict(grid=STAGE_GRIDS[stage])
         return {}
 
-    def _gather_steps(self) -> list[DepthwiseNorm]:
+    def _gather_steps(self, **place: Any) -> list[DepthwiseNorm]:
+        options = dict(place, momentum=NORM_MOMENTUM)
         if self.grid is not None:
-            return [DepthwiseNorm(self.in_channels, self.grid, momentum=NORM_MOMENTUM)]
+            return [DepthwiseNorm(self.in_channels, self.grid, **options)]
         count = int(self.extent).bit_length() - 1  # log2(e)
         return [
-            DepthwiseNorm(self.in_channels, 3, stride=2, padding=1, momentum=NORM_MOMENTUM)
-            for _ in range(count)
+            DepthwiseNorm(self.in_channels, 3, stride=2, padding=1, **options) for _ in range(count)
         ]
 
     def _steps(self) -> list[DepthwiseNorm]:

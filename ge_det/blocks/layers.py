@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from ge_det.ops.tracing import is_traced
 
 from .checks import check_positive_int
 from .plain import first_dtype, is_convolution, is_plain
+
+Device: TypeAlias = 'torch.device | str | int | None'
 
 
 def hidden_channels(in_channels: int, ratio: int) -> int:
@@ -38,13 +40,19 @@ def to_layer_dtype(x: Tensor, layer: nn.Module) -> Tensor:
 
 
 class ExcitationLayers(nn.Module):
-    """SE's two-layer subnetwork as 1x1 convolutions with biases, without the sigmoid."""
+    """SE's two-layer subnetwork as 1x1 convolutions with biases, without the sigmoid.
 
-    def __init__(self, in_channels: int, ratio: int) -> None:
+    Args:
+        in_channels (int): Number of channels.
+        ratio (int): Of these to the hidden ones.
+        **place: ``device`` and ``dtype``, as torch's layers take them.
+    """
+
+    def __init__(self, in_channels: int, ratio: int, **place: Any) -> None:
         super().__init__()
         hidden = hidden_channels(in_channels, ratio)
-        self.down = nn.Conv2d(in_channels, hidden, 1)
-        self.up = nn.Conv2d(hidden, in_channels, 1)
+        self.down = nn.Conv2d(in_channels, hidden, 1, **place)
+        self.up = nn.Conv2d(hidden, in_channels, 1, **place)
 
     def forward(self, z: Tensor) -> Tensor:
         """W2 relu(W1 z + b1) + b2 at every position: (N, C, h, w) to (N, C, h, w)."""
@@ -56,7 +64,10 @@ _STRIDED: dict[str, Any] = dict(kernel=(3, 3), stride=(2, 2), padding=(1, 1), de
 
 
 class DepthwiseNorm(nn.Module):
-    """A convolution of every channel with its own kernel, then batch normalisation."""
+    """A convolution of every channel with its own kernel, then batch normalisation.
+
+    ``place`` is ``device`` and ``dtype``, as torch's layers take them.
+    """
 
     def __init__(
         self,
@@ -66,12 +77,12 @@ class DepthwiseNorm(nn.Module):
         stride: int = 1,
         padding: int = 0,
         momentum: float = 0.1,
+        **place: Any,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, in_channels, kernel_size, stride, padding, groups=in_channels, bias=False
-        )
-        self.bn = nn.BatchNorm2d(in_channels, momentum=momentum)
+        sizes = in_channels, in_channels, kernel_size, stride, padding
+        self.conv = nn.Conv2d(*sizes, groups=in_channels, bias=False, **place)
+        self.bn = nn.BatchNorm2d(in_channels, momentum=momentum, **place)
 
     def forward(
         self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None

@@ -14,6 +14,7 @@ from ge_det.ops.squeeze_excite import squeeze
 
 from .base import AttentionBlock
 from .checks import check_positive_int
+from .layers import Device
 from .variant import Variant
 
 
@@ -29,6 +30,9 @@ class SpatialGroupEnhance(AttentionBlock):
     Args:
         in_channels (int): Number of channels C.
         groups (int): Number of groups G of contiguous channels. Defaults to 64.
+        device (torch.device, optional): Of its tensors. Defaults to None: torch's default.
+        dtype (torch.dtype, optional): Of its parameters and statistics. Defaults to None: torch's
+            default.
 
     Raises:
         ValueError: If ``in_channels`` is not divisible by ``groups``.
@@ -42,7 +46,14 @@ class SpatialGroupEnhance(AttentionBlock):
     _abbr_ = 'sge'
     variants = (Variant('sge'),)
 
-    def __init__(self, in_channels: int, *, groups: int = 64) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        groups: int = 64,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__(in_channels)
         check_positive_int('groups', groups)
         if in_channels % groups:
@@ -51,8 +62,8 @@ class SpatialGroupEnhance(AttentionBlock):
                 'the number of channels must be divisible by it'
             )
         self.groups = groups
-        self.weight = nn.Parameter(torch.empty(1, groups, 1, 1))
-        self.bias = nn.Parameter(torch.empty(1, groups, 1, 1))
+        self.weight = nn.Parameter(torch.empty(1, groups, 1, 1, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.empty(1, groups, 1, 1, device=device, dtype=dtype))
         self.init_weights()
 
     def init_weights(self) -> None:

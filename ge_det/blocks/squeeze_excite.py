@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ge_det.ops.squeeze_excite import squeeze
 
 from .averaged import AveragedGate
 from .checks import check_choice
-from .layers import constant_gate, hidden_channels, to_layer_dtype
+from .layers import Device, constant_gate, hidden_channels, to_layer_dtype
 from .plain import is_plain
 from .variant import Variant
 
@@ -19,10 +21,10 @@ class _Layer(nn.Module):
     """A 1x1 convolution and its activation, under the names that mmcv's ConvModule gives them."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, bias: bool, activate: nn.Module
+        self, in_channels: int, out_channels: int, bias: bool, activate: nn.Module, **place: Any
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=bias)
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=bias, **place)
         self.activate = activate
         self.init_weights()
 
@@ -48,6 +50,9 @@ class SqueezeExcite(AveragedGate):
         ratio (int): Reduction ratio r; the hidden layer has C // r channels. Defaults to 16.
         bias (bool): Whether the two layers have biases. The released models have them, the
             ablations of the paper do not. Defaults to True.
+        device (torch.device, optional): Of its tensors. Defaults to None: torch's default.
+        dtype (torch.dtype, optional): Of its parameters and statistics. Defaults to None: torch's
+            default.
 
     Raises:
         ValueError: If ``ratio`` is not a positive integer or larger than ``in_channels``.
@@ -61,12 +66,21 @@ class SqueezeExcite(AveragedGate):
     _abbr_ = 'se_layer'
     variants = (Variant('se'),)
 
-    def __init__(self, in_channels: int, *, ratio: int = 16, bias: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        ratio: int = 16,
+        bias: bool = True,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__(in_channels)
         hidden = hidden_channels(in_channels, ratio)
         check_choice('bias', bias, (True, False))
-        self.conv1 = _Layer(in_channels, hidden, bias, nn.ReLU())
-        self.conv2 = _Layer(hidden, in_channels, bias, nn.Sigmoid())
+        place = dict(device=device, dtype=dtype)
+        self.conv1 = _Layer(in_channels, hidden, bias, nn.ReLU(), **place)
+        self.conv2 = _Layer(hidden, in_channels, bias, nn.Sigmoid(), **place)
 
     def init_weights(self) -> None:
         """Kaiming normal (fan out) and zero biases, as mmpretrain trains it from scratch.

@@ -14,6 +14,7 @@ from .averaged import AveragedGate
 from .checks import check_choice
 from .layers import (
     DepthwiseNorm,
+    Device,
     ExcitationLayers,
     constant_gate,
     fuse_grid,
@@ -37,6 +38,9 @@ class SpatialPyramidSE(AveragedGate):
         in_channels (int): Number of channels C.
         levels (tuple[int, ...]): Descriptors per side of each level. Defaults to (1, 2, 4).
         ratio (int): Reduction ratio of the subnetwork. Defaults to 16.
+        device (torch.device, optional): Of its tensors. Defaults to None: torch's default.
+        dtype (torch.dtype, optional): Of its parameters and statistics. Defaults to None: torch's
+            default.
 
     Raises:
         ValueError: If ``levels`` is empty, repeats itself or holds anything but positive
@@ -47,7 +51,13 @@ class SpatialPyramidSE(AveragedGate):
     variants = (Variant('sp-se'),)
 
     def __init__(
-        self, in_channels: int, *, levels: tuple[int, ...] = (1, 2, 4), ratio: int = 16
+        self,
+        in_channels: int,
+        *,
+        levels: tuple[int, ...] = (1, 2, 4),
+        ratio: int = 16,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(in_channels)
         are_ints = isinstance(levels, (tuple, list)) and all(
@@ -58,12 +68,14 @@ class SpatialPyramidSE(AveragedGate):
                 f'levels={levels!r} is not allowed: it must be a tuple of different positive '
                 'integers, such as (1, 2, 4)'
             )
+        place: Any = dict(device=device, dtype=dtype)
         self.levels = tuple(levels)
         self.fuse = nn.ModuleList(
-            nn.Conv2d(in_channels, in_channels, level, groups=in_channels) for level in self.levels
+            nn.Conv2d(in_channels, in_channels, level, groups=in_channels, **place)
+            for level in self.levels
         )
-        self.bn = nn.BatchNorm2d(in_channels)
-        self.excite = ExcitationLayers(in_channels, ratio)
+        self.bn = nn.BatchNorm2d(in_channels, **place)
+        self.excite = ExcitationLayers(in_channels, ratio, **place)
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -109,6 +121,9 @@ class ResolutionGuidedSE(AveragedGate):
             :class:`AttentionResNet` fills it in; as an mmdet plugin the block needs one entry a
             stage. Defaults to 8.
         ratio (int): Reduction ratio of the subnetwork. Defaults to 16.
+        device (torch.device, optional): Of its tensors. Defaults to None: torch's default.
+        dtype (torch.dtype, optional): Of its parameters and statistics. Defaults to None: torch's
+            default.
 
     Raises:
         ValueError: If ``grid`` is not one of these or ``ratio`` does not fit the channels.
@@ -117,13 +132,22 @@ class ResolutionGuidedSE(AveragedGate):
     _abbr_ = 'rg_se'
     variants = (Variant('rg-se'),)
 
-    def __init__(self, in_channels: int, *, grid: int = 8, ratio: int = 16) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        grid: int = 8,
+        ratio: int = 16,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__(in_channels)
         check_choice('grid', grid, (8, 4, 2, 1))
+        place: Any = dict(device=device, dtype=dtype)
         self.grid = grid
         if grid > 1:
-            self.fuse = DepthwiseNorm(in_channels, grid)
-        self.excite = ExcitationLayers(in_channels, ratio)
+            self.fuse = DepthwiseNorm(in_channels, grid, **place)
+        self.excite = ExcitationLayers(in_channels, ratio, **place)
         self.init_weights()
 
     @classmethod
