@@ -1,7 +1,7 @@
-"""GE, SE and SGE attention for the backbones of MMDetection.
+"""GE, SE and SGE attention for ResNets: torch's, timm's and MMDetection's.
 
-Public names are imported on first use, so that ``import ge_det`` and ``ge-det doctor``
-work in an environment that still lacks mmcv or mmdet.
+Public names are imported on first use: the blocks need torch alone, ``import ge_det`` and
+``ge-det doctor`` nothing, and only detectors of MMDetection need what the extras bring.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ge_det.blocks import *  # noqa: F403
     from ge_det.datasets import ContextShapes as ContextShapes
     from ge_det.predictor import Predictor as Predictor
+    from ge_det.weights.checkpoint import read_state_dict as read_state_dict
     from ge_det.weights.importing import import_pretrained as import_pretrained
 
 __version__ = '0.1.0'
@@ -26,6 +27,7 @@ _HOME_OF = {
     'ContextShapes': 'ge_det.datasets',
     'Predictor': 'ge_det.predictor',
     'import_pretrained': 'ge_det.weights.importing',
+    'read_state_dict': 'ge_det.weights.checkpoint',
 }
 
 register_configs()
@@ -55,10 +57,9 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(home), name)
     except ImportError as error:
-        raise ImportError(
-            f'ge_det.{name} needs a package that does not import here ({error}); '
-            '`ge-det doctor` names the command that mends it'
-        ) from error
+        from ge_det.compat.extras import told_missing
+
+        raise ImportError(f'ge_det.{name} {told_missing(error)}', name=error.name) from error
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from tqdm import tqdm  # type: ignore[import-untyped]
+# Its own where it is installed, else a bar that torch brings.
+from torch.hub import tqdm  # type: ignore[attr-defined]
 
 from ge_det.files import write_whole
 

@@ -1,0 +1,32 @@
+"""What to install where a part of ge_det needs more than torch."""
+
+from __future__ import annotations
+
+import importlib.util
+
+STACK = ('mmengine', 'mmcv', 'mmdet', 'mmpretrain')
+"""What the extras ``openmmlab`` and ``onedl`` bring beside those that ``detect`` has."""
+
+# Broken where it is missing: whoever installed ge_det has it.
+_CORE = ('torch', 'numpy', 'safetensors', 'filelock', 'ge_det')
+
+
+def told_missing(error: ImportError) -> str:
+    """What something needs that does not import, and what brings it, as the end of a sentence."""
+    package = (error.name or '').partition('.')[0]
+    if not isinstance(error, ModuleNotFoundError) or not package or package in _CORE:
+        return (
+            f'needs a package that does not import here ({error}); `ge-det doctor` names the '
+            'command that mends it'
+        )
+    return f'needs {package}, which is not installed: {extra_of(package)}'
+
+
+def extra_of(package: str) -> str:
+    """The command that brings a package of the detection side, with the extra that has it."""
+    if package in STACK or importlib.util.find_spec('mmengine') is None:
+        return (
+            "pip install --no-build-isolation 'ge-det[openmmlab]', or 'ge-det[onedl]' for the "
+            'maintained forks'
+        )
+    return "pip install 'ge-det[detect]'"
