@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ge_det.cli.parsing import command_line, new_parser
 from ge_det.config_reader import check_change
 from ge_det.errors import UserError
+from ge_det.words import counted
 
 if TYPE_CHECKING:
     from ge_det.compare.cells import Cell
@@ -86,8 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         gpus = visible_gpus()
     left = [cell for cell in cells if not cell.scores()]
     blocks, seeds = ', '.join(args.attention), ', '.join(map(str, args.seeds))
-    print(f'compare: {blocks}, each with seeds {seeds}, in {args.work_dir}')
-    done = f'{len(cells)} trainings, {len(cells) - len(left)} of them done'
+    which = 'seed' if len(args.seeds) == 1 else 'seeds'
+    print(f'compare: {blocks}, each with {which} {seeds}, in {args.work_dir}')
+    done = f'{counted(len(cells), "training")}, {len(cells) - len(left)} of them done'
     print(f'{done}; {time_left(cells, [], len(left), len(gpus), 60 * minutes)}', flush=True)
     if args.dry_run:
         for cell in cells:

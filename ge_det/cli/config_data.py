@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.errors import UserError
+from ge_det.words import counted
 
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
 _SAMPLE = 20  # Pictures looked for of each set: data that moved have moved as a whole.
@@ -149,8 +150,9 @@ def check_num_classes(cfg: Any, found: Mapping[str, list[DataSet]]) -> None:
         for key, number in _num_classes('model', cfg.model):
             if count and number != count:
                 raise UserError(
-                    f'{key}.num_classes={number}, but {one.key} has {count} classes; add '
-                    f'--cfg-options {key}.num_classes={count}, or change the classes of the data'
+                    f'{key}.num_classes={number}, but {one.key} has '
+                    f'{counted(count, "class")}; add --cfg-options {key}.num_classes={count}, '
+                    'or change the classes of the data'
                 )
 
 

@@ -27,6 +27,7 @@ from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_config
 from ge_det.errors import UserError, shown
+from ge_det.words import counted
 
 INTERRUPTED = 'what is drawn is whole; the same command with --resume goes on with the rest'
 
@@ -101,7 +102,8 @@ def _rest(jobs: list[Job], earlier: Earlier, out: Path) -> list[Job]:
     drawn = [job for job in jobs if os.path.exists(job.drawn)]
     done = {job for job in drawn if job.drawn.relative_to(out).as_posix() in listed}
     lacking = len(drawn) - len(done)
-    line = f'infer: {len(drawn)} of {len(jobs)} images are drawn already'
+    are = 'is' if len(drawn) == 1 else 'are'
+    line = f'infer: {len(drawn)} of {counted(len(jobs), "image")} {are} drawn already'
     print(line + (f', {lacking} of them not listed' if lacking else ''))
     return [job for job in jobs if job not in done]
 

@@ -24,6 +24,7 @@ from ge_det.datasets.coco_writer import count_objects
 from ge_det.datasets.contact_sheet import write_contact_sheet
 from ge_det.datasets.shapes import SIZE_CLASSES
 from ge_det.errors import UserError
+from ge_det.words import counted
 
 INTERRUPTED = 'run it again and it goes on'
 
@@ -81,7 +82,7 @@ def summary(split: str, file: Path) -> str:
     rows['all'] = [sum(column) for column in zip(*rows.values(), strict=True)]
     total = sum(counts.values())
     lines = [
-        f'{split}: {len(content["images"])} images, {total} objects '
+        f'{split}: {counted(len(content["images"]), "image")}, {counted(total, "object")} '
         f'({content["info"]["dropped_objects"]} more found no room)',
         ''.join(f'{cell:>9}' for cell in ['class', *sizes, 'all', 'share']),
     ]

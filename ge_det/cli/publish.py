@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from ge_det.cli.checks import check_file, check_model, load_safely
 from ge_det.cli.parsing import new_parser
 from ge_det.weights.trained import find_trained
+from ge_det.words import counted
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -63,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     print(f'{made.path} is {"written" if made.is_new else "there already, the same"}')
-    print(f'{made.tensors} tensors, {_megabytes(made.size_before)} -> {_megabytes(made.size)}')
+    sizes = f'{_megabytes(made.size_before)} -> {_megabytes(made.size)}'
+    print(f'{counted(made.tensors, "tensor")}, {sizes}')
     print(f'sha256 {made.sha256}')
     return 0
 

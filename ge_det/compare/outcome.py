@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from ge_det.compare.cells import KINDS, Cell
 from ge_det.compare.verdict import Gain, Score, gains, sentence
 from ge_det.files import write_whole
+from ge_det.words import counted
 
 _LITTLE = 1.0  # Percent of AP, below which nothing is learnt yet.
 
@@ -51,8 +52,8 @@ class Outcome:
         if every and max(every) < _LITTLE:
             told += f'; no training got beyond {max(every):.1f} {KINDS[kind]}: train longer'
         if self.failed:
-            names = ', '.join(self.failed)
-            told += f'; {len(self.failed)} of {len(self.cells)} trainings failed: {names}'
+            names, all_ = ', '.join(self.failed), counted(len(self.cells), 'training')
+            told += f'; {len(self.failed)} of {all_} failed: {names}'
         return told
 
     def table(self, kind: str) -> str:

@@ -28,6 +28,7 @@ from ge_det.datasets.coco_pictures import find_pictures, picture_problems, sampl
 from ge_det.datasets.coco_schema import wrong_types
 from ge_det.datasets.problem import Problem, cases, clipped, printable, shortened
 from ge_det.errors import UserError
+from ge_det.words import counted
 
 __all__ = ['MOST_OPENED', 'CocoReport', 'Problem', 'check_coco', 'read_coco']
 
@@ -80,7 +81,8 @@ class CocoReport:
         lines += [f'{name:{width}}  {a:8}{b:9}{c:8}' for name, a, b, c in rows]
         count = images[0] + images[2]
         which = 'all' if self.opened == count else f'{self.opened}, evenly spread,'
-        lines.append(f'of {count} pictures, all are there, and {which} were decoded as in training')
+        pictures = counted(count, 'picture')
+        lines.append(f'of {pictures}, all are there, and {which} were decoded as in training')
         return '\n'.join(lines)
 
 

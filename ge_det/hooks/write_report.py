@@ -16,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ge_det.errors import one_line
+from ge_det.words import counted
 
 # What says that a process trains together with others; the report's is alone.
 _OF_LAUNCHERS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'LOCAL_WORLD_SIZE', 'MASTER_ADDR',
@@ -63,7 +64,7 @@ class WriteReport(Hook):
 
 def _best(runner: Runner) -> str:
     loop = getattr(runner, 'val_loop', None)
-    photos = f' on {len(loop.dataloader.dataset)} photos' if loop is not None else ''
+    photos = f' on {counted(len(loop.dataloader.dataset), "photo")}' if loop is not None else ''
     which = 'best' if any(Path(runner.work_dir).glob('best_*.pth')) else 'last'
     return f'the {which} checkpoint{photos}'
 

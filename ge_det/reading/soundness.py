@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ge_det.errors import CheckpointError
+from ge_det.words import counted
 
 # Norms of weights and variances of features square them in float32. What overflows there cannot be
 # trained or normalised; a flipped top bit of an exponent lies far above, every real weight below.
@@ -60,13 +61,9 @@ def find_faults(content: Mapping[Any, Any], kinds: bool = True) -> list[str]:
             count[kind] += 1
             first.setdefault(kind, f'{name!r} {kind}{share}')
     return [
-        first[kind] + (f', as {_tensors(number - 1)} more' if number > 1 else '')
+        first[kind] + (f', as {counted(number - 1, "tensor")} more' if number > 1 else '')
         for kind, number in count.items()
     ]
-
-
-def _tensors(number: int) -> str:
-    return 'one tensor' if number == 1 else f'{number} tensors'
 
 
 def _leaves(
@@ -127,5 +124,5 @@ def _fault_of_value(name: str, value: Tensor | float) -> tuple[str, str] | None:
         ('holds negative variances', value < 0),
     ):
         if number := int(wrong.sum()):
-            return kind, f' ({number} of {value.numel()} values)'
+            return kind, f' ({number} of {counted(value.numel(), "value")})'
     return None

@@ -10,6 +10,7 @@ from typing import Any
 from ge_det.config_writer.detectors import DEFAULT_SCALE, RATIOS, Anchors
 from ge_det.config_writer.options import UserConfig
 from ge_det.times import flag_of_minutes, round_up
+from ge_det.words import counted
 
 from .anchors import default_anchors, fit_anchors
 from .facts import Machine, Photos
@@ -115,7 +116,8 @@ def _advice(length: Length | None, photos: Photos, minutes: float | None) -> str
     if minutes is None or length is None or not (length.is_short or length.is_over):
         return ''
     given, fair = flag_of_minutes(minutes), flag_of_minutes(round_up(length.fair))
-    return f'{given} is little for {photos.num_images} photos; for a fair detector: --time {fair}'
+    many = counted(photos.num_images, 'photo')
+    return f'{given} is little for {many}; for a fair detector: --time {fair}'
 
 
 def _anchors(

@@ -95,7 +95,7 @@ def _frozen(options: UserConfig) -> str:
 
 def _scale(options: UserConfig, photos: Photos, length: Length | None) -> str:
     small = photos.small_object(options.scale)
-    told = f'one object in ten is smaller than {small:.0f} pixels then'
+    told = f'one object in ten is smaller than {counted(round(small), "pixel")} then'
     if options.scale == DEFAULT_SCALE:
         told = f"mmdet's; {told}"
     if length is not None and length.is_shrunk:

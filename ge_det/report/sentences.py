@@ -63,7 +63,8 @@ def _worst(classes: Sequence[ClassPrecision], confusion: Confusion) -> list[str]
     )
     row = confusion.counts[worst.number - 1]
     if row[-1] > row.sum() / 3:
-        line += f' {row[-1]} of the {_boxes(row.sum())} of {worst.name} are missed.'
+        are = 'is' if row[-1] == 1 else 'are'
+        line += f' Of {_boxes(row.sum())} of {worst.name}, {row[-1]} {are} missed.'
     counts = [one.train_boxes for one in classes if one.train_boxes is not None]
     if worst.train_boxes is not None and worst.train_boxes < max(FEW_BOXES, median(counts) / 4):
         line += f' {worst.name} was trained on {_boxes(worst.train_boxes)}: label more.'
@@ -77,7 +78,8 @@ def _errors(kinds: Sequence[Kind], confusion: Confusion, precision: Precision) -
     line = f'Most is lost by {_NAMES[most.name]} ({most.lost:.0f} points of AP50): '
     if most.name == 'class' and (pairs := confusion.largest(1)):
         true, taken, count, total = pairs[0]
-        return [line + f'{count} of {total} {true} are taken for {taken}. See whether both are '
+        are = 'is' if count == 1 else 'are'
+        return [line + f'{count} of {total} {true} {are} taken for {taken}. See whether both are '
                 'labelled alike everywhere, and label more of them.']  # fmt: skip
     if most.name == 'missed':
         aps = {name: ap for name, _, ap, boxes in precision.sizes if boxes}
@@ -162,4 +164,4 @@ def _not_measured(precision: Precision) -> list[str]:
 
 
 def _boxes(count: int) -> str:
-    return f'{count} box{"" if count == 1 else "es"}'
+    return counted(count, 'box')

@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 
 from ge_det.errors import UserError, one_line
 from ge_det.unprinted import unprinted
+from ge_det.words import counted
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class Source:
         """A line if photos of the val set are not where the config has them."""
         names = [str(one['file_name']) for one in self.truth.imgs.values()]
         gone = sum(not (self.images / name).is_file() for name in names)
+        are, they = ('is', 'it is') if gone == 1 else ('are', 'they are')
         return [
-            f'warning: {gone} of {len(names)} photos are not in {self.images} any more; tell where '
-            f'they are: --cfg-options {self.images_key}=FOLDER'
+            f'warning: {gone} of {counted(len(names), "photo")} {are} not in {self.images} any '
+            f'more; tell where {they}: --cfg-options {self.images_key}=FOLDER'
         ] * bool(gone)
 
     @cached_property

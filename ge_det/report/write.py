@@ -22,6 +22,7 @@ from ge_det.report.precision import Precision
 from ge_det.report.sentences import sentences
 from ge_det.report.source import Source
 from ge_det.times import duration
+from ge_det.words import counted_are
 
 PAGE = 'index.html'
 
@@ -147,7 +148,7 @@ def _photos(
         told.append((f'Photos that went {kind}', images))
     if not gone:
         return told, []
-    return told, [f'{gone} photos are not shown: they are not in {source.images} any more.']
+    return told, [f'{counted_are(gone, "photo")} not shown, no more in {source.images}.']
 
 
 def _caption(one: Outcome) -> str:

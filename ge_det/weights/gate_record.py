@@ -16,6 +16,7 @@ from torch import nn
 
 from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import CLASSES, NAMES, attention_config
+from ge_det.words import counted
 
 from .report import LoadReport, Preservation
 
@@ -106,9 +107,10 @@ class GateRecord:
                 and not (name in gates and kind_of(gates[name]) == block)
             ]
             if missing:
+                gates_of = f'{counted(len(missing), "gate")} {noted[missing[0]]!r}'
                 clauses.append(
-                    f'its trunk was {made} {len(missing)} gates {noted[missing[0]]!r}, the first '
-                    f'{missing[0]!r}, which this backbone has not'
+                    f'its trunk was {made} {gates_of}, the first {missing[0]!r}, which this '
+                    'backbone has not'
                 )
         used = [kind for block in self.used if (kind := block.weightless_kind)]
         if used and not any(self.trained_with(n, gate) for n, gate in gates.items()):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ge_det.words import counted, counted_are
+
 from .causes import foreign_names, likely_cause
 
 
@@ -58,17 +60,12 @@ class Difference:
             (self.left_over, 'left over', 'gates of another kind or size?'),
         )
         return [
-            f'{count(names)} {"is" if len(names) == 1 else "are"} {what}, the first {names[0]!r} '
+            f'{counted_are(len(names), "tensor")} {what}, the first {names[0]!r} '
             + (f'{self.misshapen[names[0]]} ' if what == 'of another shape' else '')
             + f'({cause or guess})'
             for names, what, guess in found
             if names
         ]
-
-
-def count(names: Sequence[str]) -> str:
-    """Such as ``'one tensor'`` or ``'7 tensors'``."""
-    return 'one tensor' if len(names) == 1 else f'{len(names)} tensors'
 
 
 def compare(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Difference:
@@ -106,7 +103,8 @@ def find_problems(
     """
     if not set(state) & set(wanted):
         first = f' (the first is {next(iter(state))!r})' if state else ''
-        return [f"none of its {len(state)} names is a ResNet's{first}; {foreign_names(state)}"]
+        names = counted(len(state), 'name')
+        return [f"none of its {names} is a ResNet's{first}; {foreign_names(state)}"]
     found = compare(state, wanted)
     in_stages = tuple(f'{stage}.' for stage in stages)
     of_trunk = found.only(lambda key: key in wanted or key.startswith(in_stages))

@@ -28,6 +28,7 @@ from ge_det.errors import CheckpointError
 from ge_det.files import sha256_of, write_whole
 from ge_det.reading.safetensors_file import to_safetensors
 from ge_det.reading.weight_sets import WeightSet, told_choice
+from ge_det.words import counted
 
 from .checkpoint import read_checkpoint
 
@@ -162,8 +163,9 @@ def _state_dict(
 def _keep_backbone(checkpoint: str, state: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
     kept = {key: value for key, value in state.items() if key.startswith('backbone.')}
     if not kept:
+        tensors = counted(len(state), 'tensor')
         raise CheckpointError(
-            f"{checkpoint}: none of its {len(state)} tensors is under 'backbone.' (the first is "
+            f"{checkpoint}: none of its {tensors} is under 'backbone.' (the first is "
             f'{next(iter(state))!r}); publish it without --backbone-only'
         )
     versions = getattr(state, '_metadata', {})

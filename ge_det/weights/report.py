@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
 
 from ge_det.files import write_whole
+from ge_det.words import counted
 
 
 @dataclass
@@ -111,7 +112,7 @@ class LoadReport:
             ('sha256', self.sha256),
             (
                 'matched',
-                f'{len(self.matched)} tensors, {_megabytes(self.matched_bytes)}, '
+                f'{counted(len(self.matched), "tensor")}, {_megabytes(self.matched_bytes)}, '
                 f"{100 * self.parameter_share:.1f} % of the backbone's parameters, "
                 f'{100 * self.trunk_share:.1f} % of those outside gates',
             ),
@@ -124,8 +125,8 @@ class LoadReport:
         if self.prepared_gates:
             rows.insert(4, ('prepared gates', _listed(self.prepared_gates)))
         if self.other_parts:
-            parts = ', '.join(f'{name} ({n} tensors)' for name, n in self.other_parts.items())
-            rows.append(('not backbone', parts))
+            parts = [f'{name} ({counted(n, "tensor")})' for name, n in self.other_parts.items()]
+            rows.append(('not backbone', ', '.join(parts)))
         rows += self._preservation_rows()
         rows += [('does not fit', problem) for problem in self.problems]
         rows += [('note', note) for note in self.notes]
@@ -140,9 +141,10 @@ class LoadReport:
             return [('preserved', 'nothing to do: no gate is fresh')]
         ways = [(len(done.exact), 'exactly'), (len(done.approximate), 'approximately')]
         ways += [(len(done.impossible), 'not at all')]
-        rows = [('preserved', ', '.join(f'{n} gates {how}' for n, how in ways if n))]
+        rows = [('preserved', ', '.join(f'{counted(n, "gate")} {how}' for n, how in ways if n))]
         if done.approximate:
-            images = f'{done.calibration_images or "no"} images'
+            number = done.calibration_images
+            images = counted(number, 'image') if number else 'no images'
             rows.append(('calibrated', f'on {images}; scales applied to {100 * done.share:.0f} %'))
         for fed, errors in done.deviation.items():
             values = ', '.join(f'{error:.1e}' for error in errors)

@@ -16,11 +16,12 @@ from ge_det.blocks.gated_backbone import as_gated
 from ge_det.errors import CheckpointError, listed_orders
 from ge_det.reading.model_names import NamedForModel, name_for_model
 from ge_det.reading.weight_sets import told_choice
+from ge_det.words import counted
 
 from .causes import likely_cause
 from .checkpoint import Checkpoint, read_checkpoint
 from .gate_record import is_weightless, kind_of, read_record
-from .matching import Difference, compare, count, fits
+from .matching import Difference, compare, fits
 
 _TRUNK = ('backbone.', 'neck.')
 # A child of a residual unit that no ResNet has.
@@ -121,7 +122,7 @@ def check_may_start(model: nn.Module, checkpoint: str) -> list[str]:
     lost = found.only(may_differ)
     anew = lost.missing + [f'{name} {shapes}' for name, shapes in lost.misshapen.items()]
     return _choices(named, content) + [
-        f'{count(names)} of heads {what}, the first {names[0]}'
+        f'{counted(len(names), "tensor")} of heads {what}, the first {names[0]}'
         for names, what in ((anew, 'start anew'), (lost.left_over, 'in it are not used'))
         if names
     ]
@@ -179,7 +180,8 @@ def _untold_gates(model: nn.Module, meta: Mapping[str, Any]) -> list[str]:
     clauses = record.lost(gates)
     if unknown and record.knows_weightless:
         kind = kind_of(gates[unknown[0]])
-        clauses.append(f'it was trained without the {len(unknown)} gates {kind!r} of this model')
+        which = f'{counted(len(unknown), "gate")} {kind!r}'
+        clauses.append(f'it was trained without the {which} of this model')
     return clauses
 
 

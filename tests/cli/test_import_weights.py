@@ -55,7 +55,7 @@ def test_a_detector_keeps_its_heads_and_classes(folder):
         '--source', 'ge_det', '--checkpoint', 'plain.pth', '--attention', 'sge', '--depth', 50,
         '--out', 'new/sge.pth', '--report', 'sge.json', cwd=folder,
     )  # fmt: skip
-    assert '16 gates exactly' in printed and 'rpn_head (1 tensors)' in printed
+    assert '16 gates exactly' in printed and 'rpn_head (1 tensor)' in printed
     assert 'Kaiming' not in printed  # only the report
     report = json.loads((folder / 'sge.json').read_text())
     assert max(max(v) for v in report['preserved']['deviation'].values()) < 1e-5

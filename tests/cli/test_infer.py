@@ -214,7 +214,7 @@ def test_an_interrupted_run_goes_on(photos: Path, detector: Path, capsys) -> Non
     assert 'out/vis/a.png and 2 others are there already' in capsys.readouterr().err
     assert infer(detector, photos, '--score-thr', 0, '--resume') == 0
     said = capsys.readouterr().out
-    assert '1 of 3 images are drawn already' in said and 'out: 2 images' in said
+    assert '1 of 3 images is drawn already' in said and 'out: 2 images' in said
     assert sorted(os.listdir('out/vis')) == ['a.png', 'b.png', 'c.png']
     assert Path('out/vis/a.png').stat().st_mtime_ns == before
     check_whole_lists(['a.png', 'b.png', 'c.png'])
@@ -335,7 +335,7 @@ def test_a_video(photos: Path, detector: Path, capsys) -> None:
     assert [row['time'] for row in rows() if row['path'].endswith('clip.mp4')][-1] == '0.375'
     assert infer(detector, photos, '--score-thr', 0, '--resume') == 1  # The bad one is left.
     assert infer(detector, photos / 'clip.mp4', '--score-thr', 0, '--resume') == 0
-    assert '1 of 1 images are drawn already' in capsys.readouterr().out
+    assert '1 of 1 image is drawn already' in capsys.readouterr().out
 
 
 def test_without_the_codec_a_video_is_skipped(photos, detector, monkeypatch, capsys) -> None:

@@ -95,7 +95,7 @@ def test_out(folder: Path, out: str, start: str) -> None:
         ('tensor.pth', 'tensor.pth: holds Tensor, not a state dict'),
         ('code.py', 'code.py: '),
         ('evil.pth', 'evil.pth: refused, since loading it could run code'),
-        ('plain.pth --backbone-only', "plain.pth: none of its 1 tensors is under 'backbone.'"),
+        ('plain.pth --backbone-only', "plain.pth: none of its 1 tensor is under 'backbone.'"),
         ('good.pth --out plain.pth/', 'plain.pth: cannot be written into ('),
         ('good.pth --out plain.pth/sge', 'plain.pth: cannot be written into ('),
         ('good.pth --out sge-0.5', "'sge-0.5' cannot begin a published name: a download would"),

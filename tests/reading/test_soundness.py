@@ -42,8 +42,8 @@ def test_what_is_refused(name, value, message):
 def test_kinds_are_counted_apart():
     broken = dict.fromkeys('abc', torch.tensor(NAN)) | {'d': torch.tensor(INF)}
     assert find_faults(broken) == [
-        "'a' holds NaN (1 of 1 values), as 2 tensors more",
-        "'d' holds infinity (1 of 1 values)",
+        "'a' holds NaN (1 of 1 value), as 2 tensors more",
+        "'d' holds infinity (1 of 1 value)",
     ]
 
 

@@ -86,7 +86,7 @@ def test_the_time_that_is_advised_is_enough(
     if not recipe.advice:
         assert 'too few to learn much' not in table(recipe.choices)
         return
-    assert f' is little for {num_images} photos; for a fair detector: --time ' in recipe.advice
+    assert f' is little for {num_images:,} photos; for a fair detector: --time ' in recipe.advice
     better = parse_minutes(recipe.advice.split()[-1])
     assert better > minutes
     again = chosen(dict(minutes=better), there, pace=pace)

@@ -120,10 +120,10 @@ def test_pictures_of_photos_that_have_moved_stay(tmp_path: Path) -> None:
     (tmp_path / '1.png').rename(tmp_path / 'moved.png')
     assert Page(write_report(source)).loads == page.loads
     (warning,) = source.warnings()
-    assert warning.startswith(f'warning: 1 of 1 photos are not in {tmp_path} any more; ')
+    assert warning.startswith(f'warning: 1 of 1 photo is not in {tmp_path} any more; ')
     assert warning.endswith('--cfg-options val_dataloader.dataset.data_prefix.img=FOLDER')
     results = json.loads((source.folder / detections.RESULTS).read_text())
     results[0]['bbox'][0] += 1  # Now it would show something else.
     (source.folder / detections.RESULTS).write_text(json.dumps(results))
-    assert 'photos are not shown' in Page(write_report(source)).text
+    assert 'not shown, no more in' in Page(write_report(source)).text
     assert (source.folder / 'worst_1.jpg').read_bytes() == kept

@@ -73,4 +73,4 @@ def test_how_to_train_longer(tmp_path: Path) -> None:
 def test_the_worst_class_is_named_with_its_figures(tmp_path: Path) -> None:
     found = [*({**one, 'score': 0.9} for one in TRUTH if one['category_id'] == 10), *LOOSE[1:2]]
     text = ' '.join(told(tmp_path, found, history(9, 500)))
-    assert 'best: c0 with 100.0. 2 of the 2 boxes of c1 are missed. c1 was trained on 2 b' in text
+    assert 'best: c0 with 100.0. Of 2 boxes of c1, 2 are missed. c1 was trained on 2 b' in text

@@ -111,7 +111,7 @@ def test_photos_that_have_moved(work_dir: Path, capsys: pytest.CaptureFixture[st
     shutil.move(work_dir.parent / 'data/val', work_dir.parent / 'moved')
     scores(work_dir / 'report/detections.json', 0.9)
     assert exit_code('report', str(work_dir)) == 0  # Of the detections that are kept.
-    assert 'photos are not shown' in Page(work_dir / 'report/index.html').text
+    assert 'not shown, no more in' in Page(work_dir / 'report/index.html').text
     option = '--cfg-options val_dataloader.dataset.data_prefix.img=FOLDER'
     assert option in capsys.readouterr().out
     annotations = work_dir.parent / 'data/annotations/val.json'
@@ -122,7 +122,7 @@ def test_photos_that_have_moved(work_dir: Path, capsys: pytest.CaptureFixture[st
     assert told.count('\n') == 1 and f'{work_dir.parent}/data/val: no such folder' in told
     moved = f'val_dataloader.dataset.data_prefix.img={work_dir.parent}/moved/'
     assert exit_code('report', str(work_dir), '--cfg-options', moved) == 0
-    assert 'photos are not shown' not in Page(work_dir / 'report/index.html').text
+    assert 'not shown, no more in' not in Page(work_dir / 'report/index.html').text
     found = json.loads((work_dir / 'report/detections.json').read_text())
     assert any(one['score'] != 0.9 for one in found)
 

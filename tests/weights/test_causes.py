@@ -47,7 +47,7 @@ def fused(state):
         ),
         (
             lambda: {k: v for k, v in weights().items() if k != 'conv1.weight'},
-            "one tensor is missing, the first 'conv1.weight'",
+            "1 tensor is missing, the first 'conv1.weight'",
         ),
         (
             lambda: {k: v for k, v in weights().items() if not k.startswith('layer4.1.bn2')},

@@ -76,7 +76,7 @@ def test_prefix_is_stripped():
         ),
         (lambda: AttentionResNet(50).state_dict(), 'another shape.*base_channels'),
         (lambda: state(50, SE), 'left over, .*se_layer.*gates of another kind'),
-        (lambda: {'encoder.w': torch.ones(1)}, "none of its 1 names .*'encoder.w'"),
+        (lambda: {'encoder.w': torch.ones(1)}, "none of its 1 name .*'encoder.w'"),
         (lambda: {k: v for k, v in state().items() if 'layer4' not in k}, 'are missing'),
     ],
     ids=['shallower', 'deeper', 'wider', 'foreign-gates', 'foreign', 'cut'],

@@ -16,6 +16,7 @@ from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, t
 from ge_det.datasets.labels.roles import role_of_path
 from ge_det.datasets.labels.tree import Tree
 from ge_det.datasets.labels.yolo_names import Names, read_names
+from ge_det.words import counted
 
 _OTHERS = re.compile(r'(train|val|valid|test|trainval|classes|labels|predefined_classes)\.txt')
 
@@ -84,7 +85,7 @@ def _thing(
     index = int(numbers[0])
     if not 0 <= index < len(classes):
         if names.classes is not None:
-            what = f'class numbers beyond the {len(classes)} names of {names.file}'
+            what = f'class numbers beyond the {counted(len(classes), "name")} of {names.file}'
             fix = 'name the class there, or mend the number'
             faults.add('error', what, f'{index} in {where}', fix)
         return None

@@ -13,6 +13,7 @@ from ge_det.datasets.split.likeness import thumbnails_of
 from ge_det.datasets.split.result import Split, boxes_by_photo
 from ge_det.datasets.split.runs import cut_sequence
 from ge_det.errors import UserError
+from ge_det.words import counted_are
 
 Content = dict[str, Any]
 
@@ -51,7 +52,7 @@ def split(
     counts = [_count([boxes[photos[p]['id']] for p in members]) for members, _ in found]
     labelled = [why for group, (_, why) in zip(counts, found, strict=True) if 'labelled' in group]
     if len(found) < 2:
-        _refuse(images, f'all {len(photos)} photos are kept together ({found[0][1]})')
+        _refuse(images, f'all {counted_are(len(photos), "photo")} kept together ({found[0][1]})')
     if len(labelled) == 1:
         _refuse(images, f'all photos with boxes are kept together ({labelled[0] or "only 1"})')
     # The number of photos in val weighs as much as all classes.

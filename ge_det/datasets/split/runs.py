@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ge_det.datasets.split.names import number_of
+from ge_det.words import counted
 
 Found = list[tuple[list[int], str]]
 
@@ -38,7 +39,8 @@ def cut_sequence(
         return found, ''
     parts = [(sorted(run), f'{why}; run {n} of {len(runs)}') for n, run in enumerate(runs, 1)]
     rest = [group for group in found if group[0] is not members]
-    return [*rest, *parts], f'{len(members)} photos ({why}) cut by number into {len(runs)} runs'
+    photos = counted(len(members), 'photo')
+    return [*rest, *parts], f'{photos} ({why}) cut by number into {len(runs)} runs'
 
 
 def _runs(members: Sequence[int], names: Sequence[str], count: int) -> list[list[int]]:
