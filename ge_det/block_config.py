@@ -13,6 +13,9 @@ from ge_det.catalogue import CLASSES, NAMES, attention_config
 
 Find = Callable[[str], Any]
 
+# What the network says, in which a block stands.
+_BY_NETWORK = {'in_channels', 'device', 'dtype'}
+
 
 def find_block(name: str) -> type[AttentionBlock] | None:
     """One of our blocks by the name of its class, with or without ``ge_det.``."""
@@ -79,7 +82,7 @@ def block_class(attention: dict[str, Any], find: Find = find_block) -> type[nn.M
         raise ValueError(f'attention type {kind!r} is not a block: ge_det has {known}')
     parameters = inspect.signature(block).parameters
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    allowed = {name for name in parameters if name != 'in_channels'} | {'postfix'}
+    allowed = set(parameters) - _BY_NETWORK | {'postfix'}
     unknown = set(attention) - {'type'} - allowed
     if unknown and not takes_anything:
         raise ValueError(
