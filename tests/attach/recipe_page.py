@@ -14,7 +14,7 @@ RANDOM = ("weights='DEFAULT'", 'weights=None, weights_backbone=None')
 
 
 def recipe(heading, *replaced, number=0, kind='python'):
-    """The code under a heading, in its paragraphs."""
+    """The code under a heading, in its paragraphs; the formatter keeps imports one of their own."""
     section = PAGE[PAGE.index(f'\n## {heading}') + 1 :].split('\n## ')[0]
     code = re.findall(rf'```{kind}\n(.*?)```', section, re.DOTALL)[number]
     for old, new in replaced:
@@ -38,16 +38,17 @@ def outputs(model, inputs):
 
 def run(code, name, batch, inputs):
     """Build, put gates in, train: the outputs stay, and then every gate moves."""
-    build, attach, train = code
+    *build, attach, train = code
     names = dict(batches=[batch])
-    exec(build, names)
+    exec('\n'.join(build), names)
     model = names[name]
     before = outputs(model, inputs)
     exec(attach, names)
     after = outputs(model, inputs)
     assert len(before) == len(after) > 0
     for old, new in zip(before, after, strict=True):
-        assert old.shape == new.shape and (new - old).norm() <= 1e-5 * old.norm()
+        assert old.any() and old.shape == new.shape
+        assert (new - old).norm() <= 1e-5 * old.norm()
     train_moves(model, train, names)
     return model
 

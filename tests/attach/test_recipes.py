@@ -71,10 +71,10 @@ def test_timm_by_name(peers, tmp_path):
     torch.save(plain.state_dict(), tmp_path / 'plain.pth')
     file = f'pretrained_cfg_overlay=dict(file={str(tmp_path / "plain.pth")!r})'
     assert 'add `pretrained_cfg_overlay=dict(file=' in PAGE
-    build, train = recipe('timm, by name', ('resnet50', 'resnet18'), ('num_cl', f'{file}, num_cl'))
+    *build, train = recipe('timm, by name', ('resnet50', 'resnet18'), ('num_cl', f'{file}, num_cl'))
     images = torch.rand(2, 3, 64, 64)
     names = dict(batches=[(images, torch.tensor([0, 4]))])
-    exec(build, names)
+    exec('\n'.join(build), names)
     old, new = plain.eval().forward_features(images), names['model'].eval().forward_features(images)
     assert (new - old).norm() <= 1e-5 * old.norm()
     train_moves(names['model'], train, names)

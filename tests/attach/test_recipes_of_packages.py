@@ -68,7 +68,7 @@ def test_a_backbone_by_name_in_transformers(transformers, tmp_path):
     detector = tiny_detr(transformers.TimmBackboneConfig(backbone='resnet18_sge', out_indices=[4]))
     batch, images = detr_batch()
     train_moves(
-        detector, recipe('RT-DETR')[2], dict(torch=torch, detector=detector, batches=[batch] * 2)
+        detector, recipe('RT-DETR')[-1], dict(torch=torch, detector=detector, batches=[batch] * 2)
     )
     detector.save_pretrained(tmp_path)
     again = type(detector).from_pretrained(tmp_path)
