@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ge_det.compat.external_configs import register_configs
 
 if TYPE_CHECKING:
+    from ge_det.attach.add import add_attention as add_attention
+    from ge_det.attach.remove import remove_attention as remove_attention
     from ge_det.backbones import AttentionResNet as AttentionResNet
     from ge_det.blocks import *  # noqa: F403
     from ge_det.datasets import ContextShapes as ContextShapes
@@ -26,8 +28,10 @@ _HOME_OF = {
     'AttentionResNet': 'ge_det.backbones',
     'ContextShapes': 'ge_det.datasets',
     'Predictor': 'ge_det.predictor',
+    'add_attention': 'ge_det.attach.add',
     'import_pretrained': 'ge_det.weights.importing',
     'read_state_dict': 'ge_det.weights.checkpoint',
+    'remove_attention': 'ge_det.attach.remove',
 }
 
 register_configs()

@@ -12,6 +12,20 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 
+class Scaled(NamedTuple):
+    """What was done to a normalisation so that the network computes what it did.
+
+    Attributes:
+        weight (Tensor): As it was, (C,).
+        bias (Tensor): As it was, (C,).
+        factor (Tensor): What both were multiplied by, (C,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+    factor: Tensor
+
+
 class GateHook:
     """Applies a gate to what a normalisation puts out; a forward hook of the normalisation.
 
@@ -38,11 +52,15 @@ class KeepsGate:
     Args:
         gate (str): Name of the gate in the unit.
         norm (str): Name of the normalisation in the unit.
+
+    Attributes:
+        scaled (Scaled | None): For :func:`~ge_det.attach.remove.remove_attention`.
     """
 
     def __init__(self, gate: str, norm: str) -> None:
         self.gate = gate
         self.norm = norm
+        self.scaled: Scaled | None = None
 
     def __call__(self, unit: nn.Module, inputs: Any) -> None:
         """Put the hook back if it is lacking."""
@@ -83,12 +101,14 @@ class PlacedGate(NamedTuple):
         return self.module.get_submodule(self.keeper.norm)
 
 
-def put_gate(unit: nn.Module, name: str, gate: nn.Module, norm: nn.Module) -> None:
+def put_gate(unit: nn.Module, name: str, gate: nn.Module, norm: nn.Module) -> KeepsGate:
     """Put a gate into a unit, behind a normalisation in it."""
     norm_name = next(key for key, module in unit.named_modules() if module is norm)
+    keeper = KeepsGate(name, norm_name)
     unit.add_module(name, gate)
-    unit.register_forward_pre_hook(KeepsGate(name, norm_name))
+    unit.register_forward_pre_hook(keeper)
     norm.register_forward_hook(GateHook(gate))
+    return keeper
 
 
 def take_gate(unit: nn.Module, keeper: KeepsGate) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from .units import Tail
 
 
@@ -25,7 +23,7 @@ class Family(NamedTuple):
         conv (str): Where convolution ``{n}`` lies in a unit.
         norm (str): Where its normalisation lies.
         attributes (tuple[str, ...]): What units have besides.
-        tail (Callable): From a unit and ``n`` to how it runs; None where nothing fused is known.
+        tail (Callable): From a unit and ``n`` to how it runs; None where that is not known.
     """
 
     library: str
@@ -34,7 +32,7 @@ class Family(NamedTuple):
     conv: str
     norm: str
     attributes: tuple[str, ...] = ()
-    tail: Callable[[Any, int], Tail | None] | None = None
+    tail: Callable[[Any, int], Tail] | None = None
 
 
 def _torchvision_tail(unit: Any, n: int) -> Tail:
@@ -42,9 +40,7 @@ def _torchvision_tail(unit: Any, n: int) -> Tail:
     return Tail(sum(first, ()), f'conv{n}', f'bn{n}', 'relu', 'downsample')
 
 
-def _timm_tail(unit: Any, n: int) -> Tail | None:
-    if unit.drop_path is not None:
-        return None
+def _timm_tail(unit: Any, n: int) -> Tail:
     # Drop block and anti-aliasing stand around the activation of the last convolution but one.
     first = [[f'conv{i}', f'bn{i}', f'act{i}'] for i in range(1, n)]
     first[-1].insert(2, 'drop_block')
@@ -53,10 +49,7 @@ def _timm_tail(unit: Any, n: int) -> Tail | None:
     return Tail(before, f'conv{n}', f'bn{n}', f'act{n}', 'downsample')
 
 
-def _mm_tail(unit: Any, n: int) -> Tail | None:
-    drop_path = getattr(unit, 'drop_path', None)  # mmpretrain's
-    if getattr(unit, 'with_plugins', False) or not isinstance(drop_path, (nn.Identity, type(None))):
-        return None
+def _mm_tail(unit: Any, n: int) -> Tail:
     norms = [getattr(unit, f'norm{i}_name') for i in range(1, n + 1)]
     first = [(f'conv{i}', norms[i - 1], 'relu') for i in range(1, n)]
     return Tail(sum(first, ()), f'conv{n}', norms[-1], 'relu', 'downsample')

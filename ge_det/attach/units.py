@@ -10,7 +10,8 @@ from torch import nn
 class Tail(NamedTuple):
     """How a unit of a known class runs, by names inside it, such as ``'conv3'``.
 
-    Its forward is ``relu(norm(conv(u)) + shortcut(x))``, u what the modules before make of x.
+    Its forward is ``relu(norm(conv(u)) + shortcut(x))``, u what the modules before make of x. A
+    unit may have other modules (drop path, plugins, timm's ``se``); it runs so where it has none.
 
     Attributes:
         before (tuple[str, ...]): The modules that x runs through before the last convolution, in
@@ -37,8 +38,7 @@ class Unit(NamedTuple):
         norm (nn.Module): The last normalisation of its residual branch.
         channels (int): Channels that the branch puts out.
         stage (int): Stage of the ResNet, 0 for ``layer1``.
-        tail (Tail | None): How it runs, where its class is known and nothing in it stands against
-            that.
+        tail (Tail | None): How it runs, where that is known and no subclass changes it.
         library (str): Whose class it is, such as ``'torchvision'``.
     """
 

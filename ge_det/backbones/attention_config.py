@@ -2,95 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.registry import MODELS, Registry
+from mmengine.registry import MODELS
 from torch import nn
 
+from ge_det.block_config import block_class, block_config
 from ge_det.blocks import AttentionBlock
-from ge_det.catalogue import NAMES, attention_config, stage_channels
+from ge_det.catalogue import stage_channels
 
 
 def attention_dict(
     attention: dict[str, Any] | str | None, depth: int, base_channels: int
 ) -> dict[str, Any] | None:
-    """The block that ``attention=`` stands for in a ResNet of this depth and width.
-
-    Args:
-        attention (dict | str, optional): Type and arguments, or a short name such as ``'sge'``;
-            the type of a dict may be one, too.
-        depth (int): Depth of the ResNet.
-        base_channels (int): Its ``base_channels``, which some arguments follow from.
-
-    Returns:
-        dict | None: Type and arguments, and those that follow from the width; None for ``'none'``.
-
-    Raises:
-        UserError: If there is no such short name; it names those that are like it.
-        ValueError: As :func:`attention_class`.
-    """
-    channels = stage_channels(depth, base_channels)[0]
-    if isinstance(attention, str):
-        return attention_config(attention, channels)
-    if isinstance(attention, dict) and (name := attention.get('type')) in NAMES:
-        block = attention_config(name, channels)
-        return block and {**block, **{key: attention[key] for key in attention if key != 'type'}}
-    if attention is None:
-        return None
-    kind = attention_class(attention)
-    follows = kind.width_kwargs(channels) if issubclass(kind, AttentionBlock) else {}
-    return {**follows, **attention}
+    """:func:`~ge_det.block_config.block_config` in a ResNet of this depth and width."""
+    return block_config(attention, stage_channels(depth, base_channels)[0], _registered)
 
 
 def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
-    """Class of an ``attention`` dict, after checking that it takes the other entries.
-
-    Args:
-        attention (dict): ``type`` (a name or a class) and the arguments of the block.
-
-    Returns:
-        type: The block's class.
-
-    Raises:
-        ValueError: If the type is unknown or does not take one of the arguments, or its postfix
-            ends no name.
-    """
-    if not isinstance(attention, dict) or 'type' not in attention:
-        raise ValueError(
-            f'attention={attention!r} is not allowed: it must be a short name such as '
-            "'sge', or a dict with a type, such as dict(type='ge_det.SpatialGroupEnhance')"
-        )
-    kind = attention['type']
-    block: Any = _models().get(kind) if isinstance(kind, str) else kind
-    is_module = inspect.isclass(block) and issubclass(block, nn.Module)
-    if is_module and 'in_channels' not in inspect.signature(block).parameters:
-        raise ValueError(f'attention type {kind!r} is not a block: it takes no in_channels')
-    if not is_module:
-        known = ', '.join(f'ge_det.{name}' for name in sorted(_block_names()))
-        raise ValueError(f'attention type {kind!r} is not a block: ge_det has {known}')
-    parameters = inspect.signature(block).parameters
-    takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    allowed = {name for name in parameters if name != 'in_channels'} | {'postfix'}
-    unknown = set(attention) - {'type'} - allowed
-    if unknown and not takes_anything:
-        raise ValueError(
-            f'attention: {block.__name__} does not take {", ".join(sorted(unknown))}; '
-            f'it takes {", ".join(sorted(allowed))}. To change the block of a config that sets '
-            'others, write attention=dict(_delete_=True, type=...) in a config of your own'
-        )
-    check_postfix(attention)
-    return block
-
-
-def check_postfix(cfg: dict[str, Any]) -> None:
-    """Raise a ValueError if the name of a plugin's module could not end in its ``postfix``."""
-    postfix = cfg.get('postfix', '')
-    if type(postfix) not in (int, str) or '.' in str(postfix):
-        raise ValueError(
-            f'postfix={postfix!r} is not allowed: it must be an integer or a text without dots'
-        )
+    """:func:`~ge_det.block_config.block_class` of any block that is registered."""
+    return block_class(attention, _registered)
 
 
 def attention_plugins(
@@ -132,15 +64,7 @@ def attention_plugins(
     return plugins
 
 
-def _models() -> Registry:
-    """Ours, which MMEngine imports."""
+def _registered(name: str) -> Any:
+    """A class of our registry, which MMEngine imports, or of those above it; or None."""
     with MODELS.switch_scope_and_registry('ge_det') as models:
-        return models
-
-
-def _block_names() -> list[str]:
-    return [
-        name
-        for name, module in _models().module_dict.items()
-        if inspect.isclass(module) and issubclass(module, AttentionBlock)
-    ]
+        return models.get(name)

@@ -10,9 +10,9 @@ from torch import nn
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.gated_backbone import BranchEnd, stem_pool_of
-from ge_det.execution import UnitPlan
+from ge_det.execution import UnitPlan, describe
 
-from .units import FusedBottleneck, GatedBasicBlock, PluginUnit
+from .units import FusedBottleneck, FusedUnit, GatedBasicBlock
 
 
 class GatedResNet(ResNet):
@@ -68,7 +68,12 @@ class GatedResNet(ResNet):
         Returns:
             list[UnitPlan]: One entry (unit, runs, why) a unit, in the order of execution.
         """
-        return [unit.plan(name) for name, unit in self._units().items()]
+        plan = []
+        for name, unit in self._units().items():
+            why = unit.why_not_fused()
+            runs = 'fused' if why is None else 'modules'
+            plan.append(UnitPlan(name, runs, describe(unit.tail()) if why is None else why))
+        return plan
 
-    def _units(self) -> dict[str, PluginUnit]:
-        return {name: unit for name, unit in self.named_modules() if isinstance(unit, PluginUnit)}
+    def _units(self) -> dict[str, FusedUnit]:
+        return {name: unit for name, unit in self.named_modules() if isinstance(unit, FusedUnit)}

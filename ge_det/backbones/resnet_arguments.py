@@ -11,9 +11,8 @@ from typing import Any
 
 from mmdet.models.backbones.resnet import ResNet
 
+from ge_det.block_config import check_postfix
 from ge_det.blocks.checks import check_choice, check_positive_int
-
-from .attention_config import check_postfix
 
 _FLAGS = ('deep_stem', 'avg_down', 'norm_eval', 'with_cp', 'zero_init_residual')
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ge_det.cli.parsing import command_line, new_parser
+from ge_det.cli.screen import show_beginning
 from ge_det.config_reader import check_change
 from ge_det.errors import UserError
 from ge_det.words import counted
@@ -76,6 +78,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train what is left, compare, and end with one sentence."""
     args = parse_args(argv)
+    if os.path.exists(args.config):
+        show_beginning(f'reading {args.config} ...')
     _check(args)
     from ge_det.cli.screen import quiet_screen
     from ge_det.cli.work_dir import make_work_dir

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ge_det.cli.parsing import command_line, new_parser
-from ge_det.cli.photos import complete_data, prepare
+from ge_det.cli.photos import LEAVES_OUT, complete_data, prepare
 from ge_det.cli.recipe import add_recipe, chosen_recipe, complete_recipe, told
 from ge_det.cli.screen import show_beginning
 from ge_det.cli.shell import shell_path
@@ -55,7 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--check-images',
         type=int,
         metavar='N',
-        help='load at most N images of each set, evenly spread; default: 5000',
+        help='load at most N images of each set, evenly spread; default: 5000; with --skip-bad all',
     )
 
     add_recipe(parser)
@@ -81,11 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ge_det.datasets.coco_file import write_copy
 
     check_output(args.out, args.force)
-    sets = prepare(args)
-    converted = sets.converted if sets else {}
     most = MOST_OPENED if args.check_images is None else args.check_images
     if most < 0:
         raise UserError(f'--check-images {most} must not be below 0')
+    sets = prepare(args)
+    converted = sets.converted if sets else {}
     data = {
         name: getattr(args, name)
         for name in ('train_json', 'val_json', 'train_images', 'val_images')
@@ -96,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for problem in report.problems:
         print(problem, file=sys.stderr)
     if report.train is None or report.val is None or not report.ok:
-        raise UserError(f'{args.out} is not written, {report.summary()}')
+        way_on = LEAVES_OUT * (args.photos is not None and report.can_be_left_out)
+        raise UserError(f'{args.out} is not written, {report.summary()}{way_on}')
     if few := few_examples(report.train, report.val):
         print(few, file=sys.stderr)
     copies = _copies(report, Path(args.out), args.force, converted)

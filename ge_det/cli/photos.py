@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ge_det.datasets.labels import Labelled
     from ge_det.datasets.problem import Problem
 
+LEAVES_OUT = '; --skip-bad leaves them out'
+
 
 def config_name(photos: Path) -> str:
     """The name of a config for photos: their folder's letters, of any script, and digits.
@@ -93,6 +95,7 @@ class Sets:
         sets = {'train': labelled.train, 'val': labelled.val or {}}
         self.listing = self.summary = ''
         if is_split:
+            from ge_det.datasets.problem import printable
             from ge_det.datasets.split import split
 
             whole = _sound(labelled, photos, out)
@@ -100,6 +103,9 @@ class Sets:
             parts = split(content, labelled.images, progress=True)
             sets = {'train': parts.train, 'val': parts.val}
             self.listing, self.summary = parts.text(), parts.summary()
+            if left := labelled.left_out:
+                lines = [f'Left out ({len(left)}):', *(f'    {printable(one)}' for one in left)]
+                self.listing += '\n' + '\n'.join(lines) + '\n'
         self.converted = {
             # Until it is written, messages name where it comes from.
             role: coco_of(dict(sets[role]), Path(f'{photos} ({role})'))
@@ -137,13 +143,13 @@ def prepare(args: argparse.Namespace) -> Sets | None:
     from ge_det.datasets.labels import read
     from ge_det.datasets.problem import printable
 
-    labelled = read(Path(args.photos), args.skip_bad)
+    labelled = read(Path(args.photos), args.skip_bad, args.check_images)
     for note in labelled.notes:
         print(printable(note))
     for problem in labelled.problems:
         print(problem, file=sys.stderr)
     if not labelled.ok:
-        way_on = '; --skip-bad leaves them out' if labelled.can_be_left_out else ''
+        way_on = LEAVES_OUT * labelled.can_be_left_out
         raise UserError(f'{_not_written(args.out, labelled.problems)}{way_on}')
     sets = Sets(Path(args.photos), labelled, Path(args.out), args.force)
     args.train_json, args.val_json = (str(sets.paths[role]) for role in ('train', 'val'))

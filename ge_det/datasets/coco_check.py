@@ -65,6 +65,11 @@ class CocoReport:
         """
         return not self.errors
 
+    @property
+    def can_be_left_out(self) -> bool:
+        """Whether all errors are of pictures that training can do without."""
+        return all(problem.can_be_left_out for problem in self.errors)
+
     def summary(self) -> str:
         """What was checked: images, and boxes of each class in both files."""
         if self.train is None or self.val is None or not self.ok:

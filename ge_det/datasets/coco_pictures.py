@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ge_det.datasets.coco_file import CocoFile, Record
@@ -125,7 +126,8 @@ def picture_problems(
 
     broken = [(image, look.fault) for image, look in looks if look.fault]
     fix = 'replace them, or write them as PNG or JPEG of 8 bits'
-    yield from told('image files that do not load in training', broken, fix, 'error')
+    for problem in told('image files that do not load in training', broken, fix, 'error'):
+        yield replace(problem, can_be_left_out=True)
     loaded = [(image, look) for image, look in looks if not look.fault]
     turned: list[tuple[Record, str]] = []
     other: list[tuple[Record, str]] = []

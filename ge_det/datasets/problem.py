@@ -16,10 +16,13 @@ class Problem:
         level (str): ``'error'`` (training would fail or learn the wrong thing), ``'warning'`` or
             ``'mended'`` (in a copy, which training has to take).
         text (str): File, number of cases, first example, what to do or what was done.
+        can_be_left_out (bool): Whether it is of pictures that training can do without. Defaults to
+            False.
     """
 
     level: str
     text: str
+    can_be_left_out: bool = False
 
     def __str__(self) -> str:
         return f'{self.level}: {printable(self.text)}'
@@ -37,11 +40,13 @@ def cases(
     found: Sequence[Any],
     describe: Callable[[Any], str],
     fix: str,
+    shown: int = 1,
 ) -> Iterator[Problem]:
-    """Yield one problem for all the cases of a kind, or nothing if there are none."""
+    """Yield one problem for all the cases of a kind, of which so many are shown, or nothing."""
     if found:
-        first = clipped(describe(found[0]))
-        yield Problem(level, f'{path}: {what}: {len(found)} (first: {first}); {fix}')
+        first = ', '.join(clipped(describe(one)) for one in found[:shown])
+        more = f' and {len(found) - shown} more' if 1 < shown < len(found) else ''
+        yield Problem(level, f'{path}: {what}: {len(found)} (first: {first}{more}); {fix}')
 
 
 def clipped(text: str, most: int = 300) -> str:

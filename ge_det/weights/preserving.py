@@ -1,33 +1,33 @@
-"""Let a network with fresh gates compute what it computes without them, and still learn.
+"""Imports that leave a network computing what it computes without its fresh gates.
 
-A fresh gate g scales the residual branch a trunk was trained with: y = g x. Every gate with
-weights can be made a constant c by zeroing its last weights, and the normalisation that puts out x
-takes it back: its affine divided by c gives (x / c) c = x, exactly. A gate without weights, GE θ⁻,
-names the factor s for the affine with which its output comes closest to x. That is only
-approximate, and errors grow from unit to unit, so s goes only as far from 1 as makes the outputs of
-the whole network come closest.
+The maths are in :mod:`ge_det.blocks.taking_back`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from ge_det.blocks import AttentionBlock
 from ge_det.blocks.gated_backbone import as_gated
+from ge_det.blocks.taking_back import (
+    fitted_scale,
+    has_affine,
+    in_eval_mode,
+    is_weightless,
+    make_constant,
+    scale_affine,
+    scale_closest,
+)
 
 from .calibration import statistics_before
 from .report import Preservation
 
 # Sizes of the random images the result is measured on.
 _SIZES = ((64, 64), (96, 128))
-
-_SHARES = tuple(step / 8 for step in range(9))
 
 
 @torch.no_grad()
@@ -58,11 +58,7 @@ def preserve_function(
         return result
     plain = _without_gates(backbone, fresh)
     gates = {name: backbone.get_submodule(name) for name in fresh}
-    weightless = {
-        name: gate
-        for name, gate in gates.items()
-        if isinstance(gate, AttentionBlock) and not gate.state_dict()
-    }
+    weightless = {name: gate for name, gate in gates.items() if is_weightless(gate)}
     statistics = statistics_before(plain, weightless, images)
     fitted: dict[nn.BatchNorm2d, Tensor] = {}
     biases: dict[nn.BatchNorm2d, Tensor] = {}
@@ -75,61 +71,28 @@ def preserve_function(
             continue
         bias = biases.setdefault(norm, norm.bias.clone())
         if name in weightless:
-            gate = weightless[name]
             # Without images, by the mean that the normalisation gives each channel.
-            known = statistics.get(name) or gate.scale_statistics_of_mean(bias)
-            if known is None:
-                result.impossible[name] = 'it cannot be made a constant'
+            factor = fitted_scale(weightless[name], bias, statistics.get(name))
+            if factor is not None:
+                fitted[norm] = factor
+                result.approximate.append(name)
                 continue
-            fitted[norm] = gate.fit_scale(*known)
-            result.approximate.append(name)
+        elif (constant := make_constant(gates[name])) is not None:
+            scale_affine(norm, constant.reciprocal())
+            result.exact.append(name)
             continue
-        block = gates[name]
-        constant = block.make_constant() if isinstance(block, AttentionBlock) else None
-        if constant is None:
-            result.impossible[name] = 'it cannot be made a constant'
-            continue
-        _scale(norm, constant.reciprocal())
-        result.exact.append(name)
-    with _in_eval_mode(backbone):
+        result.impossible[name] = 'it cannot be made a constant'
+    with in_eval_mode(backbone):
         if fitted:
-            result.share = _scale_closest(backbone, plain, fitted, images or _random(backbone))
+            fed = images or _random(backbone)
+            result.share = scale_closest(fitted, lambda: sum(relative_error(backbone, plain, fed)))
         for batch in _random(backbone):
             shape = 'x'.join(map(str, batch.shape))
             result.deviation[f'random {shape}'] = relative_error(backbone, plain, [batch])
         if images:
-            fed = f'the {result.calibration_images} calibration images'
-            result.deviation[fed] = relative_error(backbone, plain, images)
+            told = f'the {result.calibration_images} calibration images'
+            result.deviation[told] = relative_error(backbone, plain, images)
     return result
-
-
-def _scale(norm: nn.BatchNorm2d, factor: Tensor) -> None:
-    norm.weight.mul_(factor)
-    norm.bias.mul_(factor)
-
-
-def _scale_closest(
-    backbone: nn.Module,
-    plain: nn.Module,
-    fitted: Mapping[nn.BatchNorm2d, Tensor],
-    images: Sequence[Tensor],
-) -> float:
-    """Scale by 1 + share (s - 1), with the share that deviates least over all outputs."""
-    affine = {norm: (norm.weight.clone(), norm.bias.clone()) for norm in fitted}
-
-    def set_share(share: float) -> None:
-        for norm, (weight, bias) in affine.items():
-            norm.weight.copy_(weight)
-            norm.bias.copy_(bias)
-            _scale(norm, 1 + share * (fitted[norm] - 1))
-
-    errors = {}
-    for share in _SHARES:
-        set_share(share)
-        errors[share] = sum(relative_error(backbone, plain, images))
-    best = min(errors, key=lambda share: errors[share])
-    set_share(best)
-    return best
 
 
 def _without_gates(backbone: nn.Module, names: Collection[str]) -> nn.Module:
@@ -149,9 +112,10 @@ def _ends_of_branches(
     ends: dict[str, tuple[nn.BatchNorm2d | None, str | None]] = {}
     network = as_gated(backbone)
     for unit, names, norm in network.branch_ends():
-        has_affine = all(isinstance(getattr(norm, n, None), Tensor) for n in ('weight', 'bias'))
         for position, name in enumerate(names):
-            reason = None if has_affine else 'the normalisation before it has no weights to scale'
+            reason = (
+                None if has_affine(norm) else 'the normalisation before it has no weights to scale'
+            )
             if any(f'{unit}.{other}' not in fresh for other in names[:position]):
                 reason = 'another plugin stands before it'
             ends[f'{unit}.{name}'] = (cast(nn.BatchNorm2d, norm), reason)
@@ -166,17 +130,6 @@ def _random(backbone: nn.Module) -> list[Tensor]:
     channels = next(p for p in backbone.parameters() if p.dim() == 4).shape[1]
     random = torch.Generator().manual_seed(0)
     return [torch.randn(2, channels, h, w, generator=random) for h, w in _SIZES]
-
-
-@contextmanager
-def _in_eval_mode(backbone: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in backbone.modules()}
-    backbone.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():  # Not by train(): some may be set by hand.
-            module.training = training
 
 
 @torch.no_grad()

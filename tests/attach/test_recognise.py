@@ -64,13 +64,6 @@ def test_timm(name: str, peers: None) -> None:
     assert units[-1].channels == units[-1].norm.num_features
 
 
-def test_timm_with_drop_path_has_no_tail(peers: None) -> None:
-    import timm
-
-    units = find_units(timm.create_model('resnet18', num_classes=0, drop_path_rate=0.1))
-    assert units[0].tail is not None and units[-1].tail is None
-
-
 @pytest.mark.parametrize('library', ['mmdet', 'mmpretrain'])
 @pytest.mark.parametrize('depth', [18, 50])
 def test_openmmlab(library: str, depth: int, peers: None) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 pty = pytest.importorskip('pty')
 
+COMMANDS = ['make-config photos', 'train my.py', 'test my.py my.py', 'compare my.py']
 
-@pytest.mark.parametrize('words', ['make-config photos', 'train my.py', 'test my.py my.py'])
+
+@pytest.mark.parametrize('words', COMMANDS)
 def test_a_terminal_is_told_before_torch_is_imported(tmp_path: Path, words: str) -> None:
     (tmp_path / 'photos').mkdir()
     (tmp_path / 'my.py').touch()

@@ -133,6 +133,63 @@ def test_pictures_that_coco_lacks_can_be_left_out(
     assert not (tmp_path / 'set.train.json').exists()
 
 
+def damage(path: Path) -> None:
+    """Its header stays."""
+    content = path.read_bytes()
+    path.write_bytes(content[:60] + bytes(len(content) - 60))
+
+
+def test_photos_that_do_not_load_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = Photos({f'{n}': PETS.boxes['one'] for n in range(14)}, PETS.classes)
+    write_yolo(tmp_path / 'set', photos)
+    pictures = sorted((tmp_path / 'set').rglob('*.png'))
+    for number, path in enumerate(pictures):
+        draw_noise(path, number)
+    for path in pictures[3:10]:
+        damage(path)
+        with Image.open(path) as image:
+            assert image.size == SIZE
+    words = ('make-config', 'set', '--epochs', 1, '--no-measure')
+    assert exit_code(*words) == 2
+    assert capsys.readouterr().err.endswith('--skip-bad leaves them out\n')
+    assert not (tmp_path / 'set.py').exists()
+    assert exit_code(*words, '--skip-bad') == 0
+    said = capsys.readouterr()
+    gone = [path.relative_to(tmp_path / 'set').as_posix() for path in pictures[3:10]]
+    (line,) = (line for line in said.err.splitlines() if 'do not load in training' in line)
+    assert 'left out: 7 (first: ' in line and ' and 2 more); replace them' in line
+    assert [name in line for name in gone] == [True] * 5 + [False] * 2
+    listing = (tmp_path / 'set.split.txt').read_text()
+    assert 'Left out (7):' in listing and all(name in listing for name in gone)
+    there = [
+        image['file_name']
+        for role in ('train', 'val')
+        for image in json.loads((tmp_path / f'set.{role}.json').read_text())['images']
+    ]
+    assert len(there) == 7 and not set(there) & set(gone)
+    assert 'of 7 pictures, all are there, and all were decoded' in said.out
+
+
+def test_photos_of_coco_files_that_do_not_load_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for role in SPLIT:
+        write_coco(tmp_path / 'set', SPLIT[role])
+        shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
+    damage(tmp_path / 'set' / 'pictures' / 'two.png')
+    before = (tmp_path / 'set' / 'val.json').read_bytes()
+    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure', '--skip-bad') == 0
+    val = json.loads((tmp_path / 'set.val.json').read_text())
+    assert sorted(image['file_name'] for image in val['images']) == ['one.png', 'three.png']
+    assert {a['image_id'] for a in val['annotations']} <= {image['id'] for image in val['images']}
+    assert (tmp_path / 'set' / 'val.json').read_bytes() == before
+    assert not (tmp_path / 'set.train.json').exists()
+
+
 def test_faults_of_labels_are_one_line_each_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,8 @@ class Labelled:
             Defaults to [].
         can_be_left_out (bool): Whether all errors are of labels and pictures that can be left out.
             Defaults to False.
+        left_out (list[str]): What is left out because it cannot be used, a line each. Defaults to
+            [].
     """
 
     format: str
@@ -37,6 +39,7 @@ class Labelled:
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     can_be_left_out: bool = False
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -15,17 +15,20 @@ from ge_det.datasets.labels.records import Faults, Found
 from ge_det.datasets.labels.roles import settle
 from ge_det.datasets.labels.tree import Tree
 from ge_det.datasets.labels.unlabelled import no_labels
+from ge_det.datasets.labels.unloadable import leave_out_unloadable
 from ge_det.datasets.problem import shortened
 from ge_det.words import counted
 
 
-def read(photos: Path, skip_bad: bool = False) -> Labelled:
+def read(photos: Path, skip_bad: bool = False, most: int | None = None) -> Labelled:
     """Recognise and read labels in any format.
 
     Args:
         photos (Path): The folder of the photos and their labels, or the file of labels.
         skip_bad (bool): Whether to leave out, with a warning, labels whose picture is not there,
             and single labels and pictures that cannot be read. Defaults to False.
+        most (int, optional): Photos of each set that are decoded for that, evenly spread. Defaults
+            to None: all.
 
     Returns:
         Labelled: The sets that were found.
@@ -38,7 +41,7 @@ def read(photos: Path, skip_bad: bool = False) -> Labelled:
     candidates, others = recognise(tree, pictures)
     if not candidates:
         raise no_labels(photos, tree, others)
-    best, faults = candidates[0], Faults(skip_bad)
+    best, faults = candidates[0], Faults(skip_bad, most)
     if best.reader is None:
         labelled = _of_coco(photos, tree, pictures, best, faults)
     else:
@@ -46,6 +49,7 @@ def read(photos: Path, skip_bad: bool = False) -> Labelled:
     labelled.notes += [_not_taken(best, each) for each in candidates[1:]]
     labelled.problems += faults.problems(photos)
     labelled.can_be_left_out = faults.can_be_left_out
+    labelled.left_out = faults.all_left_out()
     return labelled
 
 
@@ -56,6 +60,7 @@ def _of_coco(
     _tell_unlabelled(tree, found.known, faults)
     labelled = Labelled('COCO', found.images, found.sets['train'], found.sets.get('val'))
     labelled.files = found.files
+    leave_out_unloadable(labelled, faults)
     labelled.notes = [_summary(photos, labelled, found.unused, found.sets_by), *found.notes]
     return labelled
 
@@ -68,6 +73,7 @@ def _of_photos(
     sets = assemble(found, pictures, faults)
     empty: Coco = dict(images=[], annotations=[], categories=[])
     labelled = Labelled(found.format, tree.root, sets.get('train', empty), sets.get('val'))
+    leave_out_unloadable(labelled, faults)
     roles = Counter(photo.role for photo in found.photos)
     unused = {'test': roles['test'], 'in no list': roles['out']}
     unused = {kind: count for kind, count in unused.items() if count}

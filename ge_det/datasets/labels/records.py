@@ -19,6 +19,7 @@ Polygon = list[float]
 
 Points = Sequence[tuple[float, float]]
 
+_SHOWN = 5  # Of what is left out, on the screen.
 _CORNERS = 36  # Of the polygon of an ellipse.
 
 
@@ -86,10 +87,12 @@ class Faults:
     Args:
         skip_bad (bool): Whether labels and pictures that cannot be used are to be left out.
             Defaults to False.
+        most_decoded (int, optional): Pictures of each set that are decoded for that. Defaults to
+            None: all.
     """
 
-    def __init__(self, skip_bad: bool = False) -> None:
-        self.skip_bad = skip_bad
+    def __init__(self, skip_bad: bool = False, most_decoded: int | None = None) -> None:
+        self.skip_bad, self.most_decoded = skip_bad, most_decoded
         self._found: dict[tuple[str, str, str], list[str]] = {}
         self._left_out: set[str] = set()
 
@@ -101,7 +104,9 @@ class Faults:
         """Remember a label or picture that nothing is taken of: an error unless asked for."""
         self._left_out.add(what)
         if self.skip_bad:
-            self.add('warning', f'{what}, left out', where, fix)
+            what += ', left out'
+            self._left_out.add(what)
+            self.add('warning', what, where, fix)
         else:
             self.add('error', what, where, fix)
 
@@ -149,12 +154,22 @@ class Faults:
         self.left_out('label files of another form', f'{label}, {where}: {first["msg"]}', AGAIN)
 
     def problems(self, path: object) -> Iterator[Problem]:
-        """One line a kind, errors first."""
+        """One line a kind, errors first; of what is left out, some are named."""
         for (level, what, fix), places in sorted(self._found.items(), key=lambda item: item[0][0]):
             if places == ['']:
                 yield Problem(level, f'{path}: {what}; {fix}')
             else:
-                yield from cases(level, path, what, places, str, fix)
+                some = _SHOWN if level == 'warning' and what in self._left_out else 1
+                yield from cases(level, path, what, places, str, fix, some)
+
+    def all_left_out(self) -> list[str]:
+        """What is left out because it cannot be used, a line each."""
+        return [
+            f'{what.removesuffix(", left out")}: {place}'
+            for (level, what, _), places in self._found.items()
+            if level == 'warning' and what in self._left_out
+            for place in places
+        ]
 
 
 def thing_of_polygons(name: str, polygons: list[Polygon], is_crowd: bool = False) -> Thing:

@@ -1,0 +1,107 @@
+"""Gates that leave the network computing what it did: how each is to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ge_det.blocks.taking_back import (
+    fitted_scale,
+    has_affine,
+    is_weightless,
+    make_constant,
+    scale_affine,
+    scale_closest,
+)
+from ge_det.errors import UserError
+
+from .hook import Scaled
+from .units import Unit
+
+_OTHERWISE = 'or pass preserve_function=False, which changes what the network computes'
+
+
+class Start(NamedTuple):
+    """What takes a gate back.
+
+    Attributes:
+        norm (nn.Module): The normalisation before it.
+        factor (Tensor): What its weight and bias are to be multiplied by, (C,).
+        exact (bool): Whether the gate is a constant then, 1 / factor.
+    """
+
+    norm: nn.Module
+    factor: Tensor
+    exact: bool
+
+
+def start_of(unit: Unit, gate: nn.Module) -> Start:
+    """Make a gate constant and tell what takes it back; nothing in the network changes yet.
+
+    Raises:
+        UserError: If that cannot be done with the unit or the gate.
+    """
+    norm: Any = unit.norm
+    name = unit.name or 'the unit'
+    if not has_affine(norm):
+        raise UserError(
+            f'{name}: preserve_function needs a normalisation with weight and bias, and '
+            f'{type(norm).__name__} has none here: give it some, {_OTHERWISE}'
+        )
+    if norm.weight.is_meta:
+        raise UserError(
+            f'{name} is on the meta device, where preserve_function finds no weights: load them '
+            f'first, {_OTHERWISE}'
+        )
+    if is_weightless(gate):
+        factor = fitted_scale(gate, norm.bias.detach())
+        if factor is not None:
+            return Start(norm, factor.to(norm.weight.dtype), exact=False)
+    elif (constant := make_constant(gate)) is not None:
+        return Start(norm, constant.reciprocal(), exact=True)
+    raise UserError(
+        f'{name}: preserve_function needs a gate that can be a constant, and '
+        f'{type(gate).__name__} has no make_constant: define it, {_OTHERWISE}'
+    )
+
+
+def check_apart(units: Sequence[Unit]) -> None:
+    """Raise a UserError if two units share a normalisation, which could take back one gate."""
+    seen: dict[nn.Module, str] = {}
+    for unit in units:
+        if unit.norm in seen:
+            raise UserError(
+                f'{seen[unit.norm]} and {unit.name} share their last normalisation: '
+                'preserve_function needs one for each'
+            )
+        seen[unit.norm] = unit.name
+
+
+@torch.no_grad()
+def take_back(starts: Sequence[Start], error: Callable[[], float]) -> tuple[list[Scaled], float]:
+    """Scale the normalisations so that the gates, which are in place, change nothing.
+
+    Args:
+        starts (Sequence[Start]): One for each gate.
+        error (Callable): How far the network is from what it was.
+
+    Returns:
+        tuple[list[Scaled], float]: What was done to each, and the share of the way that the
+        factors of gates without weights go.
+    """
+    before = [(_copy(start.norm, 'weight'), _copy(start.norm, 'bias')) for start in starts]
+    for start in starts:
+        if start.exact:
+            scale_affine(start.norm, start.factor)
+    fitted = {start.norm: start.factor for start in starts if not start.exact}
+    share = scale_closest(fitted, error) if fitted else 1.0
+    factors = [s.factor if s.exact else 1 + share * (s.factor - 1) for s in starts]
+    return [Scaled(*pair, factor) for pair, factor in zip(before, factors, strict=True)], share
+
+
+def _copy(norm: Any, name: str) -> Tensor:
+    copy: Tensor = getattr(norm, name).detach().clone()
+    return copy

@@ -1,0 +1,107 @@
+"""Take gates out again where that changes nothing."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ge_det.blocks.taking_back import has_affine, is_weightless, make_constant, scale_affine
+from ge_det.errors import UserError
+
+from .hook import PlacedGate, Scaled, placed_gates, take_gate
+from .report import RemovalReport
+
+# Of what a normalisation was before, as multiples of the precision of its dtype.
+_ROUNDING = 8
+
+
+class _Way(NamedTuple):
+    """How a gate goes: what its normalisation is multiplied by, or what it is set to."""
+
+    placed: PlacedGate
+    factor: Tensor | None
+    before: Scaled | None
+
+
+@torch.no_grad()
+def remove_attention(model: nn.Module) -> RemovalReport:
+    """Take the gates of :func:`add_attention` out of a network, in place.
+
+    A gate that is a constant goes into the weights of the normalisation before it: the network
+    computes what it did. Where nothing was trained since the gates were put in, that is the network
+    from before, bit for bit, and so it is with GE θ⁻.
+
+    Args:
+        model (nn.Module): A network with such gates, or a larger model around it.
+
+    Returns:
+        RemovalReport: What was taken out.
+
+    Raises:
+        ValueError: If there are no such gates, or one has learned; the message is one line. The
+            model is unchanged then.
+    """
+    placed = list(placed_gates(model))
+    if not placed:
+        raise UserError(f'{type(model).__name__} has no gate that add_attention put in')
+    for one in placed:
+        if not has_affine(one.norm):
+            raise UserError(
+                f'{one.name} cannot be taken out: the {type(one.norm).__name__} before it has no '
+                'weights that could take its constant'
+            )
+    ways = {gate.name: _way(gate) for gate in placed}
+    if learned := [name for name, way in ways.items() if way is None]:
+        raise UserError(
+            f'{len(learned)} of {len(placed)} gates depend on what they see and cannot be taken '
+            f'out without a change: {", ".join(learned[:3])}{", ..." if len(learned) > 3 else ""}'
+        )
+    restored = []
+    for name, way in ways.items():
+        assert way is not None  # Told above.
+        norm: Any = way.placed.norm
+        if way.before is not None:
+            norm.weight.copy_(way.before.weight)
+            norm.bias.copy_(way.before.bias)
+            restored.append(name)
+        elif way.factor is not None:
+            scale_affine(norm, way.factor)
+        take_gate(way.placed.module, way.placed.keeper)
+    return RemovalReport(list(ways), restored)
+
+
+def _way(placed: PlacedGate) -> _Way | None:
+    gate, norm, scaled = placed.gate, placed.norm, placed.keeper.scaled
+    if is_weightless(gate):
+        if scaled is None or not _is_before(norm, scaled, scaled.factor.reciprocal()):
+            return None
+        return _Way(placed, None, scaled)
+    constant = constant_of(gate)
+    if constant is None:
+        return None
+    if scaled is not None and _is_before(norm, scaled, constant):
+        return _Way(placed, None, scaled)
+    return _Way(placed, constant, None)
+
+
+def constant_of(gate: nn.Module) -> Tensor | None:
+    """The value of a gate that is constant now, (C,); None if it depends on its input."""
+    copy = deepcopy(gate)
+    constant = make_constant(copy)
+    if constant is None:
+        return None
+    pairs = zip(gate.state_dict().values(), copy.state_dict().values(), strict=True)
+    return constant if all(torch.equal(a, b) for a, b in pairs) else None
+
+
+def _is_before(norm: Any, scaled: Scaled, factor: Tensor) -> bool:
+    """Whether scaling gives what the normalisation was before, within rounding."""
+    pairs = ((norm.weight, scaled.weight), (norm.bias, scaled.bias))
+    rounding = _ROUNDING * torch.finfo(norm.weight.dtype).eps
+    return all(
+        torch.allclose(now * factor.to(now), before.to(now), rtol=rounding, atol=0)
+        for now, before in pairs
+    )
