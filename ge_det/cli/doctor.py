@@ -4,7 +4,8 @@
     ge-det doctor mmcv mmdet   only these
 
 Each piece is tried in a process of its own, so one that raises, crashes or hangs on import cannot
-hide the others. The exit status is 1 when a detector cannot be trained here, 0 otherwise.
+hide the others. The exit status is 1 when a detector cannot be trained here, 0 otherwise. Where
+nothing of OpenMMLab is installed only the blocks are to work: it is 0 when they do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from ge_det.cli.mending import instead, mend
+from ge_det.cli.mending import has_detection, instead, mend, mend_at_once
 from ge_det.cli.pieces import CHECKS, CHILD, Check
 from ge_det.cli.requirements import installed, requirement, suits
 
@@ -86,24 +87,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     names = [check.name for check in CHECKS]
     parser.add_argument('piece', nargs='*', help=f'one of {", ".join(names)}')
-    wanted = parser.parse_args(argv).piece or names
+    asked = parser.parse_args(argv).piece
+    wanted = asked or names
     if unknown := sorted(set(wanted) - set(names)):
         parser.error(f'no piece is called {", ".join(unknown)}; there are {", ".join(names)}')
 
-    sound, other = True, instead()
+    sound, other, missing = True, instead(), list[str]()
+    is_core = not (asked or other or has_detection()) and bool(installed(['torch']))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         checks = [check for check in CHECKS if check.name in wanted]
         waiting = [check.name for check in checks if check.needs_torch]
+        core = [check.name for check in checks if check.is_core]
         has_torch = True
         for result in pool.map(examine, checks):
             is_broken = result.status == 'FAIL' and result.error != 'is not installed'
             if is_broken and result.name in waiting and not has_torch:
                 result = replace(result, error='waits for torch', mend='')
+            if result.status == 'FAIL' and result.name not in core:
+                if result.error == 'is not installed':
+                    missing.append(result.name)
+                if is_core:
+                    result = replace(result, status='-', mend='')
             print(replace(result, mend='') if other else result, flush=True)
             sound &= result.status != 'FAIL'
             has_torch &= (result.name, result.status) != ('torch', 'FAIL')
     if other and not sound:
         print(other)
+    elif is_core and missing:
+        print(f'the blocks need no more; detectors of mmdet do: {mend_at_once(missing)}')
+    elif len(missing) > 1 and has_torch:
+        print(f'all that is missing at once: {mend_at_once(missing)}')
     return 0 if sound else 1
 
 

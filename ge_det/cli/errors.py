@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TextIO
 
 from ge_det.cli.signals import run_until_signal
+from ge_det.compat.extras import command_for
 from ge_det.compat.known_warnings import ignore_known_warnings
 from ge_det.errors import UserError, one_line
 
@@ -72,7 +73,9 @@ def run_command(
         unknown = 'ge_det' if isinstance(error, ModuleNotFoundError) else ''
         if (error.name or unknown).startswith('ge_det'):
             raise
-        message = f'{one_line(error)}; `{doctor_command()}` tells what is missing'
+        command = command_for(error)
+        extra = f'; to have it: {command}' if command else ''
+        message = f'{one_line(error)}{extra}; `{doctor_command()}` tells what is missing'
         print(f'{name}: {message}', file=sys.stderr)
         return 2
     except Exception:

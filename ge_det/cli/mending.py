@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 
 from ge_det.cli.pieces import CHECKS, Check
 from ge_det.cli.requirements import CHECKOUT, installed, requirement
+from ge_det.compat.extras import STACK
 
 # Of mmcv, against the torch in use: no isolation, no cached wheel.
 _COMPILING = 'CFLAGS=-g0 MMCV_WITH_OPS=1 ', '--no-build-isolation --no-cache-dir '
@@ -78,6 +80,23 @@ def mend(check: Check, error: str) -> str:
     return f'{shlex.quote(sys.executable)} -m ensurepip && ' * lacks_pip + _by_pip(
         pip, check, error
     )
+
+
+def has_detection() -> bool:
+    """Whether somebody wants detectors here: a package of OpenMMLab's is installed."""
+    return bool(installed(name for c in CHECKS if c.name in STACK for name in c.distributions))
+
+
+def mend_at_once(missing: Iterable[str]) -> str:
+    """The one command that brings the pieces of the detection side that are missing."""
+    extra, options = 'detect', ''
+    if not STACK.isdisjoint(missing):
+        extra = 'onedl' if _has_forks() else 'openmmlab'
+        options = '--no-build-isolation '
+    # What is installed is taken, also where no index has it.
+    name = 'ge-det' if installed(['ge-det']) else str(CHECKOUT)
+    python = shlex.quote(sys.executable)
+    return f'{python} -m pip install {options}{shlex.quote(f"{name}[{extra}]")}'
 
 
 def _by_pip(pip: str, check: Check, error: str) -> str:

@@ -43,6 +43,7 @@ from ge_det.cli.screen import quiet_screen, show, show_beginning
 from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
 from ge_det.cli.work_dir import find_work_dir, make_work_dir, own_work_dir
+from ge_det.compat.extras import extra_of
 from ge_det.config_changes import of_short_names
 from ge_det.config_reader import Changes, check_change, read_config, read_model
 from ge_det.errors import UserError
@@ -63,8 +64,8 @@ def find_script(name: str, package: str = 'mmdet') -> Path:
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        # The doctor can do without the other.
-        how = '`ge-det doctor` says how' if package == 'mmdet' else 'run tools/setup.sh'
+        # The other needs a torchvision, too.
+        how = extra_of(package) if package == 'mmdet' else 'run tools/setup.sh'
         raise UserError(f'{package} is not installed here; {how}')
     folder = Path(spec.origin).parent
     candidates = (

@@ -18,6 +18,7 @@ class Check:
         optional: Whether its absence is fine.
         needs_torch: Whether it cannot be tried without a torch that works.
         within_range: Whether its version has to be as our metadata ask; of others, the probe tells.
+        is_core: Whether the blocks need it; the others are for detectors, and an extra brings them.
     """
 
     name: str
@@ -27,14 +28,13 @@ class Check:
     optional: bool = False
     needs_torch: bool = False
     within_range: bool = False
+    is_core: bool = False
 
 
-# Of the other distributions that ge_det needs, what has to import.
+# Of the other distributions that `detect` brings, what has to import.
 _OTHERS = {
     'pillow': 'PIL.Image',
     'pydantic': 'pydantic',
-    'safetensors': 'safetensors',
-    'filelock': 'filelock',
     'tqdm': 'tqdm',
     'jinja2': 'jinja2',
     'matplotlib': 'matplotlib.figure',
@@ -56,8 +56,8 @@ assert sys.version_info >= (3, 10), needed
 lacks = ': mmcv and mmengine call pkgutil.find_loader, which 3.14 no longer has'
 assert sys.version_info < (3, 14), needed + lacks
 """,
+        is_core=True,
     ),
-    Check('setuptools', ('setuptools',), 'setuptools', 'import pkg_resources'),
     Check(
         'numpy',
         ('numpy',),
@@ -65,6 +65,7 @@ assert sys.version_info < (3, 14), needed + lacks
         """
 assert tuple(map(int, version.split('.')[:2])) >= (1, 26), 'numpy 1.26 or newer is needed'
 """,
+        is_core=True,
     ),
     Check(
         'torch',
@@ -77,6 +78,7 @@ assert tuple(map(int, version.split('.')[:2])) >= (2, 10), (
     '(CVE-2026-24747)'
 )
 """,
+        is_core=True,
     ),
     Check(
         'CUDA',
@@ -92,6 +94,9 @@ except Exception:
         optional=True,
         needs_torch=True,
     ),
+    Check('safetensors', ('safetensors',), 'safetensors', within_range=True, is_core=True),
+    Check('filelock', ('filelock',), 'filelock', within_range=True, is_core=True),
+    Check('setuptools', ('setuptools',), 'setuptools', 'import pkg_resources'),
     Check('opencv', ('opencv-python', 'opencv-python-headless'), 'cv2'),
     Check('pycocotools', ('pycocotools',), 'pycocotools.mask', within_range=True),
     # The forks have the import names of the originals: together, they lie over each other.

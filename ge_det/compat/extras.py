@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 
-STACK = ('mmengine', 'mmcv', 'mmdet', 'mmpretrain')
+STACK = frozenset(('mmengine', 'mmcv', 'mmdet', 'mmpretrain'))
 """What the extras ``openmmlab`` and ``onedl`` bring beside those that ``detect`` has."""
 
 # Broken where it is missing: whoever installed ge_det has it.
 _CORE = ('torch', 'numpy', 'safetensors', 'filelock', 'ge_det')
 
 
-def told_missing(error: ImportError) -> str:
-    """What something needs that does not import, and what brings it, as the end of a sentence."""
+def command_for(error: ImportError) -> str:
+    """The command that brings what an import lacks, with its extra; '' where none does."""
     package = (error.name or '').partition('.')[0]
     if not isinstance(error, ModuleNotFoundError) or not package or package in _CORE:
-        return (
-            f'needs a package that does not import here ({error}); `ge-det doctor` names the '
-            'command that mends it'
-        )
-    return f'needs {package}, which is not installed: {extra_of(package)}'
+        return ''
+    if importlib.util.find_spec(package) is not None:  # It is there, and lacks a part.
+        return ''
+    return extra_of(package)
 
 
 def extra_of(package: str) -> str:
@@ -30,3 +29,13 @@ def extra_of(package: str) -> str:
             'maintained forks'
         )
     return "pip install 'ge-det[detect]'"
+
+
+def told_missing(error: ImportError) -> str:
+    """What something needs that does not import, and what brings it, as the end of a sentence."""
+    if command := command_for(error):
+        return f'needs {(error.name or "").partition(".")[0]}, which is not installed: {command}'
+    return (
+        f'needs a package that does not import here ({error}); `ge-det doctor` names the command '
+        'that mends it'
+    )

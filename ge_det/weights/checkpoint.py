@@ -12,7 +12,7 @@ from torch import Tensor
 from ge_det.errors import CheckpointError
 from ge_det.reading.load import load
 from ge_det.reading.soundness import check_sound
-from ge_det.reading.weight_sets import WeightSet, find_sets
+from ge_det.reading.weight_sets import WeightSet, find_sets, plain_names
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,20 @@ def read_checkpoint(checkpoint: str, key: str | None = None, as_runner: bool = F
 
 
 def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
-    """The weights of :func:`read_checkpoint` alone."""
-    return read_checkpoint(checkpoint).state
+    """The weights in a file or URL alone, for any network's ``load_state_dict``.
+
+    Args:
+        checkpoint (str): Path or http(s) URL of a file that torch or safetensors wrote. Nothing in
+            it is run, whatever it holds.
+
+    Returns:
+        dict[str, Tensor]: Tensors on the CPU, under the names of the model itself: without what
+        DataParallel and ``torch.compile`` put before them.
+
+    Raises:
+        CheckpointError: As :func:`read_checkpoint`; one line.
+    """
+    return plain_names(read_checkpoint(checkpoint).state)
 
 
 def _under(key: str, sets: list[WeightSet], checkpoint: str) -> WeightSet:

@@ -172,6 +172,19 @@ def test_a_version_out_of_range_is_mended(machine: Machine) -> None:
     assert machine.doctor('supervision') == {}
 
 
+def test_what_is_missing_is_told_in_one_command_too(machine: Machine) -> None:
+    machine.heal()
+    machine.run(f'{machine.python} -m pip uninstall -y tidecv supervision')
+    command = [machine.python, '-m', 'ge_det', 'doctor', 'tqdm', 'tidecv', 'supervision', 'torch']
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=machine.environment, cwd=machine.python.parent
+    )
+    assert done.stdout.count('mend: ') == 2
+    checkout = machine.environment['PYTHONPATH']
+    at_once = f"{machine.python} -m pip install '{checkout}[detect]'"
+    assert done.stdout.splitlines()[-1] == f'all that is missing at once: {at_once}'
+
+
 def test_an_environment_without_pip_gets_it(tmp_path: Path) -> None:
     machine = Machine(tmp_path, with_pip=False)
     (command,) = machine.doctor('filelock').values()
@@ -181,13 +194,19 @@ def test_an_environment_without_pip_gets_it(tmp_path: Path) -> None:
     assert then == f"{machine.python} -m pip install '{requirement('filelock')}'"
 
 
-def test_every_dependency_is_a_piece() -> None:
+def listed(key: str) -> set[str]:
     text = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
-    listed = re.search(r'^dependencies = \[(.*?)^\]', text, re.M | re.S)
-    assert listed is not None
-    names = set(re.findall(r'"([\w-]+)[<>=]', listed[1]))
-    assert len(names) > 10
-    assert names <= {name for check in CHECKS for name in check.distributions}
+    found = re.search(rf'^{key} = \[(.*?)^\]', text, re.M | re.S)
+    assert found is not None
+    return set(re.findall(r'"([\w-]+)[<>=]', found[1]))
+
+
+def test_every_dependency_is_a_piece() -> None:
+    pieces = {name: check.is_core for check in CHECKS for name in check.distributions}
+    core, names = listed('dependencies'), listed('dependencies') | listed('detect')
+    assert {'torch', 'numpy', 'safetensors'} <= core and len(names) > 10
+    assert core == {name for name, is_core in pieces.items() if is_core}
+    assert names <= pieces.keys()
     assert all(requirement(name) != name for name in names)
 
 

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 import sysconfig
-import venv
 import zipfile
 from email import message_from_string
 from pathlib import Path
 
 import pytest
+from environments import environment_with, run
 from mmengine.config import Config
 from mmengine.fileio import load
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ('ge_det', 'configs', 'tools', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml')
-
-
-@pytest.fixture(scope='module')
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, for setuptools would put in what an earlier build has left."""
-    source = tmp_path_factory.mktemp('source')
-    for name in NEEDED:
-        if (ROOT / name).is_dir():
-            no_cache = shutil.ignore_patterns('__pycache__')
-            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=no_cache)
-        else:
-            shutil.copy(ROOT / name, source / name)
-    out = tmp_path_factory.mktemp('wheel')
-    options = ['--no-deps', '--no-build-isolation', '--no-index', '-w', out]
-    run(sys.executable, '-m', 'pip', 'wheel', *options, source)
-    (built,) = out.glob('*.whl')
-    return built
 
 
 @pytest.fixture(scope='module')
@@ -45,28 +23,9 @@ def names(wheel: Path) -> set[str]:
 
 @pytest.fixture(scope='module')
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of programs of a new environment with the wheel in it, beside the stack."""
+    """Those of an environment with the wheel in it, beside the stack."""
     folder = tmp_path_factory.mktemp('environment')
-    venv.create(folder, with_pip=False, symlinks=True)
-    python = folder / 'bin' / 'python'
-    run(
-        sys.executable, '-m', 'pip', '--python', python, 'install', '--no-deps', '--no-index', wheel
-    )
-    # A path in a .pth file: what lies there is found, but its own .pth files are not read, so that
-    # the checkout, which is installed there for editing, is not.
-    packages = Path(run(python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'))
-    (packages / 'stack.pth').write_text(sysconfig.get_path('purelib') + '\n')
-    return folder / 'bin'
-
-
-def run(*words: object, cwd: Path | None = None) -> str:
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    environment.pop('PYTHONPATH', None)
-    done = subprocess.run(
-        list(map(str, words)), cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout.strip()
+    return environment_with(wheel, sysconfig.get_path('purelib'), folder)
 
 
 def test_the_metadata(wheel: Path, names: set[str]) -> None:
@@ -80,7 +39,7 @@ def test_the_metadata(wheel: Path, names: set[str]) -> None:
     assert metadata['License-Expression'] == 'Apache-2.0'
     assert metadata['Description-Content-Type'] == 'text/markdown'
     assert metadata.get_payload().strip() == (ROOT / 'README.md').read_text().strip()
-    extras = {'openmmlab', 'onedl', 'lab', 'peers', 'kernels', 'dev', 'docs'}
+    extras = {'detect', 'openmmlab', 'onedl', 'lab', 'peers', 'kernels', 'dev', 'docs'}
     assert set(metadata.get_all('Provides-Extra')) == extras
 
 
