@@ -113,7 +113,9 @@ def _check_triple(triple: Any, names: dict[nn.Module, str], earlier: list[nn.Mod
             f'{type(norm).__name__}, is no module inside it'
         )
     if type(channels) is not int or channels < 1:
-        raise UserError(f'{_TRIPLES}: the channels of {names[unit]} are {channels!r}')
+        raise UserError(
+            f'{_TRIPLES}: the channels of {names[unit] or "the model"} are {channels!r}'
+        )
     if any(unit is other for other in earlier):
         raise UserError(f'{_TRIPLES}: {names[unit] or "the model"} comes twice')
 
