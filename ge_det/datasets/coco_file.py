@@ -12,10 +12,10 @@ from typing import Any, Union
 
 from pydantic_core import from_json
 
-from ge_det.datasets.other_files import other_kind
 from ge_det.datasets.problem import Problem
 from ge_det.errors import UserError
 from ge_det.files import write_whole
+from ge_det.other_files import other_kind
 
 PathType = Union[str, 'PathLike[str]']
 Record = dict[str, Any]
@@ -75,7 +75,33 @@ def read_coco(path: PathType) -> CocoFile:
     Raises:
         UserError: If the file is missing, is not JSON or has not the form of COCO annotations.
     """
-    path = Path(path)
+    content, mends = _read(Path(path))
+    coco = coco_of(content, Path(path))
+    for text in mends:
+        coco.mends.append(Problem('mended', f'{path}: {text}: written anew in ASCII'))
+    return coco
+
+
+def read_lists(path: PathType) -> Record:
+    """Read a COCO annotation file whose lists may be empty, such as that of a val set of photos.
+
+    Args:
+        path (str | PathLike): The JSON file.
+
+    Returns:
+        dict: Its content, with lists of images, annotations and categories.
+
+    Raises:
+        UserError: If the file is missing, is not JSON or has not the form of COCO annotations.
+    """
+    content, _ = _read(Path(path))
+    for key in LISTS:
+        _check_list(Path(path), content, key)
+    return content
+
+
+def _read(path: Path) -> tuple[Record, list[str]]:
+    """The object in a JSON file, and in what training would read it otherwise."""
     if not path.exists():
         raise UserError(f'{path}: no such file; check the path')
     if not path.is_file():
@@ -103,10 +129,7 @@ def read_coco(path: PathType) -> CocoFile:
             f'{path}: not COCO annotations: the file holds a {type(content).__name__}, not an '
             'object with images, annotations and categories (a file of results looks like this)'
         )
-    coco = coco_of(content, path)
-    for text in mends:
-        coco.mends.append(Problem('mended', f'{path}: {text}: written anew in ASCII'))
-    return coco
+    return content, mends
 
 
 def coco_of(content: Record, path: Path) -> CocoFile:
@@ -124,6 +147,10 @@ def coco_of(content: Record, path: Path) -> CocoFile:
     """
     for key in LISTS:
         _check_list(path, content, key)
+        if not content[key]:
+            raise UserError(
+                f'{path}: the list of {key} is empty; nothing can be learned or measured'
+            )
     images, annotations, categories = (content.pop(key) for key in LISTS)
     return CocoFile(path, images, annotations, categories, content)
 
@@ -175,5 +202,3 @@ def _check_list(path: Path, content: Record, key: str) -> None:
     records = content[key]
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise UserError(f'{path}: not COCO annotations: "{key}" must be a list of objects')
-    if not records:
-        raise UserError(f'{path}: the list of {key} is empty; nothing can be learned or measured')

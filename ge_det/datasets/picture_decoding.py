@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from ge_det.datasets.other_files import other_kind
+from ge_det.other_files import other_kind
 
 Look = TypeVar('Look')
 

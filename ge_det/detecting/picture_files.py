@@ -10,7 +10,7 @@ import mmcv
 import numpy as np
 from PIL import Image, ImageOps
 
-from ge_det.datasets.other_files import LENGTH, other_kind
+from ge_det.other_files import LENGTH, other_kind
 
 MOST_PIXELS = 64_000_000
 """Of a picture: drawing takes some fifty bytes of memory for each."""

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import torch
 
 from ge_det.errors import CheckpointError, one_line
+from ge_det.other_files import LENGTH, fetched_instead
 
 from .allowed import STORAGES
 from .archive import Archive, is_archive
@@ -116,9 +117,9 @@ def _check_file(path: Path) -> None:
             'read; save its state_dict() alone'
         )
     with path.open('rb') as file:
-        start = file.read(512)
-    if start[:64].lstrip().lower().startswith((b'<', b'version https://git-lfs')):
-        raise Damaged('a web page or a git-lfs pointer instead of weights; fetch the file itself')
+        start = file.read(LENGTH)
+    if kind := fetched_instead(start):
+        raise Damaged(f'not weights but {kind}')
     if start[257:262] == b'ustar':
         raise Refused(
             "in a tar archive, torch's format of 2016, which it no longer reads safely; save it "

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ge_det.datasets.coco_file import read_lists
 from ge_det.report.history import History
-from ge_det.report.source import Source, read_coco
+from ge_det.report.source import Source
 from ge_det.times import duration
 from ge_det.words import counted
 
@@ -105,7 +106,7 @@ def _start(config: Any, backbone: Any) -> str:
 
 def _counted(file: Path) -> str:
     try:
-        content = read_coco(file)
+        content = read_lists(file)
     except ValueError:
         return file.name
     boxes = counted(len(content['annotations']), 'box')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from pycocotools.coco import COCO
 
-from ge_det.errors import UserError, one_line
+from ge_det.datasets.coco_file import read_lists
+from ge_det.errors import UserError
 from ge_det.unprinted import unprinted
 from ge_det.words import counted
 
@@ -62,7 +62,7 @@ class Source:
     @cached_property
     def truth(self) -> COCO:
         """The val set, of the detector's classes alone."""
-        content = read_coco(self.annotations)
+        content = read_lists(self.annotations)
         wanted = set(self.classes)
         categories = [one for one in content['categories'] if one['name'] in wanted]
         ids = {one['id'] for one in categories}
@@ -89,7 +89,7 @@ class Source:
         counts: dict[str, int] = dict.fromkeys(self.classes, 0)
         for file in self.train_annotations:
             try:
-                content = read_coco(file)
+                content = read_lists(file)
             except UserError:
                 return {}
             names = {one['id']: one['name'] for one in content['categories']}
@@ -98,24 +98,6 @@ class Source:
                 if name in counts and not box.get('iscrowd'):
                     counts[name] += 1
         return counts if self.train_annotations else {}
-
-
-def read_coco(file: Path) -> dict[str, Any]:
-    """The content of a COCO file.
-
-    Raises:
-        UserError: If it is none.
-    """
-    try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'))
-        lists = [content[key] for key in ('images', 'annotations', 'categories')]
-    except FileNotFoundError as error:
-        raise UserError(f'{file}: no such annotation file; put it back') from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{file}: not a COCO file that can be read ({one_line(error)})') from error
-    if not all(isinstance(one, list) for one in lists):
-        raise UserError(f'{file}: not a COCO file: images, annotations, categories are no lists')
-    return content
 
 
 def index(content: dict[str, Any]) -> COCO:

@@ -161,7 +161,7 @@ def test_a_damaged_download_in_a_cache_of_others(monkeypatch):
         (cache / 'x-01234567.pth').write_bytes(b'<html>')
         os.seteuid(65534)
         try:
-            with pytest.raises(CheckpointError, match='a web page .*; have .*67.pth removed, or'):
+            with pytest.raises(CheckpointError, match='a web page: .*; have .*67.pth removed, or'):
                 read_state_dict('https://host/x-01234567.pth')
         finally:
             os.seteuid(0)

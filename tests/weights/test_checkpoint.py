@@ -116,7 +116,12 @@ class Evil:
         (lambda p: p.write_bytes(b''), 'the file is empty'),
         (
             lambda p: p.write_text('<!DOCTYPE html><html>404</html>'),
-            'web page or a git-lfs pointer',
+            'not weights but a web page: download',
+        ),
+        (lambda p: p.write_text('<?xml version="1.0"?><Error>'), 'not weights but a web page'),
+        (
+            lambda p: p.write_text('version https://git-lfs.github.com/spec/v1'),
+            'a git-lfs pointer: `git lfs pull`',
         ),
         (lambda p: torch.save(state(), p) or p.write_bytes(p.read_bytes()[:5000]), 'not a read'),
         (lambda p: torch.save([1, 2], p), 'holds list, not a state dict'),
@@ -134,6 +139,8 @@ class Evil:
         'missing',
         'empty',
         'html',
+        'xml',
+        'git-lfs',
         'cut',
         'list',
         'no-weights',

@@ -12,7 +12,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from ge_det.datasets.labels.records import AGAIN, Faults
 from ge_det.datasets.labels.tree import Tree
-from ge_det.datasets.other_files import other_kind
+from ge_det.other_files import other_kind
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

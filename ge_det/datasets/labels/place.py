@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ge_det.datasets.image_files import IMAGE_SUFFIXES
 from ge_det.datasets.labels.tree import Tree
-from ge_det.datasets.other_files import LENGTH, other_kind
 from ge_det.errors import UserError
+from ge_det.other_files import LENGTH, other_kind
 
 FOLDERS_OF_LABELS = ('annotations', 'annotation', 'labels', 'ann', 'xml', 'xmls', 'json', 'jsons')
 """Names of folders whose pictures lie beside them."""

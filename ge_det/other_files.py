@@ -1,11 +1,15 @@
-"""What a file is instead of a picture or JSON, by its first bytes, with the remedy."""
+"""What a file is instead of weights, a picture or JSON, by its first bytes, with the remedy."""
 
 from __future__ import annotations
 
-_STARTS = {
+_WEB_PAGE = 'a web page: download the file itself'
+_FETCHED = {
     b'version https://git-lfs': 'a git-lfs pointer: `git lfs pull` fetches the file itself',
-    b'<!doctype html': 'a web page: download the file itself',
-    b'<html': 'a web page: download the file itself',
+    b'<!doctype html': _WEB_PAGE,
+    b'<html': _WEB_PAGE,
+}
+_STARTS = {
+    **_FETCHED,
     b'<?xml': 'XML: convert it',
     b'<svg': 'a drawing in SVG: convert it',
     b'%pdf': 'a PDF: convert it',
@@ -39,5 +43,22 @@ def other_kind(start: bytes) -> str:
         return 'nothing but zeros, as of a download that was cut: fetch it again'
     if start[4:8] == b'ftyp':
         return _BRANDS.get(start[8:12], '')
+    return _by_start(_STARTS, start)
+
+
+def fetched_instead(start: bytes) -> str:
+    """What was fetched in place of a file that is no text, and the remedy.
+
+    Args:
+        start (bytes): At least its first 512 bytes, or all of it.
+
+    Returns:
+        str: '' if it may be the file itself.
+    """
+    is_markup = start[:64].lstrip().startswith(b'<')  # Such as the XML of a server's refusal.
+    return _by_start(_FETCHED, start) or _WEB_PAGE * is_markup
+
+
+def _by_start(kinds: dict[bytes, str], start: bytes) -> str:
     letters = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
-    return next((kind for magic, kind in _STARTS.items() if letters.startswith(magic)), '')
+    return next((kind for magic, kind in kinds.items() if letters.startswith(magic)), '')
