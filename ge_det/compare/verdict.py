@@ -40,11 +40,6 @@ class Gain:
         """Mean over the seeds."""
         return float(np.mean([*self.differences.values()]))
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves out 0; not with NaN."""
-        return self.low > 0 or self.high < 0
-
 
 def gains(scores: Scores, baseline: str) -> list[Gain]:
     """Gain of every block that has a seed in common with the baseline.
