@@ -14,6 +14,7 @@ from ge_det.compat.external_configs import register_configs
 
 if TYPE_CHECKING:
     from ge_det.attach.add import add_attention as add_attention
+    from ge_det.attach.plan import execution_plan as execution_plan
     from ge_det.attach.remove import remove_attention as remove_attention
     from ge_det.backbones import AttentionResNet as AttentionResNet
     from ge_det.blocks import *  # noqa: F403
@@ -29,6 +30,7 @@ _HOME_OF = {
     'ContextShapes': 'ge_det.datasets',
     'Predictor': 'ge_det.predictor',
     'add_attention': 'ge_det.attach.add',
+    'execution_plan': 'ge_det.attach.plan',
     'import_pretrained': 'ge_det.weights.importing',
     'read_state_dict': 'ge_det.weights.checkpoint',
     'remove_attention': 'ge_det.attach.remove',

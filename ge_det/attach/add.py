@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .fused import fuse
 from .gates import make_gates, width_of
 from .hook import put_gate
 from .preserve import check_apart, start_of, take_back
@@ -77,6 +78,8 @@ def add_attention(
         put_gate(unit.module, name, gate, unit.norm)
         for unit, gate in zip(chosen, gates, strict=True)
     ]
+    for unit in chosen:
+        fuse(unit, name)
     report = AttachReport([], notes=_notes(model, chosen, gates))
     deviations: dict[str, float | None] = {}
     if probe is not None:

@@ -52,6 +52,7 @@ def _unit(name: str, module: nn.Module, family: Family, n: int, stage: int) -> U
 
 def _family_of(module: nn.Module) -> tuple[Family, int] | None:
     """The family of a module, and how many convolutions it has; None if it is no known unit."""
+    by_likeness = None
     for kind in type(module).__mro__:
         for family in FAMILIES:
             n = family.convolutions.get(kind.__qualname__)
@@ -59,9 +60,9 @@ def _family_of(module: nn.Module) -> tuple[Family, int] | None:
                 continue
             if kind.__module__ in family.modules:
                 return family, n
-            if not family.modules and _has_attributes(module, family, n):
-                return family, n
-    return None
+            if not family.modules and by_likeness is None and _has_attributes(module, family, n):
+                by_likeness = family, n
+    return by_likeness
 
 
 def _has_attributes(module: nn.Module, family: Family, n: int) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ge_det.blocks.taking_back import has_affine, is_weightless, make_constant, scale_affine
 from ge_det.errors import UserError
 
+from .fused import unfuse
 from .hook import PlacedGate, Scaled, placed_gates, take_gate
 from .report import RemovalReport
 
@@ -69,6 +70,7 @@ def remove_attention(model: nn.Module) -> RemovalReport:
             restored.append(name)
         elif way.factor is not None:
             scale_affine(norm, way.factor)
+        unfuse(way.placed.module)
         take_gate(way.placed.module, way.placed.keeper)
     return RemovalReport(list(ways), restored)
 

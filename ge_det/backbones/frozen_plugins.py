@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from .gated_resnet import GatedResNet
-from .units import FusedUnit
+from .units import PluginUnit
 
 
 def frozen_plugins(backbone: GatedResNet) -> dict[str, nn.Module]:
@@ -17,7 +17,7 @@ def frozen_plugins(backbone: GatedResNet) -> dict[str, nn.Module]:
     gates, found = backbone.gates(), {}
     for stage in backbone.stage_names()[: max(backbone.frozen_stages, 0)]:
         for name, unit in backbone.get_submodule(stage).named_modules(prefix=stage):
-            for plugin in unit.all_plugins() if isinstance(unit, FusedUnit) else ():
+            for plugin in unit.all_plugins() if isinstance(unit, PluginUnit) else ():
                 found[f'{name}.{plugin}'] = unit.get_submodule(plugin)
     return {name: m for name, m in found.items() if name not in gates and [*m.parameters()]}
 

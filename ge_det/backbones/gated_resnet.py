@@ -10,9 +10,9 @@ from torch import nn
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.gated_backbone import BranchEnd, stem_pool_of
-from ge_det.execution import UnitPlan, describe
+from ge_det.execution import UnitPlan
 
-from .units import FusedBottleneck, FusedUnit, GatedBasicBlock
+from .units import FusedBottleneck, GatedBasicBlock, PluginUnit
 
 
 class GatedResNet(ResNet):
@@ -68,12 +68,7 @@ class GatedResNet(ResNet):
         Returns:
             list[UnitPlan]: One entry (unit, runs, why) a unit, in the order of execution.
         """
-        plan = []
-        for name, unit in self._units().items():
-            why = unit.why_not_fused()
-            runs = 'fused' if why is None else 'modules'
-            plan.append(UnitPlan(name, runs, describe(unit.tail()) if why is None else why))
-        return plan
+        return [unit.plan(name) for name, unit in self._units().items()]
 
-    def _units(self) -> dict[str, FusedUnit]:
-        return {name: unit for name, unit in self.named_modules() if isinstance(unit, FusedUnit)}
+    def _units(self) -> dict[str, PluginUnit]:
+        return {name: unit for name, unit in self.named_modules() if isinstance(unit, PluginUnit)}

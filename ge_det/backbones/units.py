@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 import torch.utils.checkpoint as cp
@@ -10,22 +10,13 @@ from mmcv.cnn import build_plugin_layer
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
-from ge_det.execution import ConvNormGate, finish_unit, obstacle
+from ge_det.execution import ConvNormGate, FusedUnit, finish_unit, obstacle
 
 
-class FusedUnit(ABC):
-    """What decides whether the end of a residual unit runs fused.
+class PluginUnit(FusedUnit):
+    """A unit of mmdet, which carries its gate as a plugin; what decides whether it runs fused."""
 
-    Attributes:
-        fused (bool): Whether it may.
-    """
-
-    fused = True
     relu: nn.Module
-
-    @abstractmethod
-    def tail(self) -> ConvNormGate:
-        """The modules of the unit's end, where a single plugin follows the last convolution."""
 
     @abstractmethod
     def last_plugins(self) -> list[str]:
@@ -51,7 +42,7 @@ class FusedUnit(ABC):
         return obstacle(self.tail(), self.relu)
 
 
-class FusedBottleneck(FusedUnit, Bottleneck):
+class FusedBottleneck(PluginUnit, Bottleneck):
     """mmdet's Bottleneck, whose end runs fused where that gives what the modules give."""
 
     def make_block_plugins(self, in_channels: int, plugins: list[dict[str, Any]]) -> list[str]:
@@ -99,7 +90,7 @@ class FusedBottleneck(FusedUnit, Bottleneck):
         return finish_unit(u, x if self.downsample is None else self.downsample(x), self.tail())
 
 
-class GatedBasicBlock(FusedUnit, BasicBlock):
+class GatedBasicBlock(PluginUnit, BasicBlock):
     """mmdet's BasicBlock (ResNet-18 and 34) with plugins, which mmdet's own one refuses.
 
     Its end runs fused where that gives what the modules give.

@@ -9,6 +9,7 @@ answer is no, the module is called.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
@@ -36,6 +37,14 @@ def as_torch_has_it(method: Callable[..., Any]) -> Callable[..., Any] | None:
     return method if is_torchs else None
 
 
+def as_its_library_has_it(kind: type[nn.Module]) -> Callable[..., Any] | None:
+    """The ``forward`` of anybody's class, where no one has put another in its place; else None."""
+    home = next(parent for parent in kind.__mro__ if 'forward' in vars(parent))
+    code = getattr(kind.forward, '__code__', None)
+    file = getattr(sys.modules.get(home.__module__), '__file__', None)
+    return kind.forward if code is not None and code.co_filename == file else None
+
+
 # What a call runs; of a class's methods, a patch of these alone is seen.
 _KNOWN: dict[type, tuple[object, object]] = {
     kind: (as_torch_has_it(kind.forward), as_torch_has_it(kind.__call__))
@@ -45,8 +54,14 @@ for _kind in _KNOWN:
     note_methods(_kind)
 
 
-def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether calling a module does what its class does: no subclass, no hooks, no patch."""
+def is_plain(module: nn.Module, kind: type[nn.Module], known_hooks: int = 0) -> bool:
+    """Whether calling a module does what its class does: no subclass, no hooks, no patch.
+
+    Args:
+        module (nn.Module): Any module.
+        kind (type): The class it is to be of.
+        known_hooks (int): How many forward hooks the caller knows, and sees to itself.
+    """
     if type(module) is not kind or _is_patched(kind):
         return False
     if kind not in _METHODS:
@@ -54,7 +69,7 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
             return False
         note_methods(kind)
     hooks = (
-        module._forward_hooks,
+        len(module._forward_hooks) > known_hooks,
         module._forward_pre_hooks,
         module._backward_hooks,
         module._backward_pre_hooks,

@@ -2,5 +2,6 @@
 
 from .fused import ConvNormGate, finish_unit
 from .plan import UnitPlan, describe, obstacle
+from .unit import FusedUnit
 
-__all__ = ['ConvNormGate', 'UnitPlan', 'describe', 'finish_unit', 'obstacle']
+__all__ = ['ConvNormGate', 'FusedUnit', 'UnitPlan', 'describe', 'finish_unit', 'obstacle']

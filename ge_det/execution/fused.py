@@ -19,56 +19,48 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import BatchNorm2d, SyncBatchNorm, _BatchNorm
 
 from ge_det.blocks import AttentionBlock
-from ge_det.blocks.plain import as_torch_has_it, is_convolution, is_plain
-from ge_det.ops.batch_statistics import batch_statistics, norm_affine
+from ge_det.blocks.plain import is_convolution
 from ge_det.ops.expansion import count_positions
 from ge_det.ops.folded_residual import folded_convolution, folded_residual
 from ge_det.ops.gated_residual import gated_residual
 from ge_det.ops.precision import autocast_input, statistics_dtype
 
+from .norms import (
+    affine_of,
+    fixed_affine,
+    has_affine,
+    is_absent,
+    normalised_dtype,
+    takes_batch_statistics,
+)
+
 # A matrix of weights for each image is worth its making from this many positions a column on.
 POSITIONS_PER_COLUMN = 8
 
-# Who patches the class means it.
-_FORWARDS = (as_torch_has_it(BatchNorm2d.forward), as_torch_has_it(SyncBatchNorm.forward))
-
 
 class ConvNormGate(NamedTuple):
-    """What ends a residual unit. Modules that are not as torch has them are called as they are."""
+    """What ends a residual unit. Modules that are not as torch has them are called as they are.
+
+    Attributes:
+        conv (nn.Module): The last convolution.
+        norm (nn.Module): Its normalisation.
+        gate (AttentionBlock): The gate, once the execution plan has found no obstacle.
+        gate_hooks (int): How many forward hooks of the normalisation apply the gate, where a
+            network of others carries it so. The normalisation has an affine then.
+    """
 
     conv: nn.Module
     norm: nn.Module
-    gate: Any  # An AttentionBlock, once the execution plan has found no obstacle.
+    gate: Any
+    gate_hooks: int = 0
 
 
-# Functions, since `torch.compile` of torch 2.10 does not read properties of a tuple.
+# A function, since `torch.compile` of torch 2.10 does not read properties of a tuple.
 def is_pointwise(conv: nn.Module) -> bool:
     """Whether W is a matrix, so that averages and projections commute with it."""
     return is_convolution(conv, kernel=(1, 1), stride=(1, 1))
-
-
-def has_affine(norm: nn.Module) -> bool:
-    """Whether a normalisation is known as (scale, shift), and so need not be called."""
-    return is_absent(norm) or is_affine(norm)
-
-
-def is_absent(norm: nn.Module) -> bool:
-    """Whether there is no normalisation any more, as after ``mmcv.cnn.fuse_conv_bn``."""
-    return is_plain(norm, nn.Identity)
-
-
-def is_affine(norm: nn.Module) -> bool:
-    """Whether a normalisation is torch's own, of this process's values, and hides nothing."""
-    if not isinstance(norm, _BatchNorm) or not is_plain(norm, type(norm)):
-        return False
-    if norm.running_mean is None or norm.running_var is None:
-        return False
-    if isinstance(norm, SyncBatchNorm) and norm.training:
-        return False
-    return type(norm).forward in _FORWARDS and type(norm).__call__ is nn.Module.__call__
 
 
 def finish_unit(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
@@ -80,26 +72,27 @@ def finish_unit(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
         tail (ConvNormGate): The last modules of the unit.
 
     Returns:
-        Tensor: (N, C, H', W') of the dtype of ``u``, or of autocast.
+        Tensor: (N, C, H', W') of the dtype of ``u``, or of autocast, or that of a frozen
+        normalisation's weights, where that is the larger.
 
     Raises:
         ValueError: As the normalisation does, if it is to take statistics of a single value.
     """
-    conv, norm, gate = tail
-    if not has_affine(norm):
+    conv, norm, gate, gate_hooks = tail
+    if not has_affine(norm, gate_hooks):
         z = norm(conv(u))
         return gated_residual(z, identity, _gate_after_expansion(gate, z))
     if not is_pointwise(conv):
-        y = conv(u)
-        scale, shift = _affine(norm, y)
+        y = _in_dtype_of_norm(conv(u), norm)
+        scale, shift = affine_of(norm, y)
         s = _gate_after_expansion(gate, y, scale, shift)
         return gated_residual(y, identity, s, scale, shift)
     u = autocast_input(u)
     if folds(u, norm):
         return _finish_folded(u, identity, tail)
-    y = conv(u)
-    scale, shift = _affine(norm, y)
-    narrow = _gate_before_expansion(u, tail, *_affine_of_product(conv, scale, shift))
+    y = _in_dtype_of_norm(conv(u), norm)
+    scale, shift = affine_of(norm, y)
+    narrow = _gate_before_expansion(u, tail, *_affine_of_product(conv, scale, shift), y.dtype)
     s = _gate_after_expansion(gate, y, scale, shift) if narrow is None else narrow
     return gated_residual(y, identity, s, scale, shift)
 
@@ -109,16 +102,18 @@ def folds(u: Tensor, norm: nn.Module) -> bool:
 
     So it is on a CPU where statistics are fixed and maps are large beside the weights.
     """
-    if u.device.type != 'cpu' or (norm.training and not is_absent(norm)):
+    if u.device.type != 'cpu' or takes_batch_statistics(norm):
+        return False
+    if normalised_dtype(norm, u) != u.dtype:
         return False
     return count_positions(u) >= POSITIONS_PER_COLUMN * u.shape[1]
 
 
 def _finish_folded(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
     conv, norm, gate = cast(nn.Conv2d, tail.conv), tail.norm, tail.gate
-    known = (None, None) if is_absent(norm) else _fixed_affine(cast(_BatchNorm, norm))
+    known = (None, None) if is_absent(norm) else fixed_affine(norm)
     scale, shift = _affine_of_product(conv, *known)
-    s = _gate_before_expansion(u, tail, scale, shift)
+    s = _gate_before_expansion(u, tail, scale, shift, u.dtype)
     weight = conv.weight.flatten(1)
     if s is not None and s.shape[1:] == (weight.shape[0], 1, 1):
         channel_gate = s.flatten(1).to(scale.dtype)
@@ -129,12 +124,8 @@ def _finish_folded(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
     return gated_residual(z, identity, s)
 
 
-def _affine(norm: nn.Module, y: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """(scale, shift) with z = scale * y + shift; None, None where z is y."""
-    if is_absent(norm):
-        return None, None
-    known = cast(_BatchNorm, norm)
-    return _batch_affine(known, y) if norm.training else _fixed_affine(known)
+def _in_dtype_of_norm(y: Tensor, norm: nn.Module) -> Tensor:
+    return y.to(normalised_dtype(norm, y))
 
 
 def _affine_of_product(
@@ -151,7 +142,7 @@ def _affine_of_product(
 
 
 def _gate_before_expansion(
-    u: Tensor, tail: ConvNormGate, scale: Tensor, shift: Tensor
+    u: Tensor, tail: ConvNormGate, scale: Tensor, shift: Tensor, dtype: torch.dtype
 ) -> Tensor | None:
     """The gate of z from u; None where the block takes the wide map, or that is cheaper."""
     weight = cast(nn.Conv2d, tail.conv).weight.flatten(1).to(scale.dtype)
@@ -159,7 +150,7 @@ def _gate_before_expansion(
     s = gate.gate_from_narrow(u, weight, scale, shift)
     if s is None:
         return None
-    return gate.checked_gate('gate_from_narrow', s, u.shape[0]).to(u.dtype)
+    return gate.checked_gate('gate_from_narrow', s, u.shape[0]).to(dtype)
 
 
 def _gate_after_expansion(
@@ -168,45 +159,3 @@ def _gate_after_expansion(
     """The gate of z = scale * y + shift, or of z = y."""
     s = gate.gate_from_wide(y, scale, shift)
     return gate.checked_gate('gate_from_wide', s, y.shape[0]).to(y.dtype)
-
-
-def _fixed_affine(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
-    """(scale, shift) from the running statistics, in the dtype of statistics."""
-    running_mean, running_var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    dtype = statistics_dtype(running_mean)
-    # Copies: a training step may update the statistics before this one is differentiated.
-    mean, var = running_mean.to(dtype, copy=True), running_var.to(dtype, copy=True)
-    return norm_affine(*_weights(norm, mean), mean, var, norm.eps)
-
-
-def _weights(norm: _BatchNorm, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and bias in the dtype of the mean, 1 and 0 where the normalisation has none."""
-    weight, bias = cast('Tensor | None', norm.weight), cast('Tensor | None', norm.bias)
-    return (
-        torch.ones_like(mean) if weight is None else weight.to(mean.dtype),
-        torch.zeros_like(mean) if bias is None else bias.to(mean.dtype),
-    )
-
-
-def _batch_affine(norm: _BatchNorm, y: Tensor) -> tuple[Tensor, Tensor]:
-    """(scale, shift) from the statistics of the batch; updates the running ones as the module."""
-    count = y.shape[0] * count_positions(y)
-    if count < 2:
-        norm(y)  # It raises.
-    mean, var = batch_statistics(y)
-    if norm.track_running_stats:
-        _update_running(norm, mean.detach(), var.detach() * (count / (count - 1)))
-    return norm_affine(*_weights(norm, mean), mean, var, norm.eps)
-
-
-@torch.no_grad()
-def _update_running(norm: _BatchNorm, mean: Tensor, unbiased_var: Tensor) -> None:
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-    factor = norm.momentum
-    if factor is None:  # the cumulative average, if there is a count to go by
-        count = norm.num_batches_tracked
-        factor = 0.0 if count is None else 1 / float(count)
-    for running, value in ((norm.running_mean, mean), (norm.running_var, unbiased_var)):
-        statistic = cast(Tensor, running)
-        statistic.lerp_(value.to(statistic.dtype), factor)

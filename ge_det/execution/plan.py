@@ -12,7 +12,8 @@ from ge_det.blocks import AttentionBlock
 from ge_det.blocks.plain import is_plain
 from ge_det.ops.tracing import is_traced
 
-from .fused import ConvNormGate, has_affine, is_absent, is_pointwise
+from .fused import ConvNormGate, is_pointwise
+from .norms import has_affine, is_absent, takes_batch_statistics
 
 # torch has no public name for it.
 _has_global_hook: Callable[[], bool] | None = getattr(torch_module, '_has_any_global_hook', None)
@@ -67,13 +68,13 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
 def describe(tail: ConvNormGate) -> str:
     """What fused execution does with a unit, in words."""
     together = 'gate, addition and ReLU together'
-    if not has_affine(tail.norm):
+    if not has_affine(tail.norm, tail.gate_hooks):
         return f'{_called(tail.norm)}; gate from its output; then {together}'
     view = tail.gate.narrow_view if is_pointwise(tail.conv) else None
     seen = f'gate from {view or "its output"}'
     if is_absent(tail.norm):
         return f'no normalisation; {seen}; then {together}'
-    statistics = 'batch' if tail.norm.training else 'fixed'
+    statistics = 'batch' if takes_batch_statistics(tail.norm) else 'fixed'
     return f'{seen}; then normalisation ({statistics}), {together}'
 
 

@@ -1,0 +1,33 @@
+"""How the units of a network that carry gates run."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ge_det.execution import FusedUnit, UnitPlan
+
+from .hook import placed_gates
+
+
+def execution_plan(model: nn.Module) -> list[UnitPlan]:
+    """How each residual unit with a gate runs in the present mode: fused, or why not.
+
+    Args:
+        model (nn.Module): Any network, such as a whole detector: AttentionResNet somewhere in it,
+            or a network of others after :func:`ge_det.add_attention`.
+
+    Returns:
+        list[UnitPlan]: One entry (unit, runs, why) a unit, in the order of ``named_modules``; of
+        AttentionResNet units without a gate too.
+    """
+    hooked = {placed.unit for placed in placed_gates(model)}
+    return [
+        unit.plan(name) if isinstance(unit, FusedUnit) else UnitPlan(name, 'modules', _why(unit))
+        for name, unit in model.named_modules()
+        if isinstance(unit, FusedUnit) or name in hooked
+    ]
+
+
+def _why(unit: nn.Module) -> str:
+    kind = type(unit)
+    return f'how {kind.__module__}.{kind.__qualname__} ends is not known, so a hook gates it'
