@@ -44,6 +44,7 @@ class ResumableCheckpoints(Hook):
 
     def __init__(self) -> None:
         write_whole_files()
+        self._makes_up = False
 
     def before_run(self, runner: Runner) -> None:
         """Keep two checkpoints, and find what to resume; MMEngine reads its note after this."""
@@ -79,11 +80,14 @@ class ResumableCheckpoints(Hook):
         broadcast_object_list(done)
         if runner.iter > 0 and _validation_is_due(runner) and done[0] != _step(runner):
             runner.logger.info('The validation before the interruption is made up for.')
+            self._makes_up = True
             runner.val_loop.run()
+            self._makes_up = False
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Note that this validation is done, its best checkpoint written."""
-        if runner._train_loop is not None and is_main_process():
+        """Note that this validation is done, its best result in a checkpoint to resume from."""
+        # MMEngine writes no such checkpoint after one that is made up for.
+        if runner._train_loop is not None and is_main_process() and not self._makes_up:
             write_whole(Path(runner.work_dir) / _VALIDATED, _step(runner).encode())
 
 

@@ -139,25 +139,25 @@ def seed_of(work_dir: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ('where', 'iteration', 'workers', 'persistent'),
+    ('where', 'workers', 'persistent'),
     [
-        ('training', 5, 2, True),
-        ('validation', 3, 1, False),
+        ([('training', 5)], 2, True),
+        ([('validation', 3), ('training', 4)], 1, False),  # The second after a made-up validation.
     ],
 )
 def test_epochs(
     config: Config,
     undisturbed: Path,
     tmp_path: Path,
-    where: str,
-    iteration: int,
+    where: list[tuple[str, int]],
     workers: int,
     persistent: bool,
 ) -> None:
     loader = dict(num_workers=workers, persistent_workers=persistent)
     seed = dict(seed=seed_of(undisturbed))
-    interrupt = Interrupt(where, iteration)
-    train(config, tmp_path, end=interrupt, train_dataloader=loader, randomness=seed)
+    for place in where:
+        start = dict(resume=True) if checkpoints(tmp_path) else dict(randomness=seed)
+        train(config, tmp_path, end=Interrupt(*place), train_dataloader=loader, **start)
     train(config, tmp_path, resume=True, train_dataloader=loader)
     check_same(undisturbed / f'epoch_{EPOCHS}.pth', tmp_path / f'epoch_{EPOCHS}.pth')
     best = [sorted(path.name for path in run.glob('best_*')) for run in (undisturbed, tmp_path)]
