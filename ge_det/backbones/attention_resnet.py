@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from typing_extensions import Self
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.checks import check_choice
 
 from .attention_config import attention_class, attention_dict, attention_plugins
 from .frozen_plugins import frozen_plugins, warn_of_frozen_plugins
-from .gated_resnet import GatedResNet
+from .gates_apart import GatesApart, norms_of
 from .resnet_arguments import resnet_arguments
 
 if TYPE_CHECKING:
     from ge_det.weights.report import LoadReport
 
 
-class AttentionResNet(GatedResNet):
+class AttentionResNet(GatesApart):
     """ResNet-18, 34, 50, 101 or 152 with a gate on the residual branch of every unit.
 
     The gate stands after the last convolution and its normalisation, before the addition. State
@@ -66,6 +64,9 @@ class AttentionResNet(GatedResNet):
 
     Attributes:
         load_report (LoadReport | None): What ``pretrained`` loaded, after ``init_weights``.
+        out_channels (list[int]): Channels of each map of the output, by ``out_indices``.
+        feature_info (list[dict]): Channels (``num_chs``), stride (``reduction``) and name
+            (``module``) of each map of the output, as timm's backbones tell them.
 
     Raises:
         ValueError: If an argument is unknown or not allowed; it names what is.
@@ -76,11 +77,6 @@ class AttentionResNet(GatedResNet):
         >>> [tuple(f.shape) for f in backbone.eval()(torch.rand(1, 3, 64, 64))]
         [(1, 256, 16, 16), (1, 512, 8, 8), (1, 1024, 4, 4), (1, 2048, 2, 2)]
     """
-
-    # mmdet's constructor freezes stages, so these must exist before it is through.
-    freeze_gates: bool | None = None
-    gate_norm_eval: bool | None = None
-    _loaded_gates: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -171,66 +167,6 @@ class AttentionResNet(GatedResNet):
         self._log_gates(gates)
         warn_of_frozen_plugins(self, self._covered)
 
-    def settle_gates(self, loaded: Collection[str]) -> None:
-        """Treat some gates as loaded and the others as fresh from now on.
-
-        Args:
-            loaded (Collection[str]): Names of the gates that follow the trunk in ``frozen_stages``
-                and ``norm_eval``.
-        """
-        no_longer = self._loaded_gates.difference(loaded)
-        self._loaded_gates = frozenset(loaded)
-        for name, gate in self.gates().items():
-            if name in no_longer and not self._is_frozen(name):
-                gate.requires_grad_(True)
-        self.train(self.training)
-
-    def traps(self, fresh: Sequence[str]) -> list[str]:
-        """Nothing keeps fresh gates from learning here."""
-        return []
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode, keep frozen stages and ``norm_eval`` as they are, and return self."""
-        super().train(mode)
-        if mode:
-            for name, gate in self.gates().items():
-                for norm in _norms(gate):
-                    norm.train(not self._norm_eval_of(name))
-        return self
-
-    def _freeze_stages(self) -> None:
-        learning = [
-            gate
-            for name, gate in self.gates().items()
-            if self._stage_of(name) <= self.frozen_stages and not self._is_frozen(name)
-        ]
-        # As they were, not True: the user may have frozen some by hand.
-        flags = [(p, p.requires_grad) for gate in learning for p in gate.parameters()]
-        super()._freeze_stages()
-        for parameter, flag in flags:
-            parameter.requires_grad = flag
-        for gate in learning:
-            gate.train(self.training)
-
-    @staticmethod
-    def _stage_of(gate_name: str) -> int:
-        return int(gate_name.split('.')[0].removeprefix('layer'))
-
-    def _is_frozen(self, gate_name: str) -> bool:
-        if self._stage_of(gate_name) > self.frozen_stages:
-            return False
-        return gate_name in self._loaded_gates if self.freeze_gates is None else self.freeze_gates
-
-    def _frozen_gates(self) -> list[str]:
-        return [name for name in self.gates() if self._is_frozen(name)]
-
-    def _norm_eval_of(self, gate_name: str) -> bool:
-        if self._is_frozen(gate_name):
-            return True
-        if self.gate_norm_eval is not None:
-            return self.gate_norm_eval
-        return self.norm_eval and gate_name in self._loaded_gates
-
     def _log_gates(self, gates: dict[str, nn.Module]) -> None:
         if not any(list(gate.parameters()) for gate in gates.values()):
             return
@@ -240,10 +176,6 @@ class AttentionResNet(GatedResNet):
             told += ' (this training learns them; --resume and load_from bring theirs along)'
         if frozen := self._frozen_gates():
             told += f'; {len(frozen)} are frozen'
-        if kept := [n for n, gate in gates.items() if _norms(gate) and self._norm_eval_of(n)]:
+        if kept := [n for n, gate in gates.items() if norms_of(gate) and self._norm_eval_of(n)]:
             told += f'; {len(kept)} keep the statistics of their batch normalisation as they are'
         print_log(f'AttentionResNet: {told}', logger='current')
-
-
-def _norms(gate: nn.Module) -> list[nn.Module]:
-    return [module for module in gate.modules() if isinstance(module, _BatchNorm)]

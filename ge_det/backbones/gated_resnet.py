@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,30 @@ class GatedResNet(ResNet):
         """``style`` and ``stem_pool`` of this network, as notes in files have them."""
         pool = stem_pool_of(getattr(self, 'maxpool', None))
         return dict(style=self.style) | ({} if pool is None else dict(stem_pool=pool))
+
+    @property
+    def out_channels(self) -> list[int]:
+        """Channels of each map of the output, by ``out_indices``."""
+        return [int(info['num_chs']) for info in self.feature_info]
+
+    @property
+    def feature_info(self) -> list[dict[str, int | str]]:
+        """Of each map of the output, as timm's backbones tell it.
+
+        Returns:
+            list[dict]: Its channels (``num_chs``), the pixels that a position of it stands for
+            (``reduction``), and the name of the stage that it leaves (``module``).
+        """
+        names = self.stage_names()
+        first = self.block.expansion * self.base_channels
+        return [
+            dict(
+                num_chs=first * 2**stage,
+                reduction=4 * math.prod(self.strides[: stage + 1]),  # The stem takes 4.
+                module=names[stage],
+            )
+            for stage in self.out_indices
+        ]
 
     @property
     def fused(self) -> bool:

@@ -2,11 +2,11 @@
 
 import functools
 import re
-import sys
 
 import detectron2_stand_in
 import pytest
 import torch
+import torchvision_operators
 from recipe_page import PAGE, RANDOM, masks, outputs, recipe, run, train_moves
 from torch import nn
 
@@ -22,17 +22,7 @@ def test_no_recipe_is_longer_than_fifteen_lines():
 @pytest.fixture
 def torchvision_detectors(peers, monkeypatch):
     """Those of torchvision with two operators of mmcv where its own are not compiled."""
-    from torchvision.extension import _has_ops
-
-    if not _has_ops():
-        from mmcv.ops import nms, roi_align
-
-        def align(x, boxes, scale, height, width, ratio, aligned):
-            return roi_align(x, boxes, (height, width), scale, ratio, 'avg', aligned)
-
-        module = sys.modules['torchvision.ops.roi_align']
-        monkeypatch.setattr(module, '_roi_align', align)
-        monkeypatch.setattr('torchvision.ops.boxes.nms', lambda *args: nms(*args)[1])
+    torchvision_operators.stand_in(monkeypatch)
     from torchvision.models.detection import faster_rcnn, mask_rcnn
 
     small = dict(
