@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'ge_det'
-HELPERS = ('errors', 'words', 'files')  # They import Python's own library.
+HELPERS = ('errors', 'words', 'files', 'other_files')  # They import Python's own library.
 BELOW = {
     **dict.fromkeys(HELPERS, ()),
     'ops': (),
