@@ -36,7 +36,7 @@ def outputs(model, inputs):
     return tensors(model(**inputs) if isinstance(inputs, dict) else model(inputs))
 
 
-def run(code, name, batch, inputs):
+def run(code, name, batch, inputs, tolerance=1e-5):
     """Build, put gates in, train: the outputs stay, and then every gate moves."""
     *build, attach, train = code
     names = dict(batches=[batch])
@@ -48,7 +48,7 @@ def run(code, name, batch, inputs):
     assert len(before) == len(after) > 0
     for old, new in zip(before, after, strict=True):
         assert old.any() and old.shape == new.shape
-        assert (new - old).norm() <= 1e-5 * old.norm()
+        assert (new - old).norm() <= tolerance * old.norm()
     train_moves(model, train, names)
     return model
 
