@@ -15,6 +15,8 @@ from torch import nn
 
 from ge_det.registry import MODELS as BLOCKS
 
+WIDTH = 16  # A quarter of ResNet-50's, where losses are computed.
+
 
 def gates(module: nn.Module, block: str) -> list[nn.Module]:
     """The attention blocks inside a module."""
@@ -23,10 +25,13 @@ def gates(module: nn.Module, block: str) -> list[nn.Module]:
     return [child for child in module.modules() if isinstance(child, kind)]
 
 
-def build(case: Case, pretrained: dict | None) -> nn.Module:
+def build(case: Case, pretrained: dict | None, *, narrow: bool = False) -> nn.Module:
     """A case's detector, with other weights than the download, and with few proposals."""
     model = copy.deepcopy(parsed(case.path).model)
     model.backbone.pretrained = pretrained
+    if narrow:
+        model.backbone.base_channels = WIDTH
+        model.neck.in_channels = [4 * WIDTH * 2**stage for stage in range(4)]
     train, test = model.train_cfg, model.test_cfg
     # An untrained detector is sure of nothing: no threshold on its scores.
     if 'rpn' in test:
@@ -63,8 +68,15 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp('weights')
     torch.manual_seed(0)
     backbones = {
-        'plain': ResNet(50),
-        'se': BLOCKS.build(dict(type='ge_det.AttentionResNet', depth=50, attention=BLOCK['se'][1])),
+        'plain': ResNet(50, base_channels=WIDTH),
+        'se': BLOCKS.build(
+            dict(
+                type='ge_det.AttentionResNet',
+                depth=50,
+                base_channels=WIDTH,
+                attention=BLOCK['se'][1],
+            )
+        ),
     }
     for name, backbone in backbones.items():
         state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
@@ -78,7 +90,7 @@ def test_one_loss_and_one_predict(case: Case, checkpoints: dict[str, str]) -> No
     torch.manual_seed(0)
     weights = checkpoints['se' if case.block == 'se' else 'plain']
     pretrained = {**parsed(case.path).model.backbone.pretrained, 'checkpoint': weights}
-    model = build(case, pretrained)
+    model = build(case, pretrained, narrow=True)
     model.init_weights()
     masks = case.detector == 'mask-rcnn'
     # The second image is narrower, so it is padded as in any batch of COCO.
