@@ -22,18 +22,6 @@ from ge_det.weights.importing import import_pretrained
 TOOL = Path(__file__).parents[2] / 'tools' / 'import_weights.py'
 
 
-def run(*arguments, cwd, code=0):
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', TOOL, *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout if code == 0 else done.stderr
-
-
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     """A plain detector's checkpoint and a few pictures."""
@@ -50,10 +38,23 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_detector_keeps_its_heads_and_classes(folder):
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """Run the command in that folder; returns what it prints, or its error."""
+    monkeypatch.chdir(folder)
+
+    def command(*arguments, code=0):
+        assert exit_code('import-weights', *arguments) == code
+        printed = capsys.readouterr()
+        return printed.out if code == 0 else printed.err
+
+    return command
+
+
+def test_a_detector_keeps_its_heads_and_classes(folder, run):
     printed = run(
         '--source', 'ge_det', '--checkpoint', 'plain.pth', '--attention', 'sge', '--depth', 50,
-        '--out', 'new/sge.pth', '--report', 'sge.json', cwd=folder,
+        '--out', 'new/sge.pth', '--report', 'sge.json',
     )  # fmt: skip
     assert '16 gates exactly' in printed and 'rpn_head (1 tensor)' in printed
     assert 'Kaiming' not in printed  # only the report
@@ -73,7 +74,8 @@ def test_a_detector_keeps_its_heads_and_classes(folder):
 
 
 def test_the_report_lies_beside_the_file_by_default(folder):
-    run('--checkpoint', 'plain.pth', '--attention', 'se', '--out', 'se.pth', cwd=folder)
+    given = ('--checkpoint', 'plain.pth', '--attention', 'se', '--out', 'se.pth')
+    subprocess.run([sys.executable, '-W', 'ignore', TOOL, *given], cwd=folder, check=True)
     assert json.loads((folder / 'se.pth.json').read_text())['source'] == 'ge_det'
 
 
@@ -94,22 +96,22 @@ def test_a_file_of_the_user_stays(taken, is_link, folder, tmp_path, monkeypatch,
         assert file.read_bytes() != b'mine' and (tmp_path / 'se2.pth').exists()
 
 
-def test_calibration(folder):
+def test_calibration(run):
     printed = run(
         '--checkpoint', 'plain.pth', '--attention', 'ge-theta-minus-e8', '--calibrate', 'photos',
-        '--calibrate-count', 3, '--calibrate-size', 64, '--dry-run', cwd=folder,
+        '--calibrate-count', 3, '--calibrate-size', 64, '--dry-run',
     )  # fmt: skip
     assert 'on 3 images; scales applied to' in printed
     assert 'relative, by stage, on the 3 calibration images' in printed
 
 
-def test_dry_run_writes_nothing_and_shows_what_does_not_fit(folder):
+def test_dry_run_writes_nothing_and_shows_what_does_not_fit(folder, run):
     before = sorted(folder.rglob('*'))
-    printed = run('--checkpoint', 'plain.pth', '--attention', 'se', '--dry-run', cwd=folder)
+    printed = run('--checkpoint', 'plain.pth', '--attention', 'se', '--dry-run')
     assert 'fresh gates    16' in printed
     message = run(
         '--checkpoint', 'plain.pth', '--attention', 'se', '--depth', 101, '--dry-run',
-        cwd=folder, code=2,
+        code=2,
     )  # fmt: skip
     assert message.count('\n') == 1 and 'does not fit' in message
     assert sorted(folder.rglob('*')) == before
@@ -123,14 +125,12 @@ def test_what_does_not_fit_names_the_option(folder, capsys):
     assert exit_code('import-weights', *given.split(), '--no-strict') == 0
 
 
-def test_the_backbone_of_a_config(folder):
+def test_the_backbone_of_a_config(folder, run):
     (folder / 'plugins.py').write_text(
         "model = dict(backbone=dict(type='ResNet', depth=50, base_channels=16, plugins=[dict("
         "cfg=dict(type='ge_det.SqueezeExcite'), position='after_conv3')]))"
     )
-    printed = run(
-        '--checkpoint', 'plain.pth', '--config', 'plugins.py', '--out', 'plugins.pth', cwd=folder
-    )
+    printed = run('--checkpoint', 'plain.pth', '--config', 'plugins.py', '--out', 'plugins.pth')
     assert '16 gates exactly' in printed
     assert (
         'backbone.layer1.0.se_layer.conv1.conv.weight'

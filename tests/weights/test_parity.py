@@ -47,34 +47,42 @@ def assert_same_outputs(backbone, expected):
             assert (fused - theirs).norm() <= 5 * TOLERANCE * theirs.norm()
 
 
-def mmpretrain_classifier(kind, depth):
+def mmpretrain_classifier(kind, depth, **width):
     import mmpretrain.models  # noqa: F401
     from mmpretrain.registry import MODELS
 
-    channels = 512 if depth < 50 else 2048
+    channels = width.get('base_channels', 64) * (8 if depth < 50 else 32)
     return MODELS.build(
         dict(
             type='ImageClassifier',
-            backbone=dict(type=kind, depth=depth, out_indices=(0, 1, 2, 3)),
+            backbone=dict(type=kind, depth=depth, out_indices=(0, 1, 2, 3), **width),
             neck=dict(type='GlobalAveragePooling'),
             head=dict(type='LinearClsHead', num_classes=5, in_channels=channels),
         )
     )
 
 
+NARROW = dict(stem_channels=16, base_channels=16)
+
+
 @pytest.mark.parametrize('build', [by_backbone, by_plugin])
 @pytest.mark.parametrize(
-    ('kind', 'depth'),
-    [('SEResNet', 50), ('SEResNet', 101), *(('ResNet', depth) for depth in (18, 34, 50, 101))],
+    ('kind', 'depth', 'width'),
+    [
+        ('SEResNet', 50, {}),
+        # Narrower still, its gates would be wider: mmpretrain rounds up to multiples of 8.
+        ('SEResNet', 101, dict(stem_channels=32, base_channels=32)),
+        *(('ResNet', depth, NARROW) for depth in (18, 34, 50, 101)),
+    ],
 )
-def test_mmpretrain(kind, depth, build, tmp_path):
-    classifier = mmpretrain_classifier(kind, depth)
+def test_mmpretrain(kind, depth, width, build, tmp_path):
+    classifier = mmpretrain_classifier(kind, depth, **width)
     randomise(classifier.backbone)
     path = tmp_path / 'epoch_1.pth'
     save_checkpoint(dict(meta=dict(epoch=1), state_dict=classifier.state_dict()), str(path))
     attention = SE if kind == 'SEResNet' else None
     pretrained = dict(checkpoint=str(path), source='mmpretrain')
-    backbone, report = build(pretrained, depth=depth, attention=attention)
+    backbone, report = build(pretrained, depth=depth, attention=attention, **width)
     assert_same_outputs(backbone, classifier.backbone)
     assert (report.missing_trunk, report.wrong_shape, report.unexpected) == ([], {}, [])
     assert report.other_parts == dict(head=2)
@@ -100,16 +108,19 @@ def timm_stages(network):
 
 
 @pytest.mark.parametrize(
-    ('name', 'kwargs'),
+    ('name', 'suffix', 'kwargs'),
     [
-        ('resnet18', dict(depth=18)),
-        ('resnet50', dict(depth=50)),
-        ('seresnet50', dict(depth=50, attention=SE)),
-        ('legacy_seresnet50', dict(depth=50, attention=SE, style='caffe', stem_pool='ceil')),
+        ('resnet18', '.pth', dict(depth=18)),
+        ('resnet50', '.safetensors', dict(depth=50)),
+        ('seresnet50', '.pth', dict(depth=50, attention=SE)),
+        (
+            'legacy_seresnet50',
+            '.safetensors',
+            dict(depth=50, attention=SE, style='caffe', stem_pool='ceil'),
+        ),
     ],
 )
-@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_timm(name, kwargs, suffix, tmp_path):
+def test_timm(name, suffix, kwargs, tmp_path):
     import timm
     from safetensors.torch import save_file
 
