@@ -64,8 +64,8 @@ def find_script(name: str, package: str = 'mmdet') -> Path:
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        # The other needs a torchvision, too.
-        how = extra_of(package) if package == 'mmdet' else 'run tools/setup.sh'
+        how = '' if package == 'mmdet' else 'run tools/setup.sh, which brings a torchvision, or '
+        how += extra_of(package)
         raise UserError(f'{package} is not installed here; {how}')
     folder = Path(spec.origin).parent
     candidates = (

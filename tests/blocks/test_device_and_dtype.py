@@ -1,5 +1,6 @@
 """Blocks take ``device`` and ``dtype`` as torch's modules do, and so stand in timm's networks."""
 
+import inspect
 from functools import partial
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from block_cases import BLOCKS, CHANNELS
 
 from ge_det import GatherExcite, SpatialGroupEnhance, SqueezeExcite
+from ge_det.catalogue import CLASSES
 
 
 def described(block):
@@ -14,6 +16,13 @@ def described(block):
         name: (tensor.shape, tensor.dtype, tensor.requires_grad)
         for name, tensor in (*block.named_parameters(), *block.named_buffers())
     }
+
+
+def test_every_block_of_the_catalogue_takes_them():
+    for kind in CLASSES.values():
+        taken = inspect.signature(kind).parameters
+        for name in ('device', 'dtype'):
+            assert taken[name].default is None and taken[name].kind is taken[name].KEYWORD_ONLY
 
 
 @pytest.mark.parametrize('name', BLOCKS)

@@ -120,9 +120,9 @@ def test_blocks_operators_and_safe_reading(programs: Path, tmp_path: Path) -> No
     told = json.loads(run(programs / 'python', '-W', 'error', '-c', USE, cwd=tmp_path))
     assert told['names'] > 10
     assert told['refused'].startswith('code.pth: ') and '\n' not in told['refused']
-    # Beside torch, few modules, and none of them slow: some 0.05 s in all.
+    # Beside torch, few modules, and none of them slow: 0.07 s in all.
     ours = [name for name in told['core'] if name.startswith('ge_det')]
-    assert len(ours) < 90 and len(told['core']) - len(ours) < 40, told['core']
+    assert len(ours) < 130 and len(told['core']) - len(ours) < 40, told['core']
     assert not any(name.startswith('ge_det.') and 'registry' in name for name in ours)
 
 
