@@ -12,7 +12,7 @@ from ge_det.blocks.taking_back import (
     fitted_scale,
     has_affine,
     is_weightless,
-    make_constant,
+    make_half,
     scale_affine,
     scale_closest,
 )
@@ -60,7 +60,7 @@ def start_of(unit: Unit, gate: nn.Module) -> Start:
         factor = fitted_scale(gate, norm.bias.detach())
         if factor is not None:
             return Start(norm, factor.to(norm.weight.dtype), exact=False)
-    elif (constant := make_constant(gate)) is not None:
+    elif (constant := make_half(gate)) is not None:
         return Start(norm, constant.reciprocal(), exact=True)
     raise UserError(
         f'{name}: preserve_function needs a gate that can be a constant, and '

@@ -113,3 +113,8 @@ class SpatialGroupEnhance(AttentionBlock):
         nn.init.zeros_(self.weight)
         group_gate = torch.sigmoid(self.bias.flatten())
         return group_gate.repeat_interleave(self.in_channels // self.groups)
+
+    def make_half(self) -> Tensor:
+        """beta = 0 as well."""
+        nn.init.zeros_(self.bias)
+        return self.make_constant()

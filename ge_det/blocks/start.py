@@ -25,6 +25,14 @@ class Start(nn.Module):
         """
         return None
 
+    def make_half(self) -> Tensor | None:
+        """:meth:`make_constant` of a gate that nobody trained, at 0.5 if that can be.
+
+        A normalisation takes 0.5 back without any rounding. By default that is where
+        :meth:`make_constant` leads: biases start at 0.
+        """
+        return self.make_constant()
+
     def scale_statistics(self, x: Tensor) -> tuple[Tensor, ...] | None:
         """What :meth:`fit_scale` needs to know of features that reach the gate.
 

@@ -42,6 +42,12 @@ def make_constant(gate: nn.Module) -> Tensor | None:
 
 
 @torch.no_grad()
+def make_half(gate: nn.Module) -> Tensor | None:
+    """:func:`make_constant` of a gate that nobody trained, so that no rounding is left."""
+    return gate.make_half() if isinstance(gate, AttentionBlock) else None
+
+
+@torch.no_grad()
 def fitted_scale(
     gate: AttentionBlock, bias: Tensor, statistics: Sequence[Tensor] | None = None
 ) -> Tensor | None:
