@@ -77,8 +77,8 @@ def test_timm_features(peers: None) -> None:
         ('mmdet', 'ResNeXt', dict(depth=50, groups=4, base_width=4, num_stages=1)),
         ('mmdet', 'Res2Net', dict(depth=50, scales=2, base_width=4, num_stages=1)),
         ('mmpretrain', 'ResNet', dict(depth=18, drop_path_rate=0.1)),
-        ('mmpretrain', 'ResNeXt', dict(depth=50, groups=4, width_per_group=4)),
-        ('mmpretrain', 'ResNetV1d', dict(depth=50)),
+        ('mmpretrain', 'ResNeXt', dict(depth=50, groups=4, width_per_group=4, num_stages=1)),
+        ('mmpretrain', 'ResNetV1d', dict(depth=50, num_stages=1)),
     ],
 )
 def test_openmmlab(library: str, kind: str, kwargs: dict[str, Any], peers: None) -> None:
@@ -153,10 +153,10 @@ def test_a_detector_of_mmdet(peers: None) -> None:
         'backbone.layer1.0.sge',
         'backbone.layer1.1.sge',
     ]
-    assert report.deviation == 0
+    assert report.deviation is not None and report.deviation <= 1e-5
     with torch.no_grad():
         pairs = zip(*(tensors(one(X, mode='tensor')) for one in (model.eval(), plain)), strict=True)
-        assert all(torch.equal(a, b) for a, b in pairs)
+        assert max(relative(a, b) for a, b in pairs) <= 1e-5
 
 
 def test_units_of_any_network() -> None:
