@@ -12,7 +12,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .weight_sets import COUNTERS, is_averaged, plain_names, without_compiled, without_wrappers
+from .weight_sets import (
+    COUNTERS,
+    plain_names,
+    preferred_prefixes,
+    without_compiled,
+    without_wrappers,
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,8 @@ class NamedForModel:
 def name_for_model(state: Mapping[str, Any], own: Collection[str]) -> NamedForModel:
     """Name a file's entries as a model does, where most of its names are found behind a prefix.
 
-    Of several networks, what a training saved goes before averages of it. Of several such, none is
-    taken: ``prefix`` is '' then, and ``other_prefixes`` names them.
+    Of several networks that are alike, none is taken: ``prefix`` is '' then, and ``other_prefixes``
+    names them.
 
     Args:
         state (Mapping[str, Any]): Entries under the names in the file.
@@ -50,12 +56,10 @@ def name_for_model(state: Mapping[str, Any], own: Collection[str]) -> NamedForMo
     readings = {name: dict(_readings(name, targets)) for name in plain}
     found = Counter(prefix for reading in readings.values() for prefix in reading)
     likely = [prefix for prefix, number in found.items() if number > len(own) / 2]
-    trained = [prefix for prefix in likely if not is_averaged(prefix)] or likely
-    if '' in likely or not likely:
-        trained = ['']
-    elif len(trained) > 1:
+    best = preferred_prefixes(likely) or ['']
+    if len(best) > 1:
         return NamedForModel(plain, '', tuple(likely))
-    prefix = trained[0]
+    prefix = best[0]
     others = tuple(one for one in likely if one != prefix) if prefix else ()
     left, named = {}, {}
     for name, value in plain.items():

@@ -97,6 +97,20 @@ def is_averaged(name: str) -> bool:
     return not _AVERAGED.isdisjoint(re.split(r'[._]', name.lower()))
 
 
+def preferred_prefixes(prefixes: Sequence[str]) -> list[str]:
+    """Of networks in a file, the one to take, or several that are alike.
+
+    What a training saved goes before averages of it, and a name of no part or of a backbone before
+    others.
+
+    Args:
+        prefixes (Sequence[str]): What stands before the names of each, such as ``'teacher.'``.
+    """
+    best = [prefix for prefix in prefixes if not is_averaged(prefix)] or list(prefixes)
+    usual = next((prefix for prefix in ('', 'backbone.') if prefix in best), None)
+    return best if usual is None else [usual]
+
+
 def without_wrappers(name: str) -> str:
     """A tensor's name without what DataParallel and ``torch.compile`` put into it."""
     return _WRAPPER.sub('', name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ge_det.errors import CheckpointError
-from ge_det.reading.weight_sets import LANDMARK, is_averaged, plain_names, without_wrappers
+from ge_det.reading.weight_sets import LANDMARK, plain_names, preferred_prefixes, without_wrappers
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,8 @@ def _choose(state: Mapping[str, Tensor]) -> tuple[str, list[str]]:
     if not found:
         has_backbone = any(name.startswith('backbone.') for name in state)
         return 'backbone.' if has_backbone else '', []
-    best = [prefix for prefix in found if not is_averaged(prefix)] or found
-    best = [prefix for prefix in ('', 'backbone.') if prefix in best] or best
-    if len(best) > 1 and best[0] not in ('', 'backbone.'):
+    best = preferred_prefixes(found)
+    if len(best) > 1:
         keys = ' or '.join(f'key={prefix.rstrip(".")!r}' for prefix in sorted(best))
         raise CheckpointError(f'the file holds several networks; say which by {keys}')
     return best[0], [prefix for prefix in found if prefix != best[0]]

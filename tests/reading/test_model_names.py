@@ -75,6 +75,7 @@ def test_any_prefixes_and_wrappers(before, wrappers):
         ('student.', 'teacher.', 'student.', ('teacher.',)),
         ('ema.', 'net.', 'net.', ('ema.',)),
         ('', 'teacher.', '', ()),
+        ('target.', 'backbone.', 'backbone.', ('target.',)),
         ('one.', 'two.', '', ('one.', 'two.')),
     ],
 )
