@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from command_line import exit_code
-from label_writers import PETS, SIZE, Photos, coco_text, draw, voc_xml, write_coco, write_yolo
-from PIL import Image
+from label_writers import PETS, Photos, coco_text, draw, write_coco, write_yolo
+from photo_sets import SPLIT, draw_noise, write_coco_sets, write_voc_sets
 
 from ge_det.cli.photos import config_name
-
-SPLIT = {'train': Photos({'a': PETS.boxes['one']}, PETS.classes), 'val': PETS}
-
-
-def write_sets(root: Path) -> None:
-    """Pascal VOC in folders of sets."""
-    for role, photos in SPLIT.items():
-        for name, stem, boxes in photos.each():
-            draw(root / role, f'{role} {name}')
-            (root / role / f'{role} {stem}.xml').write_text(voc_xml(name, boxes))
-
-
-def draw_noise(path: Path, seed: int) -> None:
-    """A picture that is like no other."""
-    pixels = np.random.default_rng(seed).integers(0, 255, (4, 6, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize(SIZE).save(path)
 
 
 def test_a_folder_becomes_a_config_and_coco_files_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_sets(tmp_path / 'my photos (1)')
+    write_voc_sets(tmp_path / 'my photos (1)')
     before = sorted((tmp_path / 'my photos (1)').rglob('*'))
     assert exit_code('make-config', 'my photos (1)', '--epochs', 1, '--no-measure') == 0
     said = capsys.readouterr()
@@ -58,7 +40,7 @@ def test_what_is_there_is_refused_without_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_sets(tmp_path / 'photos')
+    write_voc_sets(tmp_path / 'photos')
     (tmp_path / 'photos.val.json').write_text('mine')
     assert exit_code('make-config', 'photos') == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -71,7 +53,7 @@ def test_what_is_there_is_refused_without_force(
 def test_inside_the_folder_its_own_files_are_no_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_sets(tmp_path / 'photos')
+    write_voc_sets(tmp_path / 'photos')
     monkeypatch.chdir(tmp_path / 'photos')
     assert exit_code('make-config', '.', '--epochs', 1, '--no-measure') == 0
     first = capsys.readouterr().out.splitlines()[0]
@@ -84,110 +66,12 @@ def test_coco_files_that_are_good_are_taken_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for role in SPLIT:
-        write_coco(tmp_path / 'set', SPLIT[role])
-        shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
+    write_coco_sets(tmp_path / 'set')
     assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure') == 0
     assert not list(tmp_path.glob('*.json'))
     config = (tmp_path / 'set.py').read_text()
     assert repr(str(tmp_path / 'set' / 'val.json')) in config
     assert repr(str(tmp_path / 'set' / 'pictures')) in config
-
-
-def test_what_is_bad_can_be_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_sets(tmp_path / 'set')
-    (tmp_path / 'set' / 'val' / 'val two.png').unlink()
-    (tmp_path / 'set' / 'val' / 'val three.xml').write_text('<annotation')
-    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure') == 2
-    told = capsys.readouterr().err.splitlines()
-    assert told[-1] == 'make-config: set.py is not written, errors: 2; --skip-bad leaves them out'
-    assert exit_code('make-config', 'set', '--epochs', 1, '--skip-bad') == 0
-    told = [line for line in capsys.readouterr().err.splitlines() if 'left out: ' in line]
-    assert [line.partition(' (first: ')[0] for line in told] == [
-        'warning: set: label files that cannot be read, left out: 1',
-        'warning: set: labels whose picture is not there, left out: 1',
-        'warning: set: pictures without labels, left out: 1',
-    ]
-    val = json.loads((tmp_path / 'set.val.json').read_text())
-    assert [image['file_name'] for image in val['images']] == ['val/val one.png']
-
-
-def test_pictures_that_coco_lacks_can_be_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for role in SPLIT:
-        write_coco(tmp_path / 'set', SPLIT[role])
-        shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
-    (tmp_path / 'set' / 'pictures' / 'two.png').unlink()
-    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure') == 2
-    assert 'errors: 1; --skip-bad leaves them out' in capsys.readouterr().err
-    assert exit_code('make-config', 'set', '--epochs', 1, '--skip-bad') == 0
-    val = json.loads((tmp_path / 'set.val.json').read_text())
-    assert sorted(image['file_name'] for image in val['images']) == ['one.png', 'three.png']
-    ids = {image['id'] for image in val['images']}
-    assert {a['image_id'] for a in val['annotations']} <= ids
-    assert not (tmp_path / 'set.train.json').exists()
-
-
-def damage(path: Path) -> None:
-    """Its header stays."""
-    content = path.read_bytes()
-    path.write_bytes(content[:60] + bytes(len(content) - 60))
-
-
-def test_photos_that_do_not_load_can_be_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    photos = Photos({f'{n}': PETS.boxes['one'] for n in range(14)}, PETS.classes)
-    write_yolo(tmp_path / 'set', photos)
-    pictures = sorted((tmp_path / 'set').rglob('*.png'))
-    for number, path in enumerate(pictures):
-        draw_noise(path, number)
-    for path in pictures[3:10]:
-        damage(path)
-        with Image.open(path) as image:
-            assert image.size == SIZE
-    words = ('make-config', 'set', '--epochs', 1, '--no-measure')
-    assert exit_code(*words) == 2
-    assert capsys.readouterr().err.endswith('--skip-bad leaves them out\n')
-    assert not (tmp_path / 'set.py').exists()
-    assert exit_code(*words, '--skip-bad') == 0
-    said = capsys.readouterr()
-    gone = [path.relative_to(tmp_path / 'set').as_posix() for path in pictures[3:10]]
-    (line,) = (line for line in said.err.splitlines() if 'do not load in training' in line)
-    assert 'left out: 7 (first: ' in line and ' and 2 more); replace them' in line
-    assert [name in line for name in gone] == [True] * 5 + [False] * 2
-    listing = (tmp_path / 'set.split.txt').read_text()
-    assert 'Left out (7):' in listing and all(name in listing for name in gone)
-    there = [
-        image['file_name']
-        for role in ('train', 'val')
-        for image in json.loads((tmp_path / f'set.{role}.json').read_text())['images']
-    ]
-    assert len(there) == 7 and not set(there) & set(gone)
-    assert 'of 7 pictures, all are there, and all were decoded' in said.out
-
-
-def test_photos_of_coco_files_that_do_not_load_can_be_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for role in SPLIT:
-        write_coco(tmp_path / 'set', SPLIT[role])
-        shutil.move(tmp_path / 'set' / 'labels.json', tmp_path / 'set' / f'{role}.json')
-    damage(tmp_path / 'set' / 'pictures' / 'two.png')
-    before = (tmp_path / 'set' / 'val.json').read_bytes()
-    assert exit_code('make-config', 'set', '--epochs', 1, '--no-measure', '--skip-bad') == 0
-    val = json.loads((tmp_path / 'set.val.json').read_text())
-    assert sorted(image['file_name'] for image in val['images']) == ['one.png', 'three.png']
-    assert {a['image_id'] for a in val['annotations']} <= {image['id'] for image in val['images']}
-    assert (tmp_path / 'set' / 'val.json').read_bytes() == before
-    assert not (tmp_path / 'set.train.json').exists()
 
 
 def test_faults_of_labels_are_one_line_each_and_nothing_is_written(
@@ -296,7 +180,7 @@ def test_a_file_of_labels_is_taken_alone(
 ) -> None:
     from ge_det.datasets.labels import read
 
-    write_sets(tmp_path / 'set')
+    write_voc_sets(tmp_path / 'set')
     (tmp_path / 'set' / 'annotations').mkdir()
     file = tmp_path / 'set' / 'annotations' / 'all.json'
     file.write_text(coco_text(SPLIT['train'], 'train '))
@@ -310,7 +194,7 @@ def test_sizes_that_disagree_are_one_line_with_the_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_sets(tmp_path / 'set')
+    write_voc_sets(tmp_path / 'set')
     draw(tmp_path / 'set' / 'val', 'val one.png', (40, 60))
     assert exit_code('make-config', 'set') == 2
     assert capsys.readouterr().err.splitlines() == [
