@@ -11,10 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_writers import PETS, SIZE, WRITERS, Box, Photos
 
-from ge_det.datasets.labels import read
+from ge_det.datasets.labels import Labelled, read
 
 LETTERS = 'ab Zé猫&<>\'"{};,%#:'
 names = st.text(LETTERS, min_size=1, max_size=6).map(str.strip).filter(bool)
+
+
+def sets(labelled: Labelled) -> dict[str, list[str]]:
+    return {
+        role: [Path(image['file_name']).stem for image in coco['images']]
+        for role, coco in (('train', labelled.train), ('val', labelled.val))
+        if coco
+    }
 
 
 def boxes_of(coco: dict[str, Any]) -> dict[str, list[Box]]:
