@@ -39,6 +39,13 @@ def test_the_switch_on_the_command_line_builds():
     assert next(iter(model.backbone.gates())).endswith('se_layer')
 
 
+def test_a_detector_of_torchvision_takes_gates(peers, capsys):
+    fetch = "weights='DEFAULT'"
+    assert fetch in code('python')[2]
+    exec(code('python')[2].replace(fetch, 'weights_backbone=None'), {})
+    assert capsys.readouterr().out.count('backbone.body.layer') >= 16
+
+
 def test_the_block_table_has_short_names_and_types_that_exist():
     from ge_det.catalogue import BLOCKS, attention_config
 
