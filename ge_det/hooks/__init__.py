@@ -1,5 +1,7 @@
 """Hooks of MMEngine."""
 
+from ge_det.reading.mmengine_loader import register_loader
+
 from .channels_last import ChannelsLast
 from .invalid_loss import StopAtInvalidLoss
 from .paired_start import PairedStart
@@ -19,3 +21,5 @@ __all__ = [
     'WriteReport',
     'ZeroPrecision',
 ]
+
+register_loader()  # A runner with one of them reads checkpoints safely.
