@@ -24,12 +24,13 @@ from ge_det.errors import CheckpointError, DownloadError, one_line
 try:
     from timm.models import (
         generate_default_cfgs,
-        get_arch_pretrained_cfgs,
+        get_pretrained_cfg,
+        list_pretrained,
         model_entrypoint,
         register_model,
     )
 except ImportError as error:
-    raise ImportError(f'ge_det.timm needs timm, which brings torchvision: {error}') from error
+    raise ImportError(f'ge_det.timm needs timm 0.9 or later: {error}') from error
 
 __all__: list[str] = []  # register_model adds each name,
 default_cfgs: dict[str, Any] = {}  # and reads here what weights there are.
@@ -44,10 +45,10 @@ def _register(depth: int, attention: str) -> Callable[..., nn.Module]:
 
     create.__name__ = create.__qualname__ = name
     create.__doc__ = f"timm's {plain} with {attention} in every unit; arguments are timm's."
-    weights = get_arch_pretrained_cfgs(plain)
-    default_cfgs.update(
-        generate_default_cfgs({tag.replace(plain, name, 1): cfg for tag, cfg in weights.items()})
-    )
+    default = get_pretrained_cfg(plain).tag
+    weights = [get_pretrained_cfg(one) for one in list_pretrained(f'{plain}.*')]
+    tagged = {f'{name}.{cfg.tag}{"*" * (cfg.tag == default)}': cfg for cfg in weights}
+    default_cfgs.update(generate_default_cfgs(tagged))
     return register_model(create)
 
 

@@ -53,7 +53,13 @@ def outputs(model, size=48):
 def test_every_block_at_every_depth_has_a_name(timm):
     expected = {f'resnet{d}_{name.replace("-", "_")}' for d in DEPTHS for name in BLOCKS}
     assert set(timm.list_models(module='timm')) == expected
-    assert {f'{name}.a1_in1k' for name in expected} <= set(timm.list_models(pretrained=True))
+    pretrained = set(timm.list_models(pretrained=True))
+    for name in expected:
+        plain = timm.models.get_pretrained_cfg(name.partition('_')[0])
+        assert (
+            timm.models.get_pretrained_cfg(name).tag == plain.tag
+            and f'{name}.{plain.tag}' in pretrained
+        )
     import ge_det.timm
 
     assert set(ge_det.timm.__all__) == expected
