@@ -32,11 +32,14 @@ def tensors(output):
 
 @torch.no_grad()
 def outputs(model, inputs):
+    """What a model makes of its inputs, or what a function of the model returns."""
     model.eval()
+    if callable(inputs):
+        return tensors(inputs(model))
     return tensors(model(**inputs) if isinstance(inputs, dict) else model(inputs))
 
 
-def run(code, name, batch, inputs, tolerance=1e-5):
+def run(code, name, batch, inputs):
     """Build, put gates in, train: the outputs stay, and then every gate moves."""
     *build, attach, train = code
     names = dict(batches=[batch])
@@ -48,7 +51,7 @@ def run(code, name, batch, inputs, tolerance=1e-5):
     assert len(before) == len(after) > 0
     for old, new in zip(before, after, strict=True):
         assert old.any() and old.shape == new.shape
-        assert (new - old).norm() <= tolerance * old.norm()
+        assert (new - old).norm() <= 1e-5 * old.norm()
     train_moves(model, train, names)
     return model
 
