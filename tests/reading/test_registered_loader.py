@@ -1,4 +1,4 @@
-"""Whatever part of ge_det a process takes for MMEngine, MMEngine reads checkpoints by our reader."""
+"""Whatever part of ge_det a process takes for MMEngine, checkpoints are read by our reader."""
 
 import subprocess
 import sys
