@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
@@ -78,8 +79,12 @@ def block_class(attention: dict[str, Any], find: Find = find_block) -> type[nn.M
     if is_module and 'in_channels' not in inspect.signature(block).parameters:
         raise ValueError(f'attention type {kind!r} is not a block: it takes no in_channels')
     if not is_module:
-        known = ', '.join(f'ge_det.{name}' for name in sorted(CLASSES))
-        raise ValueError(f'attention type {kind!r} is not a block: ge_det has {known}')
+        known = [f'ge_det.{name}' for name in sorted(CLASSES)]
+        near = get_close_matches(str(kind), (*NAMES, *CLASSES, *known), n=3)
+        hint = f'did you mean {", ".join(near)}? ' if near else ''
+        raise ValueError(
+            f'attention type {kind!r} is not a block: {hint}ge_det has {", ".join(known)}'
+        )
     parameters = inspect.signature(block).parameters
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     allowed = set(parameters) - _BY_NETWORK | {'postfix'}

@@ -37,7 +37,9 @@ def add_attention(
     ``RTDetrResNet*``) and detectron2 are found anywhere in a model, such as a whole detector.
 
     Add gates after the pretrained weights were loaded, and before an optimiser or a wrapper such as
-    DistributedDataParallel is made.
+    DistributedDataParallel is made. What torch.fx extracts of a network
+    (``create_feature_extractor``) computes with the gates, but does not hold their weights: extract
+    first, and name its units by ``units``.
 
     Args:
         model (nn.Module): Any network with residual units.

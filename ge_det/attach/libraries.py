@@ -89,10 +89,7 @@ FAMILIES = (
     ),
     Family(
         'transformers',
-        (
-            'transformers.models.rt_detr.modeling_rt_detr_resnet',
-            'transformers.models.rt_detr_v2.modeling_rt_detr_v2_resnet',
-        ),
+        ('transformers.models.rt_detr.modeling_rt_detr_resnet',),
         {'RTDetrResNetBasicLayer': 2, 'RTDetrResNetBottleNeckLayer': 3},
         'layer.{i}.convolution',
         'layer.{i}.normalization',

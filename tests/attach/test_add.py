@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 from attach_networks import relative, small_resnet
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from random_networks import images, randomise
 from torch import Tensor, nn
 
-from ge_det import add_attention
+from ge_det import add_attention, remove_attention
 from ge_det.attach.hook import placed_gates
 from ge_det.catalogue import NAMES
 
@@ -162,3 +164,63 @@ def test_a_unit_alone_and_units_in_a_sequential(peers: None) -> None:
     report = add_attention(BasicBlock(8, 8), dict(type='se', ratio=2))
     assert [(gate.unit, gate.gate) for gate in report.gates] == [('', 'se_layer')]
     assert report.deviation is not None and report.deviation <= 1e-5
+
+
+def test_two_backbones_and_a_trunk_without_names(plain: nn.Module) -> None:
+    both = nn.ModuleDict(dict(a=copy.deepcopy(plain), b=copy.deepcopy(plain)))
+    report = add_attention(both, 'sge')
+    assert [gate.stage for gate in report.gates] == [0, 0, 1, 2, 3] * 2
+    assert report.gates[5].gate == 'b.layer1.0.sge'
+    assert changed(both['b'], plain) <= 1e-5
+    parts = copy.deepcopy(plain)
+    trunk = nn.Sequential(*list(parts.children())[:-1])
+    report = add_attention(trunk, 'ge-theta')
+    assert [gate.gate for gate in report.gates] == [
+        f'{n}.ge' for n in ('2.0', '2.1', '3.0', '4.0', '5.0')
+    ]
+    assert [gate.stage for gate in report.gates] == [0, 0, 1, 2, 3]
+
+
+def test_a_network_extracted_by_fx(plain: nn.Module) -> None:
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    extracted = create_feature_extractor(copy.deepcopy(plain), ['layer4.0.relu_1'])
+    expected = _features(plain, images(SIZES[0]))
+
+    def units(model: Any) -> Any:
+        for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
+            yield from ((unit, unit.bn2, unit.bn2.num_features) for unit in stage.children())
+
+    add_attention(extracted, 'se', units=units)
+    assert sum('se_layer' in name for name in extracted.state_dict()) == 5 * 4
+    x = images(SIZES[0])
+    assert relative(extracted.eval()(x)['layer4.0.relu_1'], expected) <= 1e-5
+    add_attention(
+        changing := create_feature_extractor(copy.deepcopy(plain), ['fc']),
+        'se',
+        units=units,
+        preserve_function=False,
+    )
+    assert relative(changing.eval()(x)['fc'], plain(x)) > 0.01
+
+
+@settings(deadline=None, max_examples=6)
+@given(
+    name=st.sampled_from(EXACT),
+    stages=st.lists(st.booleans(), min_size=4, max_size=4).filter(any),
+    size=st.tuples(st.integers(33, 70), st.integers(33, 70)),
+    training=st.booleans(),
+)
+def test_any_block_in_any_stages_at_any_size(
+    name: str, stages: list[bool], size: tuple[int, int], training: bool, plain: nn.Module
+) -> None:
+    network = copy.deepcopy(plain)
+    report = add_attention(network, name, stages=stages)
+    units = [2 * stages[0], *stages[1:]]
+    assert [sum(g.stage == s for g in report.gates) for s in range(4)] == units
+    one, other = (copy.deepcopy(n).train(training) for n in (network, plain))
+    with torch.no_grad():
+        assert relative(one(images(size)), other(images(size))) <= 1e-5
+    remove_attention(network)
+    pairs = zip(network.state_dict().items(), plain.state_dict().items(), strict=True)
+    assert all(a == b and torch.equal(v, w) for (a, v), (b, w) in pairs)

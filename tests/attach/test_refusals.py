@@ -40,6 +40,7 @@ def check_refused(model: Any, match: str, *args: Any, **kwargs: Any) -> None:
         (3, r'attention=3 is not allowed: it must be a short name'),
         (dict(ratio=4), r'must be a short name such as'),
         (dict(type='SE'), r"type 'SE' is not a block: ge_det has .*ge_det.SqueezeExcite"),
+        (dict(type='sgee'), r"type 'sgee' is not a block: did you mean sge, se\? ge_det has"),
         (dict(type='se', grid=3), r'SqueezeExcite does not take grid'),
         (dict(type='se', device='cpu'), r'SqueezeExcite does not take device'),
         (dict(type='se', ratio=0), r'^layer1.0: ratio=0 is not allowed'),
