@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import sys
-import warnings
 from argparse import Namespace
 from pathlib import Path
 
@@ -20,14 +18,11 @@ pytest.importorskip('mmdet')
 
 from mmdet.registry import DATASETS
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
 
 from ge_det.cli.config_data import data_sets
 from ge_det.cli.length import told_next
 from ge_det.cli.openmmlab import _prepared
 from ge_det.cli.plan import plan_of
-from ge_det.cli.progress import ProgressLines, is_progress
-from ge_det.cli.screen import quiet_screen, show
 from ge_det.config_reader import parse_change, read_config
 from ge_det.errors import UserError
 
@@ -71,13 +66,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / 'train.json').write_text(json.dumps(data))
     (tmp_path / 'my.py').write_text(CONFIG.replace('DATA', str(tmp_path)))
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a process of its own: no logger, nothing counted."""
-    for kind in (MMLogger, MessageHub):
-        monkeypatch.setattr(kind, '_instance_dict', type(kind._instance_dict)())
 
 
 def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
@@ -251,105 +239,6 @@ def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> N
     shown = capsys.readouterr().out
     assert '; its AP is 0\n' in shown
     assert re.search(r'\nEpoch\(test\) \[2/2\] +coco/bbox_mAP: 0.0000', shown)
-
-
-def test_what_comes_before_the_log_file_is_in_it(tmp_path: Path, capsys) -> None:
-    with quiet_screen():
-        warnings.warn('of the stack', stacklevel=1)
-        print('chatter', '猫')
-        logger = MMLogger('a', log_file=str(tmp_path / 'a.log'))
-        MMLogger._instance_dict['a'] = logger
-        logger.info('noise')
-        logger.warning('old')
-        logger.error('trouble')
-        show('ours')
-    logger.handlers[1].flush()
-    shown = capsys.readouterr()
-    log = (tmp_path / 'a.log').read_text(encoding='utf-8')
-    assert all(word in log for word in ('of the stack', 'chatter 猫', 'noise', 'old', 'trouble'))
-    assert shown.out == f'log:     {tmp_path}/a.log\nnoise\nwarning: old\nerror: trouble\nours\n'
-    assert shown.err == ''
-    print('loud')
-    assert capsys.readouterr().out == 'loud\n'
-
-
-def record(
-    message: str, path: str = 'site-packages/mmengine/runner/runner.py'
-) -> logging.LogRecord:
-    return logging.LogRecord('mmengine', logging.INFO, path, 1, message, None, None)
-
-
-def test_what_is_shown_of_a_log() -> None:
-    line = (
-        'Epoch(train)  [10][ 50/200]  base_lr: 2.0e-03 lr: 2.0e-03  eta: 1 day, 0:12:00  '
-        'time: 0.5  data_time: 0.1  memory: 900  loss: 1.5  loss_cls: 1.0  acc: 90.0'
-    )
-    short = 'Epoch(train)  [10][ 50/200]  lr 2.0e-03  eta 1 day, 0:12:00  0.5 s/iter  memory 900'
-    assert (
-        is_progress(record(line)) and ProgressLines().format(record(line)) == f'{short}  loss 1.5'
-    )
-    ended = 'Epoch(val) [1][2/2]    accuracy/top1: 9.0  data_time: 0.01  time: 0.02'
-    assert ProgressLines().format(record(ended)) == 'Epoch(val) [1][2/2]    accuracy/top1: 9.0'
-    assert not is_progress(record('Hooks will be executed'))
-    table = record('\n+----------+-------+')
-    assert is_progress(table) and not is_progress(table, with_tables=False)
-    assert is_progress(record('mine', '/home/me/my_hooks.py'))
-
-
-def test_a_validation_is_a_line_with_the_best_so_far() -> None:
-    lines = ProgressLines()
-
-    def shown(value: float) -> str:
-        names = [f'coco/bbox_mAP: {value:.4f}', 'coco/bbox_mAP_50: 0.5000', 'coco/bbox_mAP_s: -1.0']
-        return lines.format(record(f'Epoch(val) [1][2/2]    {"  ".join(names)}  time: 0.1'))
-
-    assert shown(0.2) == 'Epoch(val) [1][2/2]  AP 20.0  AP50 50.0  the best so far'
-    assert shown(0.1).endswith('AP 10.0  AP50 50.0  best so far 20.0')
-    assert shown(0.0).endswith('best so far 20.0')
-    assert shown(0.3).endswith('the best so far')
-    MessageHub.get_current_instance().update_info('best_score', 0.4)
-    MessageHub.get_current_instance().update_info('best_ckpt', 'run/best_coco_bbox_mAP_epoch_3.pth')
-    lines = ProgressLines()  # Of a resumed session.
-    assert shown(0.3).endswith('best so far 40.0')
-
-
-@pytest.mark.parametrize('value', ['0.0000', '0.0004', 'nan'])
-def test_of_nothing_there_is_no_best(value: str) -> None:
-    line = ProgressLines().format(record(f'Epoch(val) [1][2/2]    coco/bbox_mAP: {value}  time: 1'))
-    assert 'best' not in line
-
-
-def test_a_fault_of_ours_keeps_what_came_before_it(capsys) -> None:
-    with pytest.raises(ZeroDivisionError), quiet_screen():
-        print('the cause')
-        1 / 0  # noqa: B018
-    assert 'the cause' in capsys.readouterr().err
-    with (
-        pytest.raises(UserError, match=r'my.py: ZeroDivisionError: division'),
-        quiet_screen('my.py'),
-    ):
-        1 / 0  # noqa: B018
-
-
-def test_a_fault_of_others_below_a_folder_of_our_name_is_theirs() -> None:
-    code = compile('1 / 0', '/home/me/ge_det/.venv/lib/mmdet/a.py', 'exec')
-    with pytest.raises(UserError, match=r'my.py: ZeroDivisionError'), quiet_screen('my.py'):
-        exec(code)
-
-
-def test_a_users_module_finds_what_a_stream_has(capfdbinary) -> None:
-    with quiet_screen():
-        assert sys.stdout.writable() and not sys.stdout.closed
-        sys.stdout.buffer.write(b'bytes')
-        sys.stdout.buffer.flush()
-    assert capfdbinary.readouterr().out == b'bytes'
-
-
-def test_verbose_shows_all(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setenv('GE_DET_VERBOSE', '1')
-    with quiet_screen():
-        print('chatter')
-    assert capsys.readouterr().out == 'chatter\n'
 
 
 def test_the_plan_tells_no_signature_of_a_url() -> None:
