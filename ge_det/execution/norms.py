@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +10,17 @@ from torch.nn.modules.batchnorm import BatchNorm2d, SyncBatchNorm, _BatchNorm
 
 from ge_det.blocks.plain import as_its_library_has_it, as_torch_has_it, is_plain, note_methods
 from ge_det.ops.batch_statistics import batch_statistics, norm_affine
-from ge_det.ops.expansion import count_positions
+from ge_det.ops.expansion import affine, count_positions
 from ge_det.ops.precision import statistics_dtype
 
 # Who patches the class means it.
 _FORWARDS = (as_torch_has_it(BatchNorm2d.forward), as_torch_has_it(SyncBatchNorm.forward))
 
-# Batch normalisation that never learns, whose weights are buffers: (module, class).
-_FROZEN = (
-    ('torchvision.ops.misc', 'FrozenBatchNorm2d'),
-    ('timm.layers.norm_act', 'FrozenBatchNormAct2d'),
-)
+# Batch normalisation that never learns, whose weights are buffers, ends in one of these names; each
+# model of transformers has a class of its own.
+_FROZEN_OF = ('torchvision', 'timm', 'transformers')
+_FROZEN_NAMES = ('FrozenBatchNorm2d', 'FrozenBatchNormAct2d')
+_BUFFERS = {'weight', 'bias', 'running_mean', 'running_var'}
 
 # The forward of each class that was looked at, None if it is no frozen one. Kept, since
 # `torch.compile` cannot look.
@@ -52,7 +52,7 @@ def is_absent(norm: nn.Module) -> bool:
 
 
 def is_frozen(norm: nn.Module) -> bool:
-    """Whether a normalisation is torchvision's or timm's frozen one, without an activation."""
+    """Whether a normalisation is a library's frozen one, without an activation."""
     kind = type(norm)
     if kind not in _FROZEN_FORWARDS:
         if torch.compiler.is_compiling():
@@ -66,9 +66,29 @@ def is_frozen(norm: nn.Module) -> bool:
 
 def note_norm(kind: type[nn.Module]) -> None:
     """Look at the class of a normalisation, for :func:`has_affine` under ``torch.compile``."""
-    is_known = (kind.__module__, kind.__qualname__) in _FROZEN
-    _FROZEN_FORWARDS[kind] = as_its_library_has_it(kind) if is_known else None
+    is_library = kind.__module__.partition('.')[0] in _FROZEN_OF
+    is_tried = is_library and kind.__name__.endswith(_FROZEN_NAMES) and _is_fixed_affine(kind)
+    _FROZEN_FORWARDS[kind] = as_its_library_has_it(kind) if is_tried else None
     note_methods(kind)
+
+
+@torch.no_grad()
+def _is_fixed_affine(kind: Any) -> bool:
+    """Whether a class of frozen normalisation does what :func:`fixed_affine` says, tried out."""
+    try:
+        with torch.device('cpu'):
+            norm = kind(3).double()
+            for name, _ in norm.named_children():
+                setattr(norm, name, nn.Identity())
+            for number, buffer in enumerate(norm.buffers(), 1):
+                buffer.copy_(torch.arange(1, 4) * 1e-5 * number)  # The eps counts beside these.
+            x = torch.linspace(-1, 1, 24, dtype=torch.float64).view(2, 3, 2, 2)
+            expected = affine(x, *fixed_affine(norm))
+            outputs = [norm.train(mode)(x) for mode in (True, False)]
+    except Exception:  # Another class than it was.
+        return False
+    are_alike = all(torch.allclose(out, expected, rtol=1e-9, atol=0) for out in outputs)
+    return are_alike and {name for name, _ in norm.named_buffers()} == _BUFFERS
 
 
 def takes_batch_statistics(norm: nn.Module) -> bool:
@@ -102,7 +122,8 @@ def fixed_affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
     dtype = statistics_dtype(running_mean)
     # Copies: a training step may update the statistics before this one is differentiated.
     mean, var = running_mean.to(dtype, copy=True), running_var.to(dtype, copy=True)
-    return norm_affine(*_weights(norm, mean), mean, var, cast(float, norm.eps))
+    # The frozen ones of transformers have no attribute for it.
+    return norm_affine(*_weights(norm, mean), mean, var, getattr(norm, 'eps', 1e-5))
 
 
 def _weights(norm: nn.Module, mean: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ge_det import SpatialGroupEnhance, SqueezeExcite
-from ge_det.execution import ConvNormGate, describe, finish_unit, fused
+from ge_det.execution import ConvNormGate, describe, finish_unit, fused, norms
 from ge_det.execution.norms import has_affine
 
 CHANNELS = 16
@@ -27,7 +27,14 @@ def timms():
     return FrozenBatchNormAct2d(CHANNELS, eps=1e-3, apply_act=False)
 
 
-each_norm = pytest.mark.parametrize('make', [torchvisions, timms])
+def transformers():
+    from importlib import import_module
+
+    pytest.importorskip('transformers')
+    return import_module('transformers.models.detr.modeling_detr').DetrFrozenBatchNorm2d(CHANNELS)
+
+
+each_norm = pytest.mark.parametrize('make', [torchvisions, timms, transformers])
 
 
 def random_tail(make, kernel=1, gate='se'):
@@ -93,7 +100,7 @@ def test_under_autocast_features_are_float32_as_of_the_module(size):
         assert error <= 1.5 * modules_error + 1e-3
 
 
-def test_on_a_cpu_it_goes_into_the_weights(monkeypatch):
+def test_on_a_cpu_it_goes_into_the_weights():
     tail = random_tail(torchvisions)
     assert fused.folds(torch.rand(1, 8, 8, 8), tail.norm)
     assert not fused.folds(torch.rand(1, 8, 8, 8).bfloat16(), tail.norm)  # It makes float32.
@@ -126,6 +133,26 @@ def test_a_class_that_was_patched_or_has_only_the_name_is_called(monkeypatch):
     assert has_affine(norm) and not has_affine(namesake)
     monkeypatch.setattr(type(norm), 'forward', lambda self, x: x)
     assert not has_affine(norm)
+
+
+def test_a_class_of_the_name_that_computes_otherwise_is_called(monkeypatch):
+    """As one in another version of its library might."""
+
+    class FrozenBatchNorm2d(type(torchvisions())):
+        def forward(self, x):
+            return super().forward(x) + (0 if self.training else 1e-3)
+
+    FrozenBatchNorm2d.__module__ = 'torchvision.ops.misc'
+    monkeypatch.setattr(norms, 'as_its_library_has_it', lambda kind: kind.forward)
+    assert not has_affine(FrozenBatchNorm2d(CHANNELS))
+
+
+def test_it_is_recognised_on_the_meta_device():
+    from torchvision.ops import FrozenBatchNorm2d
+
+    norms._FROZEN_FORWARDS.pop(FrozenBatchNorm2d, None)
+    with torch.device('meta'):
+        assert has_affine(torchvisions())
 
 
 def test_a_gate_in_a_hook_counts_as_known():
