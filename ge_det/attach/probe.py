@@ -8,6 +8,7 @@ after another, as they stand in a ResNet.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import commonprefix
 from typing import Any
 
 import torch
@@ -90,9 +91,7 @@ class Probe:
 
 def _trunk_of(model: nn.Module, units: Sequence[Unit]) -> nn.Module | None:
     """The smallest part with all units and a convolution before them, which a stem has."""
-    parts = [unit.name.split('.') for unit in units]
-    together = [column[0] for column in zip(*parts, strict=False) if len(set(column)) == 1]
-    common = parts[0][: len(together)] if together == parts[0][: len(together)] else []
+    common = commonprefix([unit.name.split('.') for unit in units])
     while True:
         trunk = model.get_submodule('.'.join(common))
         inside = set(units[0].module.modules())
