@@ -4,6 +4,7 @@ import os
 import signal
 from collections import OrderedDict
 from contextlib import contextmanager
+from functools import wraps
 from importlib.util import find_spec
 
 import pytest
@@ -15,6 +16,32 @@ if HAS_TORCH:
     from triton_interpreter import import_triton
 
     import_triton()  # before any test module imports triton, with which it would be the compiler
+
+
+def remembered(function):
+    """A function that computes what it is asked for only once."""
+    known = {}
+
+    @wraps(function)
+    def ask(*arguments, **options):
+        key = repr((arguments, options))
+        if key not in known:
+            known[key] = function(*arguments, **options)
+        return known[key]
+
+    return ask
+
+
+@pytest.fixture(autouse=True, scope='session')
+def texts_once():
+    """MMEngine formats the config for each checkpoint, and reads mmdet's index for each base."""
+    with pytest.MonkeyPatch.context() as patch:
+        if HAS_MMENGINE:
+            from mmengine.config import config, utils
+
+            for module, name in ((config, 'FormatCode'), (utils, 'load')):
+                patch.setattr(module, name, remembered(getattr(module, name)))
+        yield
 
 
 @pytest.fixture(autouse=True)
