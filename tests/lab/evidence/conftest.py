@@ -27,7 +27,10 @@ def send(what: int, folder: Path) -> None:
 
 @pytest.fixture(scope='session')
 def finished(tmp_path_factory):
-    """A matrix that was killed with all its processes, and run again to the end."""
+    """A matrix that was killed with all its processes, and run again to the end.
+
+    The first run is as a user starts it, in processes of its own; the second is in forks.
+    """
     folder = tmp_path_factory.mktemp('killed')
     write_matrix(folder)
     run = [sys.executable, str(TOOL), 'run', 'small.yaml', '--jobs', '1']

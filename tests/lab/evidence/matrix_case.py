@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+from forked_python import forked_python
 
 from lab.evidence.arguments import parser
 from lab.evidence.command import main
@@ -29,13 +30,14 @@ class Done(NamedTuple):
 
 
 def reproduce(folder, *arguments):
-    """The command, in this process: its imports take longer than most of what it does."""
+    """The command, in this process, and its cells in forks: imports take longer than the rest."""
     before, argv = os.getcwd(), sys.argv
     out, err = io.StringIO(), io.StringIO()
     try:
         os.chdir(folder)
         sys.argv = [str(TOOL), *arguments]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        to_us = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+        with forked_python(), to_us[0], to_us[1]:
             code = main(parser('').parse_args())
     finally:
         os.chdir(before)

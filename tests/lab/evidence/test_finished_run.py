@@ -1,12 +1,18 @@
-"""A damaged file of a finished cell is never taken: it is seen, told of, and made again."""
+"""A run that was killed ends as if nothing had happened, and no damaged file of it is taken.
+
+Such a file is seen, told of, and made again.
+"""
 
 from __future__ import annotations
 
+import itertools
 import resource
 import shutil
 
 import pytest
-from matrix_case import PLAIN, reproduce, write_matrix
+import torch
+from forked_python import forked_python
+from matrix_case import PLAIN, SE, reproduce, write_matrix
 
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.results.result import CellResult
@@ -14,6 +20,68 @@ from lab.evidence.run.cell import _experiment, run_cell
 from lab.evidence.run.workspace import Workspace
 from lab.evidence.seal import MENDED, SEALS, is_damaged, is_sound, sealed
 from lab.evidence.training.lock import locked
+
+
+def weights(folder):
+    return torch.load(folder / 'epoch_2.pth', weights_only=False)['state_dict']
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished, tmp_path):
+    assert f'running     {PLAIN}' in finished['while_running']
+    assert f'interrupted {PLAIN}' in finished['interrupted']
+    assert 'epoch_1' in finished['killed_at']
+    assert 'done in all: 2 of 2' in finished['second']
+    assert (finished['cells'] / PLAIN / 'result.json').is_file()
+    log = (finished['cells'] / PLAIN / 'console.log').read_text()
+    assert 'resumed epoch: 1' in log
+
+    write_matrix(tmp_path, attention=['none'])
+    assert reproduce(tmp_path, 'run', 'small.yaml').returncode == 0
+    whole = weights(tmp_path / 'work_dirs/evidence/small' / PLAIN)
+    resumed = weights(finished['cells'] / PLAIN)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_what_is_done_is_not_run_again(finished):
+    before = {file: file.stat().st_mtime_ns for file in finished['cells'].glob('*/epoch_2.pth')}
+    assert len(before) == 2
+    again = reproduce(finished['folder'], 'run', 'small.yaml')
+    assert again.returncode == 0 and '0 cells run; done in all: 2 of 2' in again.stdout
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert '2 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
+
+
+def test_a_report_needs_the_committed_results_only(finished, tmp_path):
+    report = reproduce(finished['folder'], 'report', 'small.yaml')
+    assert report.returncode == 0, report.stderr
+    out = finished['folder'] / 'docs/evidence/small'
+    assert {'report.md', 'gains.png', 'cells'} <= {f.name for f in out.iterdir()}
+    results = {f.stem: CellResult.read(f) for f in (out / 'cells').glob('*.json')}
+    assert set(results) == {PLAIN, SE}
+    assert results[SE].cost['gate_parameters'] > 0 == results[PLAIN].cost['gate_parameters']
+    assert results[SE].iterations == 4 and len(results[SE].resamples['bbox']['all']['AP']) == 5
+    assert results[SE].commands[0].startswith('python tools/train.py work_dirs/evidence/small')
+    # On a fresh machine, the results that lie with the project stand for their runs.
+    (tmp_path / 'docs').symlink_to(finished['folder'] / 'docs')
+    write_matrix(tmp_path)
+    assert '2 done' in reproduce(tmp_path, 'status', 'small.yaml').stdout
+    assert '0 cells run; done in all: 2 of 2' in reproduce(tmp_path, 'run', 'small.yaml').stdout
+    # Another schedule has results of its own.
+    changed = {'train_cfg.max_epochs': 3}
+    write_matrix(tmp_path, schedules={'short': changed})
+    assert '2 waiting' in reproduce(tmp_path, 'status', 'small.yaml').stdout
+
+
+def test_a_result_that_cannot_be_read_hides_no_other(finished, recwarn):
+    (file,) = [f for f in finished['cells'].glob('*/result.json') if SE in str(f)]
+    whole = file.read_text()
+    try:
+        file.write_text(whole[:100])
+        shutil.rmtree(finished['folder'] / 'docs', ignore_errors=True)
+        assert '1 done' in reproduce(finished['folder'], 'status', 'small.yaml').stdout
+        assert any('not the result of a cell' in str(warning.message) for warning in recwarn)
+    finally:
+        file.write_text(whole)
 
 
 def hole(content):
@@ -60,7 +128,8 @@ def cell(finished, tmp_path, monkeypatch):
     )
     write_matrix(tmp_path, attention=['none'])
     monkeypatch.chdir(tmp_path)
-    return tmp_path / 'work_dirs/evidence/small' / PLAIN
+    with forked_python():
+        yield tmp_path / 'work_dirs/evidence/small' / PLAIN
 
 
 def workspace(cell):
@@ -99,12 +168,15 @@ def test_damage_is_seen(cell, way):
     assert not is_sound(cell / 'epoch_2.pth')
 
 
-@WAYS
-def test_what_is_left_is_measured_again(cell, way, capsys):
+@pytest.mark.parametrize('first', [0, 3, 6])  # Of the ways: each file is damaged in another.
+def test_what_is_left_is_measured_again(cell, first, capsys):
     before = found(cell)
     logs = sorted(cell.glob('*/vis_data/scalars.json'))
     notes = ['result.json', 'fingerprint', 'last_checkpoint', 'test_seconds', 'sessions.jsonl']
-    for file in [*(cell / name for name in notes), *logs, cell / f'{PLAIN}.py']:
+    files = [*(cell / name for name in notes), *logs, cell / f'{PLAIN}.py']
+    ways = itertools.islice(itertools.cycle(DAMAGE), first, None)
+    damaged = dict(zip(files, ways, strict=False))
+    for file, way in damaged.items():
         damage(file, way)
     weights = (cell / 'epoch_2.pth').stat().st_mtime_ns
     space = workspace(cell)
@@ -115,7 +187,8 @@ def test_what_is_left_is_measured_again(cell, way, capsys):
     told = {line.removeprefix(MENDED).split(': ')[0].rpartition('/')[2] for line in lines}
     assert told == {*notes, 'scalars.json'} - {'last_checkpoint'}
     aside = {file.name for file in cell.rglob('*.damaged')}
-    assert aside == (set() if way == 'missing' else {f'{name}.damaged' for name in told})
+    left = {file.name for file, way in damaged.items() if way != 'missing'}
+    assert aside == {f'{name}.damaged' for name in told & left}
     assert space.state(space.runs[0]) == 'done'
 
 
