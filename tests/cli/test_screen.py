@@ -40,6 +40,15 @@ model = dict(
 data = dict(
     data_root='', metainfo=dict(classes=('cat', 'dog')),
     ann_file='DATA/train.json', data_prefix=dict(img='DATA/images'),
+    pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='Resize', scale=(64, 64), keep_ratio=True),
+        dict(
+            type='PackDetInputs',
+            meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+        ),
+    ],
 )
 train_dataloader = dict(
     num_workers=0, persistent_workers=False, dataset=dict(**data, filter_cfg=dict(min_size=1))
@@ -68,7 +77,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
+def test_a_training_shows_its_plan_first_and_what_comes_after(folder: Path, capsys) -> None:
     assert exit_code('train', 'my.py') == 0
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
@@ -91,6 +100,10 @@ def test_a_training_shows_its_plan_first(folder: Path, capsys) -> None:
     for word in ('System environment', 'Hooks will', 'Config:', 'creating index', 'Average Prec'):
         assert word in log
     assert sys.stdout is not None and type(sys.stdout).__name__ != '_Lines'
+
+    assert 'checkpoint: ' in lines[-1] and '; next: ge-det test my.py ' in lines[-1]
+    assert exit_code('train', 'my.py', '--resume') == 0
+    assert ' done, so nothing is left to train' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -188,14 +201,6 @@ def test_heads_of_another_number_of_classes(folder: Path, count: int, capsys) ->
     assert exit_code('train', 'my.py', '--cfg-options', option) == 2
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and f'{option}, but train_dataloader.dataset has 2' in said
-
-
-def test_what_comes_after_a_training_is_told(folder: Path, capsys) -> None:
-    assert exit_code('train', 'my.py') == 0
-    shown = capsys.readouterr().out.splitlines()
-    assert 'checkpoint: ' in shown[-1] and '; next: ge-det test my.py ' in shown[-1]
-    assert exit_code('train', 'my.py', '--resume') == 0
-    assert ' done, so nothing is left to train' in capsys.readouterr().out
 
 
 def test_after_a_training_with_a_report_it_is_named(tmp_path: Path, monkeypatch) -> None:
