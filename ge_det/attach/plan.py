@@ -6,6 +6,7 @@ from torch import nn
 
 from ge_det.execution import FusedUnit, UnitPlan
 
+from .fused import FusedLibraryUnit
 from .hook import placed_gates
 
 
@@ -21,13 +22,14 @@ def execution_plan(model: nn.Module) -> list[UnitPlan]:
         AttentionResNet units without a gate too.
     """
     hooked = {placed.unit for placed in placed_gates(model)}
-    return [
-        unit.plan(name) if isinstance(unit, FusedUnit) else UnitPlan(name, 'modules', _why(unit))
-        for name, unit in model.named_modules()
-        if isinstance(unit, FusedUnit) or name in hooked
-    ]
+    plans = []
+    for name, unit in model.named_modules():
+        if name in hooked and not isinstance(unit, FusedLibraryUnit):
+            plans.append(UnitPlan(name, 'modules', _why(type(unit))))
+        elif isinstance(unit, FusedUnit):
+            plans.append(unit.plan(name))
+    return plans
 
 
-def _why(unit: nn.Module) -> str:
-    kind = type(unit)
+def _why(kind: type) -> str:
     return f'how {kind.__module__}.{kind.__qualname__} ends is not known, so a hook gates it'

@@ -30,7 +30,7 @@ def runs(network):
 
 @each_network
 @each_mode
-@pytest.mark.parametrize('name', ['se', 'sge', 'ge-theta-e8'])
+@pytest.mark.parametrize('name', ['se', 'sge'])
 def test_equals_the_modules(kind, training, name):
     fused, modules = pair(kind, name)
     fused.train(training), modules.train(training)
@@ -64,7 +64,7 @@ def test_in_float32_and_channels_last(kind):
     assert fused(last).is_contiguous(memory_format=torch.channels_last)
 
 
-@each_network
+@pytest.mark.parametrize('kind', ['torchvision', 'torchvision-frozen', 'timm-basic', 'mmdet'])
 @each_mode
 def test_autocast(kind, training):
     """As close to float64 as the modules are, up to a small factor, and of their dtype."""
@@ -367,6 +367,20 @@ def test_the_plan_of_a_larger_model():
         'fused'
     }
     assert execution_plan(detector.plain) == []
+
+
+@pytest.mark.parametrize('depth', [18, 50])
+def test_a_plain_network_of_ours_says_that_a_hook_gates_it(depth):
+    network = AttentionResNet(depth, base_channels=16)
+    add_attention(network, 'se')
+    plan = execution_plan(network)
+    assert {unit.runs for unit in plan} == {'modules'}
+    assert all('a hook gates it' in unit.why for unit in plan)
+    network.eval()
+    x = images((32, 32), torch.float32)
+    before = network(x)[0]
+    nn.init.constant_(network.layer1[0].se_layer.conv2.conv.bias, 9)
+    assert not torch.allclose(network(x)[0], before)
 
 
 # ---- graphs --------------------------------------------------------------------------------------
