@@ -18,7 +18,7 @@ _SHOWN = re.compile(
     | Checkpoints\ will\ be\ saved | [Rr]esumed\ (epoch|from) | Auto\ resumed | Load\ checkpoint
     | report:\ | no\ report\ of\ the\ training
     | Did\ not\ find\ last | LR\ is\ set\ based | \n\+- | AttentionResNet: | the\ monitored\ metric
-    | .*:\ of\ several\ sets\ of\ weights
+    | .*:\ of\ several\ sets\ of\ weights | the\ checkpoint:\ weights\ under
     """,
     re.VERBOSE,
 )

@@ -94,7 +94,7 @@ def _named_for(module: Any, state: Any) -> Any:
     if named.prefix:
         prefixes = [prefix.rstrip('.') for prefix in (named.prefix, *named.other_prefixes)]
         told = told_choice(prefixes[0], prefixes[1:]) or f'weights under {prefixes[0]!r} are taken'
-        print_log(told, 'current', logging.WARNING)
+        print_log(f'the checkpoint: {told}', 'current', logging.WARNING)
     found = OrderedDict(named.state)
     # Of the modules, which MMEngine looks up by their names, too.
     modules = {without_wrappers(f'{name}.'): name for name, _ in module.named_modules()}

@@ -11,6 +11,7 @@ from mmengine.runner import load_checkpoint
 from torch import nn
 
 import ge_det.registry  # noqa: F401  What importing any part of ge_det for MMEngine does.
+from ge_det.cli.screen import quiet_screen
 from ge_det.reading.model_names import name_for_model
 
 PREFIXES = ['module', '_orig_mod', 'model', 'teacher', 'student', 'ema', 'net', 'detector', 'a']
@@ -118,6 +119,24 @@ def test_mmengine_loads_weights_and_versions(before, tmp_path):
     compiled = Detector()
     compiled.backbone = torch.compile(compiled.backbone)
     loads(str(tmp_path / 'a.pth'), compiled, source)
+
+
+@pytest.mark.parametrize(
+    ('names', 'told'),
+    [
+        (['teacher'], "weights under 'teacher' are taken"),
+        (
+            ['teacher', 'student'],
+            "of several sets of weights in it, 'student' was taken, not 'teacher'",
+        ),
+    ],
+)
+def test_the_screen_says_what_was_taken(names, told, tmp_path, capsys):
+    state = nn.ModuleDict({name: Detector() for name in names}).state_dict()
+    torch.save(state, tmp_path / 'a.pth')
+    with quiet_screen():
+        load_checkpoint(Detector(), str(tmp_path / 'a.pth'))
+    assert f'warning: the checkpoint: {told}\n' in capsys.readouterr().out
 
 
 class Flipped(BaseTTAModel):
