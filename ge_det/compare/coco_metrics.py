@@ -113,7 +113,9 @@ def draw_images(resample: int, images: int) -> np.ndarray:
 
 
 def _load(annotations: Path, detections: Path, iou_type: str) -> COCOeval:
-    truth = COCO(str(annotations))
+    truth = COCO()  # Given the path, it would read in the locale's encoding.
+    truth.dataset = json.loads(annotations.read_text(encoding='utf-8-sig'))
+    truth.createIndex()
     if not truth.imgs:
         raise ValueError(f'{annotations} has no images: give those of a validation set')
     found = json.loads(detections.read_text(encoding='utf-8'))
