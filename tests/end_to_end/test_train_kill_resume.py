@@ -1,4 +1,7 @@
-"""From a COCO folder to a tested detector by the commands a user types, with a kill between."""
+"""From a COCO folder to a tested detector by the commands a user types, with a kill between.
+
+The training that is killed is a process of its own, the others are forks.
+"""
 
 import json
 import re
@@ -9,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked_python import forked_python
 
 from ge_det.cli.openmmlab import find_script
 from ge_det.datasets import ContextShapes
@@ -24,9 +28,14 @@ EPOCHS = 3
 
 
 def run(*command, cwd):
-    done = subprocess.run(
-        [sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=1800
-    )
+    with forked_python():
+        done = subprocess.run(
+            [sys.executable, *map(str, command)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=1800,
+        )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -109,13 +118,14 @@ def test_unsafe_checkpoints_are_refused_by_the_tools(folder):
             return os.mkdir, (str(folder / 'evil-was-here'),)
 
     torch.save(dict(state_dict={}, meta=Evil()), folder / 'evil.pth')
-    done = subprocess.run(
-        [sys.executable, TOOLS / 'test.py', 'my.py', 'evil.pth'],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    with forked_python():
+        done = subprocess.run(
+            [sys.executable, TOOLS / 'test.py', 'my.py', 'evil.pth'],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
     assert done.returncode != 0
     assert 'refused, since loading it could run code' in done.stderr
     assert len(done.stderr.strip().splitlines()[-1]) > 0
