@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import exit_code
+from forked_python import forked_python
 from tiny_detector import tiny_detector
 
 from ge_det.reading.load import load_file
@@ -83,7 +84,9 @@ def said(text: str) -> list[str]:
 def test_signals(folder: Path, number: int, times: int, code: int) -> None:
     work_dir = folder / f'signal-{code}'
     loader = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
-    process = start(folder, '--work-dir', str(work_dir), '--cfg-options', *loader)
+    # The harder one is to an interpreter that comes and goes.
+    with forked_python() if times == 1 else contextlib.nullcontext():
+        process = start(folder, '--work-dir', str(work_dir), '--cfg-options', *loader)
     wait_for((work_dir / 'epoch_1.pth').is_file, process)
     assert len(processes(process.pid)) >= 3
     for _ in range(times):
@@ -129,7 +132,8 @@ def of_report(work_dir: Path) -> list[str]:
 
 def test_a_signal_in_the_first_epoch_tells_that_nothing_is_saved(folder: Path) -> None:
     work_dir = folder / 'first'
-    process = start(folder, '--work-dir', str(work_dir))
+    with forked_python():
+        process = start(folder, '--work-dir', str(work_dir))
     wait_for(lambda: bool(list(work_dir.glob('*/*.log'))), process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

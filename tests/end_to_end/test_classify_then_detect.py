@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked_python import forked_python
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from PIL import Image
@@ -90,7 +91,8 @@ def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
     pictures: Path, tmp_path: Path
 ) -> None:
     assert 'accuracy/top1' in train(pictures, tmp_path / 'run', 1)
-    assert 'resumed epoch: 1' in train(pictures, tmp_path / 'run', EPOCHS, '--resume')
+    with forked_python():
+        assert 'resumed epoch: 1' in train(pictures, tmp_path / 'run', EPOCHS, '--resume')
     checkpoint = tmp_path / 'run' / f'epoch_{EPOCHS}.pth'
 
     state = read_state_dict(str(checkpoint))
@@ -146,7 +148,8 @@ def test_train_a_classifier_resume_it_and_start_a_detector_from_it(
 def test_the_classifiers_tool(tmp_path: Path, arguments: str, status: int, said: str) -> None:
     command = [sys.executable, str(TOOL)]
     command += [part.format(classifier=CLASSIFIER) for part in arguments.split()]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    with forked_python():
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == status, done.stderr
     assert said in (done.stdout if status == 0 else done.stderr.splitlines()[-1])
 
@@ -168,7 +171,8 @@ def test_a_picture_that_does_not_load(pictures: Path, tmp_path: Path) -> None:
     shutil.copytree(pictures, tmp_path / 'pictures')
     path = tmp_path / 'pictures/train/dots/1.png'
     path.write_bytes(b'')
-    done = run(tmp_path / 'pictures', tmp_path / 'run', 1)
+    with forked_python():
+        done = run(tmp_path / 'pictures', tmp_path / 'run', 1)
     assert (done.returncode, 'Traceback' in done.stderr) == (2, False), done.stderr
     line = done.stderr.splitlines()[-1]
     assert f'{path}: this picture does not load (empty: fetch it again); put it back' in line

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from forked_python import forked_python
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]
@@ -42,8 +43,9 @@ def test_interrupted_it_goes_on_and_finished_it_repeats_nothing(tmp_path):
 
     kept = Path(note.read_text())
     written = kept.stat().st_mtime_ns
-    second = demo(tmp_path, epochs=3)
-    output, errors = second.communicate()
+    with forked_python():
+        second = demo(tmp_path, epochs=3)
+        output, errors = second.communicate()
     assert second.returncode == 0, errors
     # The one of epoch 1 goes when that of epoch 3 is written: two are kept.
     assert not kept.exists() or kept.stat().st_mtime_ns == written
@@ -55,8 +57,9 @@ def test_interrupted_it_goes_on_and_finished_it_repeats_nothing(tmp_path):
 
     results = wait_for(tmp_path, 'se-*/results.json', second)
     times = [file.stat().st_mtime_ns for file in (results, note)]
-    third = demo(tmp_path, epochs=3)
-    again, _ = third.communicate()
+    with forked_python():
+        third = demo(tmp_path, epochs=3)
+        again, _ = third.communicate()
     assert third.returncode == 0
     assert [file.stat().st_mtime_ns for file in (results, note)] == times
     assert again.splitlines()[-4:-2] == output.splitlines()[-4:-2]
