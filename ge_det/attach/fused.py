@@ -18,7 +18,7 @@ from ge_det.blocks.plain import as_its_library_has_it, is_plain
 from ge_det.execution import ConvNormGate, FusedUnit, finish_unit, obstacle
 from ge_det.execution.norms import has_affine, note_norm
 
-from .hook import GateHook
+from .hook import GateHook, gate_of
 from .units import Tail, Unit
 
 
@@ -39,8 +39,8 @@ def fuse(unit: Unit, gate: str) -> None:
 
 def unfuse(module: nn.Module) -> None:
     """Undo :func:`fuse`; a module that it did not change stays as it is."""
-    if isinstance(module, FusedLibraryUnit):
-        own: Any = module
+    own: Any = module
+    if isinstance(module, FusedLibraryUnit) and _is_ours(own):  # Not a class on top of it.
         own.__dict__.pop('fused', None)
         own.__class__ = own._library
 
@@ -87,7 +87,13 @@ class FusedLibraryUnit(FusedUnit, nn.Module):
                 return f'it has a module of its own in `{name}`, {type(child).__name__}'
         tail = self.tail()
         hooks = list(tail.norm._forward_hooks.values())
-        if len(hooks) != 1 or not isinstance(hooks[0], GateHook) or hooks[0].gate is not tail.gate:
+        if not hooks:
+            return 'its last normalisation was replaced; it has its gate again when the unit runs'
+        if (
+            len(hooks) != 1
+            or not isinstance(hooks[0], GateHook)
+            or gate_of(tail.norm) is not tail.gate
+        ):
             return 'its last normalisation has another hook than that of the gate'
         if not has_affine(tail.norm, tail.gate_hooks):
             return f'its last normalisation ({type(tail.norm).__name__}) has to be called'
@@ -99,6 +105,8 @@ class FusedLibraryUnit(FusedUnit, nn.Module):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         reduced: Any = super().__reduce_ex__(protocol)
+        if not _is_ours(self):
+            return reduced
         return (_new, (self._library, self._tail, self._gate), *reduced[2:])
 
 
@@ -115,6 +123,11 @@ def _fused_class(library: Any, tail: Tail, gate: str) -> type[FusedLibraryUnit]:
         _known=frozenset((*tail.before, *tail[1:], gate)),
     )
     return type(library.__name__, (FusedLibraryUnit, library), namespace)
+
+
+def _is_ours(unit: FusedLibraryUnit) -> bool:
+    """Whether nobody has made a subclass of the class that was made here."""
+    return type(unit) is _fused_class(unit._library, unit._tail, unit._gate)
 
 
 def _new(library: Any, tail: Tail, gate: str) -> FusedLibraryUnit:

@@ -1,7 +1,7 @@
 """Where a gate meets the network: a hook behind a normalisation.
 
 A unit's own ``forward`` stays as it is. The gate is a child of the unit, so that it moves, trains
-and is saved with it, and the hook refers to it.
+and is saved with it, and the normalisation refers to it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
+
+# Attribute of a normalisation: the gate that its hook applies.
+_GATE = '_ge_det_gate'
 
 
 class Scaled(NamedTuple):
@@ -27,27 +31,21 @@ class Scaled(NamedTuple):
 
 
 class GateHook:
-    """Applies a gate to what a normalisation puts out; a forward hook of the normalisation.
-
-    Args:
-        gate (nn.Module): Maps (N, C, H, W) to the same.
-    """
-
-    def __init__(self, gate: nn.Module) -> None:
-        self.gate = gate
+    """Applies the gate of a normalisation to what it puts out; a forward hook of it."""
 
     def __call__(self, norm: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         """The gated output."""
-        gated: Tensor = self.gate(output)
+        gated: Tensor = getattr(norm, _GATE)(output)
         return gated
 
 
 class KeepsGate:
-    """Sees that the normalisation still carries its hook; a forward pre-hook of the unit.
+    """Sees that the gate is applied, once, and that it is the unit's; a forward pre-hook of it.
 
     What replaces normalisations in a finished network (``convert_sync_batchnorm``, the freezing of
-    batch normalisation, folding it into convolutions) leaves their hooks behind: without this the
-    gate would no longer count, and nobody would say so.
+    batch normalisation, folding it into convolutions) leaves their hooks behind or moves them:
+    without this the gate would no longer count, and nobody would say so. The replicas of
+    ``DataParallel`` share their hooks, but each has a gate of its own.
 
     Args:
         gate (str): Name of the gate in the unit.
@@ -63,13 +61,20 @@ class KeepsGate:
         self.scaled: Scaled | None = None
 
     def __call__(self, unit: nn.Module, inputs: Any) -> None:
-        """Put the hook back if it is lacking."""
-        norm, gate = unit.get_submodule(self.norm), unit.get_submodule(self.gate)
-        for hook in norm._forward_hooks.values():
-            if isinstance(hook, GateHook) and hook.gate is gate:
-                return
-        _drop(norm._forward_hooks, GateHook)
-        norm.register_forward_hook(GateHook(gate))
+        """Put back what is lacking."""
+        carrier, gate = unit.get_submodule(self.norm), unit.get_submodule(self.gate)
+        if not _has_hook(carrier):
+            carrier = next(_carriers(unit, gate), carrier)
+        if gate_of(carrier) is not gate:
+            object.__setattr__(carrier, _GATE, gate)  # It is no child of the normalisation.
+        if not _has_hook(carrier):
+            _put_hook(carrier)
+
+
+def gate_of(norm: nn.Module) -> nn.Module | None:
+    """The gate that a hook of a normalisation applies."""
+    gate: nn.Module | None = getattr(norm, _GATE, None)
+    return gate
 
 
 class PlacedGate(NamedTuple):
@@ -107,13 +112,15 @@ def put_gate(unit: nn.Module, name: str, gate: nn.Module, norm: nn.Module) -> Ke
     keeper = KeepsGate(name, norm_name)
     unit.add_module(name, gate)
     unit.register_forward_pre_hook(keeper)
-    norm.register_forward_hook(GateHook(gate))
+    keeper(unit, ())
     return keeper
 
 
 def take_gate(unit: nn.Module, keeper: KeepsGate) -> None:
     """Undo :func:`put_gate`."""
-    _drop(unit.get_submodule(keeper.norm)._forward_hooks, GateHook)
+    for module in list(_carriers(unit, unit.get_submodule(keeper.gate))):
+        _drop(module._forward_hooks, GateHook)
+        vars(module).pop(_GATE, None)
     _drop(unit._forward_pre_hooks, KeepsGate)
     delattr(unit, keeper.gate)
 
@@ -124,6 +131,27 @@ def placed_gates(model: nn.Module) -> Iterator[PlacedGate]:
         for hook in unit._forward_pre_hooks.values():
             if isinstance(hook, KeepsGate):
                 yield PlacedGate(name, unit, hook)
+
+
+def _has_hook(module: nn.Module) -> bool:
+    return any(isinstance(hook, GateHook) for hook in module._forward_hooks.values())
+
+
+def _put_hook(module: nn.Module) -> None:
+    if torch.compiler.is_compiling():
+        module.register_forward_hook(
+            GateHook()
+        )  # The compiler does not see it come in another way.
+        return
+    hooks: dict[Any, Any] = module._forward_hooks
+    hooks['ge_det'] = GateHook()  # One key, so that two threads which find it lacking put in one.
+
+
+def _carriers(unit: nn.Module, gate: nn.Module) -> Iterator[nn.Module]:
+    """Modules in a unit whose hooks apply its gate, or do not know yet which."""
+    for module in unit.modules():
+        if _has_hook(module) and gate_of(module) in (None, gate):
+            yield module
 
 
 def _drop(hooks: dict[int, Any], kind: type) -> None:

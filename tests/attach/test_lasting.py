@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from random_networks import images, randomise
 from torch import Tensor, nn
 
 from ge_det import AttentionResNet, add_attention
-from ge_det.attach.hook import GateHook, placed_gates
+from ge_det.attach.hook import GateHook, gate_of, placed_gates
 
 X = images((48, 64))
 
@@ -68,7 +69,7 @@ def test_a_copy_has_gates_of_its_own(network: Any) -> None:
     assert torch.equal(run(network), before)
     for placed in placed_gates(copied):
         (hook,) = placed.norm._forward_hooks.values()
-        assert isinstance(hook, GateHook) and hook.gate is placed.gate
+        assert isinstance(hook, GateHook) and gate_of(placed.norm) is placed.gate
 
 
 def test_pickle(network: Any, tmp_path: Path) -> None:
@@ -134,7 +135,55 @@ def test_normalisations_that_are_converted(network: Any) -> None:
     replaced = copy.deepcopy(network)
     replaced.layer4[0].ge = nn.Identity()
     assert relative(run(replaced), run(network)) > 1e-3
-    assert isinstance(next(iter(replaced.layer4[0].bn2._forward_hooks.values())).gate, nn.Identity)
+    assert isinstance(gate_of(replaced.layer4[0].bn2), nn.Identity)
+
+
+def test_normalisations_that_are_folded_with_their_hooks(network: Any) -> None:
+    """torch's own folding hands hooks on to the convolution: one gate, not two."""
+    folded: Any = copy.deepcopy(network).eval()
+    names = [name for name, _ in folded.named_modules() if name.endswith('conv2')]
+    pairs = [[name, name.replace('conv', 'bn')] for name in names]
+    folded = torch.ao.quantization.fuse_modules(folded, pairs)
+    for _ in range(2):
+        assert relative(run(folded), run(network)) <= 1e-5
+
+
+def replica_of(module: Any) -> Any:
+    """As ``DataParallel`` makes one, with weights of its own."""
+    replica = module._replicate_for_data_parallel()
+    for name, child in module._modules.items():
+        replica._modules[name] = None if child is None else replica_of(child)
+    for name, parameter in module._parameters.items():
+        replica._parameters[name] = None if parameter is None else nn.Parameter(parameter + 0.1)
+    return replica
+
+
+def test_replicas_have_gates_of_their_own(network: Any) -> None:
+    alone = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in alone.parameters():
+            parameter.add_(0.1)
+    expected = run(network)
+    assert relative(run(replica_of(network)), run(alone)) <= 1e-6
+    assert torch.equal(run(network), expected)
+
+
+def test_threads_that_find_a_hook_lacking_put_in_one(network: Any) -> None:
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(network))
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(run, [converted] * 8))
+    assert all(relative(result, run(network)) <= 1e-6 for result in results)
+    assert {len(placed.norm._forward_hooks) for placed in placed_gates(converted)} == {1}
+
+
+def test_a_subclass_that_others_make_of_a_unit_stays(network: Any) -> None:
+    """As ``fully_shard`` makes them."""
+    copied = copy.deepcopy(network)
+    unit = copied.layer1[0]
+    kind = type('Sharded', (type(unit),), {})
+    unit.__class__ = kind
+    assert type(copy.deepcopy(copied).layer1[0]) is kind
+    assert torch.equal(run(copied), run(network))
 
 
 def test_converted_normalisations_under_the_compiler(small: Any) -> None:
