@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ge_det.compat.external_configs import register_configs
@@ -36,6 +37,8 @@ _HOME_OF = {
     'remove_attention': 'ge_det.attach.remove',
 }
 
+_OF_DETECTORS = {'AttentionResNet', 'ContextShapes', 'Predictor', 'import_pretrained'}
+
 register_configs()
 
 
@@ -55,8 +58,9 @@ def _homes() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == '__all__':
-        return __dir__()
+    if name == '__all__':  # With torch alone, `from ge_det import *` gives what is there.
+        lacks = find_spec('mmdet') is None
+        return [name for name in __dir__() if not (lacks and name in _OF_DETECTORS)]
     home = _homes().get(name)
     if home is None:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

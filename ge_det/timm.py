@@ -97,7 +97,9 @@ def _load_gates(name: str, model: nn.Module, gates: Mapping[str, Tensor], part: 
     found = {layer.removesuffix('layer1') + key: value for key, value in gates.items()}
     own = {key for key in model.state_dict() if part in key}
     if missing := sorted(own - found.keys()):
-        raise CheckpointError(f'{name}: the file has some gates, but not {missing[0]}')
+        raise CheckpointError(f'{name}: the file has no {missing[0]}, as gates of this name have')
+    if more := sorted(found.keys() - own):
+        raise CheckpointError(f'{name}: the file has {more[0]}, which gates of this name have not')
     model.load_state_dict({key: found[key] for key in own}, strict=False)
 
 

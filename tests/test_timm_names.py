@@ -165,8 +165,16 @@ def test_a_checkpoint_with_gates_is_taken_as_it_is(timm, tmp_path):
     state = trained.state_dict()
     del state['layer2.0.sge.weight']
     torch.save(state, path)
-    with pytest.raises(CheckpointError, match='some gates, but not layer2.0.sge.weight'):
+    with pytest.raises(CheckpointError, match='the file has no layer2.0.sge.weight'):
         timm.create_model('resnet18_sge', **overlay, **NARROW)
+
+
+def test_gates_of_a_richer_block_are_not_dropped(timm, tmp_path):
+    file = str(tmp_path / 'plus.pth')
+    torch.save(timm.create_model('resnet18_ge_theta_plus_e8', **NARROW).state_dict(), file)
+    given = dict(pretrained=True, pretrained_cfg_overlay=dict(file=file))
+    with pytest.raises(CheckpointError, match='which gates of this name have not'):
+        timm.create_model('resnet18_ge_theta_e8', **given, **NARROW)
 
 
 def test_without_a_network_one_line_says_what_to_do(timm, tmp_path):

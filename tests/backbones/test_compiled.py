@@ -105,3 +105,12 @@ def test_export_writes_down_torchs_own_operators_only(strict):
     program = torch.export.export(unit, (x,), strict=strict)
     assert not [node for node in program.graph.nodes if 'ge_det' in str(node.target)]
     torch.testing.assert_close(program.module()(x), unit(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['ge-theta-e8', 'ge-theta-plus', 'sp-se', 'rg-se'])
+def test_export_leaves_the_batch_open(name):
+    """A gate with a normalisation of its own, from a batch of 2 to one of 9."""
+    unit, batch = unit_of(name, training=False), torch.export.Dim('batch', min=1, max=32)
+    program = torch.export.export(unit, (images(),), dynamic_shapes=({0: batch},))
+    x = torch.randn(9, *images().shape[1:])
+    torch.testing.assert_close(program.module()(x), unit(x), atol=1e-5, rtol=1e-5)

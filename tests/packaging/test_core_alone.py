@@ -71,6 +71,9 @@ from ge_det import (
 )
 from ge_det.catalogue import NAMES
 core = set(sys.modules) - before
+everything = {}
+exec('from ge_det import *', everything)
+assert {'SqueezeExcite', 'add_attention'} <= everything.keys()
 
 from ge_det import execution, ops
 from ge_det.errors import CheckpointError
