@@ -11,6 +11,7 @@ from torch import nn
 
 from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import CLASSES, NAMES, attention_config
+from ge_det.errors import one_line
 
 Find = Callable[[str], Any]
 
@@ -30,7 +31,8 @@ def block_config(
 
     Args:
         attention (dict | str, optional): Type and arguments, or a short name such as ``'sge'``;
-            the type of a dict may be one, too.
+            the type of a dict may be one, too. The name of a class of ours is a type without
+            arguments.
         channels (int): Channels of the first stage, which some arguments follow from.
         find (Callable): From the name of a class to the class, or None.
             Defaults to :func:`find_block`.
@@ -43,7 +45,9 @@ def block_config(
         ValueError: As :func:`block_class`.
     """
     if isinstance(attention, str):
-        return attention_config(attention, channels)
+        if attention in NAMES or find_block(attention) is None:
+            return attention_config(attention, channels)
+        attention = {'type': attention}
     if isinstance(attention, dict) and (name := attention.get('type')) in NAMES:
         block = attention_config(name, channels)
         return block and {**block, **{key: attention[key] for key in attention if key != 'type'}}
@@ -70,30 +74,37 @@ def block_class(attention: dict[str, Any], find: Find = find_block) -> type[nn.M
     """
     if not isinstance(attention, dict) or 'type' not in attention:
         raise ValueError(
-            f'attention={attention!r} is not allowed: it must be a short name such as '
+            f'attention={_written(attention)} is not allowed: it must be a short name such as '
             "'sge', or a dict with a type, such as dict(type='ge_det.SpatialGroupEnhance')"
         )
     kind = attention['type']
     block: Any = find(kind) if isinstance(kind, str) else kind
     is_module = inspect.isclass(block) and issubclass(block, nn.Module)
     if is_module and 'in_channels' not in inspect.signature(block).parameters:
-        raise ValueError(f'attention type {kind!r} is not a block: it takes no in_channels')
+        raise ValueError(f'attention type {_written(kind)} is not a block: it takes no in_channels')
     if not is_module:
         known = [f'ge_det.{name}' for name in sorted(CLASSES)]
         near = get_close_matches(str(kind), (*NAMES, *CLASSES, *known), n=3)
         hint = f'did you mean {", ".join(near)}? ' if near else ''
         raise ValueError(
-            f'attention type {kind!r} is not a block: {hint}ge_det has {", ".join(known)}'
+            f'attention type {_written(kind)} is not a block: {hint}ge_det has {", ".join(known)}'
         )
     parameters = inspect.signature(block).parameters
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     allowed = set(parameters) - _BY_NETWORK | {'postfix'}
     unknown = set(attention) - {'type'} - allowed
     if unknown and not takes_anything:
+        meant = {m for name in unknown for m in get_close_matches(str(name), allowed, 1)}
+        hint = f' (did you mean {", ".join(sorted(meant))}?)' if meant else ''
+        config = ''
+        if find is not find_block:  # A registry, for a config, which may inherit other arguments.
+            config = (
+                '. To change the block of a config that sets others, write '
+                'attention=dict(_delete_=True, type=...) in a config of your own'
+            )
         raise ValueError(
-            f'attention: {block.__name__} does not take {", ".join(sorted(unknown))}; '
-            f'it takes {", ".join(sorted(allowed))}. To change the block of a config that sets '
-            'others, write attention=dict(_delete_=True, type=...) in a config of your own'
+            f'attention: {block.__name__} does not take {", ".join(sorted(map(str, unknown)))}'
+            f'{hint}; it takes {", ".join(sorted(allowed))}{config}'
         )
     check_postfix(attention)
     return block
@@ -106,3 +117,10 @@ def check_postfix(cfg: dict[str, Any]) -> None:
         raise ValueError(
             f'postfix={postfix!r} is not allowed: it must be an integer or a text without dots'
         )
+
+
+def _written(value: Any) -> str:
+    """A value on one line; of a module, which may be large, the class."""
+    if isinstance(value, nn.Module):
+        return f'{type(value).__name__}(...)'
+    return one_line(ValueError(repr(value)))[:80]

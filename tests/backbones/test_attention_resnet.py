@@ -12,7 +12,7 @@ from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmengine.config import Config, DictAction
 
-from ge_det import AttentionResNet, GatherExcite
+from ge_det import AttentionResNet, GatherExcite, SqueezeExcite
 
 # Trainable parameters of the whole classifiers at depth 50 and 101.
 TOTALS = {
@@ -197,6 +197,11 @@ def test_activation_checkpointing_gives_the_same_gradients(depth):
         torch.testing.assert_close(a.grad, b.grad)
 
 
+def test_a_class_of_ours_by_name():
+    backbone = AttentionResNet(18, attention='SqueezeExcite', base_channels=16)
+    assert isinstance(backbone.layer1[0].se_layer, SqueezeExcite)
+
+
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
@@ -217,7 +222,7 @@ def test_activation_checkpointing_gives_the_same_gradients(depth):
         ),
         (
             dict(attention=dict(type='ge_det.SqueezeExcite', variant='theta', extent=8)),
-            'SqueezeExcite does not take extent, variant; it takes bias, postfix, ratio',
+            'not take extent, variant; it takes bias, postfix, ratio. .*attention=dict.*_delete_',
         ),
         (dict(attention=ATTENTION['se'], attention_stages=(True,)), r'attention_stages=\(True,\)'),
         (dict(pretrained=3), 'pretrained=3 .* path, a URL, a model name, or a dict'),
