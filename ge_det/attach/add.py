@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .fused import fuse
+from ge_det.errors import UserError, one_line
+
+from .fused import fuse, unfuse
 from .gates import make_gates, width_of
-from .hook import put_gate
-from .preserve import check_apart, start_of, take_back
+from .hook import KeepsGate, put_gate, take_gate
+from .preserve import Start, check_apart, start_of, take_back
 from .probe import Probe
 from .report import AttachedGate, AttachReport
 from .selection import UnitsFunction, all_units, in_stages
@@ -41,10 +45,13 @@ def add_attention(
     (``create_feature_extractor``) computes with the gates, but does not hold their weights: extract
     first, and name its units by ``units``.
 
+    Gates draw their weights from torch's global random state, as any module does. To measure what
+    changed, ``preserve_function`` runs the network on random input, its forward hooks included.
+
     Args:
         model (nn.Module): Any network with residual units.
         attention (dict | str): Short name of the block, such as ``'sge'`` (``ge-det blocks`` lists
-            them), or its type and arguments, such as
+            them) or name of its class, or its type and arguments, such as
             ``dict(type='ge_det.SqueezeExcite', ratio=8)``; the type may be a class.
         stages (Sequence[bool], optional): Which stages carry the block, as ``attention_stages`` of
             AttentionResNet. Defaults to None, all.
@@ -68,29 +75,34 @@ def add_attention(
         >>> report = add_attention(resnet50(weights='DEFAULT'), 'sge')
         >>> print(report)
     """
+    if type(preserve_function) is not bool:
+        raise UserError(
+            f'preserve_function={type(preserve_function).__name__} is not allowed: it must be True '
+            'or False'
+        )
     found = all_units(model, units)
     chosen = in_stages(found, stages)
     name, gates = make_gates(attention, chosen, width_of(found))
     starts = []
     if preserve_function:
-        check_apart(chosen)
+        check_apart(model, chosen)
         starts = [start_of(unit, gate) for unit, gate in zip(chosen, gates, strict=True)]
     probe = Probe(model, found) if starts else None
-    keepers = [
-        put_gate(unit.module, name, gate, unit.norm)
-        for unit, gate in zip(chosen, gates, strict=True)
-    ]
-    for unit in chosen:
-        fuse(unit, name)
     report = AttachReport([], notes=_notes(model, chosen, gates))
     deviations: dict[str, float | None] = {}
-    if probe is not None:
-        scaled, report.share = take_back(starts, lambda: sum(e or 0 for e in probe.errors()))
-        for keeper, one in zip(keepers, scaled, strict=True):
-            keeper.scaled = one
-        errors = probe.errors()
-        deviations = dict(zip([unit.name for unit in found], errors, strict=True))
-        report.deviation = max((one for one in errors if one is not None), default=None)
+    with _all_or_nothing(model, chosen, starts) as keepers:
+        for unit, gate in zip(chosen, gates, strict=True):
+            keepers.append(put_gate(unit.module, name, gate, unit.norm))
+        for unit in chosen:
+            fuse(unit, name)
+        if probe is not None:
+            scaled, report.share = take_back(starts, lambda: sum(e or 0 for e in probe.errors()))
+            for keeper, one in zip(keepers, scaled, strict=True):
+                keeper.scaled = one
+            errors = probe.errors()
+            deviations = dict(zip([unit.name for unit in found], errors, strict=True))
+            report.deviation = max((one for one in errors if one is not None), default=None)
+            report.unmeasured = probe.why if report.deviation is None else None
     for unit, gate, start in zip_longest(chosen, gates, starts):
         report.gates.append(
             AttachedGate(
@@ -107,11 +119,39 @@ def add_attention(
     return report
 
 
+@contextmanager
+def _all_or_nothing(
+    model: nn.Module, units: Sequence[Unit], starts: Sequence[Start]
+) -> Iterator[list[KeepsGate]]:
+    """Takes gates out again, whose keepers are put into the list, where anything goes wrong."""
+    affine: list[Any] = [t for start in starts for t in (start.norm.weight, start.norm.bias)]
+    before = [tensor.detach().clone() for tensor in affine]
+    keepers: list[KeepsGate] = []
+    try:
+        yield keepers
+    except BaseException as error:
+        for unit, keeper in zip(units, keepers, strict=False):
+            unfuse(unit.module)
+            take_gate(unit.module, keeper)
+        with torch.no_grad():
+            for tensor, value in zip(affine, before, strict=True):
+                tensor.copy_(value)
+        if isinstance(error, RuntimeError):  # Most of torch's, such as of shapes.
+            name = type(model).__name__
+            raise UserError(f'{name} does not run with these gates: {one_line(error)}') from error
+        raise
+
+
 def _notes(model: nn.Module, units: Sequence[Unit], gates: Sequence[nn.Module]) -> list[str]:
-    """What keeps gates from learning in networks that freeze parts of themselves in train()."""
+    """What keeps gates from learning, or from learning alike, in such a network."""
     notes = []
     norms = any(isinstance(m, _BatchNorm) for gate in gates for m in gate.modules())
     for network in model.modules():
+        if isinstance(network, nn.parallel.DistributedDataParallel):
+            notes.append(
+                f'{type(network).__name__} was made before the gates, whose gradients it does not '
+                'average: wrap the network again'
+            )
         frozen = getattr(network, 'frozen_stages', None)
         inside = set(network.modules()) if isinstance(frozen, int) else set()
         if any(unit.module in inside and unit.stage < (frozen or 0) for unit in units):

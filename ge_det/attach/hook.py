@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .units import check_model
+
 # Attribute of a normalisation: the gate that its hook applies.
 _GATE = '_ge_det_gate'
 
@@ -126,7 +128,8 @@ def take_gate(unit: nn.Module, keeper: KeepsGate) -> None:
 
 
 def placed_gates(model: nn.Module) -> Iterator[PlacedGate]:
-    """The gates that hooks apply, anywhere in a model."""
+    """The gates that hooks apply, anywhere in a model; a UserError if it is no module."""
+    check_model(model)
     for name, unit in model.named_modules():
         for hook in unit._forward_pre_hooks.values():
             if isinstance(hook, KeepsGate):

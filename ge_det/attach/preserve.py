@@ -68,8 +68,11 @@ def start_of(unit: Unit, gate: nn.Module) -> Start:
     )
 
 
-def check_apart(units: Sequence[Unit]) -> None:
-    """Raise a UserError if two units share a normalisation, which could take back one gate."""
+def check_apart(model: nn.Module, units: Sequence[Unit]) -> None:
+    """Raise a UserError if what takes a gate back stands elsewhere in the model, too.
+
+    That is a normalisation of two units, or a weight of two modules.
+    """
     seen: dict[nn.Module, str] = {}
     for unit in units:
         if unit.norm in seen:
@@ -78,6 +81,19 @@ def check_apart(units: Sequence[Unit]) -> None:
                 'preserve_function needs one for each'
             )
         seen[unit.norm] = unit.name
+    owners: dict[int, list[str]] = {}
+    for name, module in model.named_modules():
+        for key, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                owners.setdefault(id(tensor), []).append(f'{name}.{key}' if name else key)
+    for norm in seen:
+        for key in ('weight', 'bias'):
+            names = owners.get(id(getattr(norm, key, None)), [])
+            if len(names) > 1:
+                raise UserError(
+                    f'{" and ".join(names[:2])} are one tensor: preserve_function needs one for '
+                    'each'
+                )
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ge_det.blocks.taking_back import in_eval_mode
+from ge_det.errors import one_line
 
 from .gates import weight_of
 from .units import Unit
@@ -30,12 +31,16 @@ _Outputs = list[list[Tensor | None]]
 class Probe:
     """Compares what units put out, in eval mode, with what they put out when this was made.
 
+    Attributes:
+        why (str | None): Why units did not run, of the first one.
+
     Args:
         model (nn.Module): The network.
         units (Sequence[Unit]): All its units, in the order of execution.
     """
 
     def __init__(self, model: nn.Module, units: Sequence[Unit]) -> None:
+        self.why: str | None = None
         self._units = units
         self._trunk = _trunk_of(model, units)
         try:
@@ -84,9 +89,20 @@ class Probe:
         for number, unit in enumerate(self._units):
             if x is None or x.shape[1] != _in_channels(unit.module, unit):
                 x = _random(unit.module, unit, (height, width), seed=number).relu()
-            x = _call(unit.module, x)
+            x = self._call(unit.module, x)
             run.append(x)
         return run
+
+    def _call(self, module: nn.Module, x: Tensor) -> Tensor | None:
+        try:
+            y = module(x.clone())  # A unit may begin in place.
+        except Exception as error:  # Somebody's code, which may need other arguments.
+            self.why = self.why or one_line(error)[:120]
+            return None
+        if isinstance(y, Tensor) and y.dim() == 4:
+            return y
+        self.why = self.why or f'{type(module).__name__} puts out no (N, C, H, W)'
+        return None
 
 
 def _trunk_of(model: nn.Module, units: Sequence[Unit]) -> nn.Module | None:
@@ -116,14 +132,6 @@ def _relative_error(outputs: list[Tensor | None], expected: list[Tensor | None])
         difference += float((y - wanted).double().square().sum())
         total += float(wanted.double().square().sum())
     return float((difference / max(total, 1e-30)) ** 0.5)
-
-
-def _call(module: nn.Module, x: Tensor) -> Tensor | None:
-    try:
-        y = module(x.clone())  # A unit may begin in place.
-    except Exception:  # Somebody's code, which may need other arguments.
-        return None
-    return y if isinstance(y, Tensor) and y.dim() == 4 else None
 
 
 def _in_channels(module: nn.Module, unit: Unit) -> int:

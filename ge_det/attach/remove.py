@@ -42,13 +42,18 @@ def remove_attention(model: nn.Module) -> RemovalReport:
         RemovalReport: What was taken out.
 
     Raises:
-        ValueError: If there are no such gates, or one has learned; the message is one line. The
-            model is unchanged then.
+        ValueError: If there are no such gates, one is on the meta device, or one has learned; the
+            message is one line. The model is unchanged then.
     """
     placed = list(placed_gates(model))
     if not placed:
         raise UserError(f'{type(model).__name__} has no gate that add_attention put in')
     for one in placed:
+        if any(tensor.is_meta for m in (one.norm, one.gate) for tensor in m.state_dict().values()):
+            raise UserError(
+                f'{one.name} cannot be taken out of a network on the meta device, where there are '
+                'no weights: load them first'
+            )
         if not has_affine(one.norm):
             raise UserError(
                 f'{one.name} cannot be taken out: the {type(one.norm).__name__} before it has no '

@@ -49,12 +49,14 @@ class AttachReport:
         share (float): How far the factors of fitted gates were applied, 0 to 1; with 0 nothing but
             the gates themselves changes.
         notes (list[str]): What else the user should know, a sentence each.
+        unmeasured (str | None): Why the change of no unit could be measured.
     """
 
     gates: list[AttachedGate]
     deviation: float | None = None
     share: float = 1.0
     notes: list[str] = field(default_factory=list)
+    unmeasured: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain lists, dicts, strings and numbers."""
@@ -89,7 +91,13 @@ class AttachReport:
         lines = [f'{counted(len(starts), "gate")}, {counted(parameters, "parameter")}: {how}']
         if self.deviation is not None:
             lines.append(f'largest deviation on random input: {_written(self.deviation)}')
-        return lines + [f'note: {note}' for note in self.notes]
+        lines += [f'note: {note}' for note in self.notes]
+        if self.unmeasured is not None:
+            lines.append(
+                f'nothing was measured: no unit ran on random input ({self.unmeasured}); compare '
+                'what the network computes with what it did'
+            )
+        return lines
 
     def __str__(self) -> str:
         return self.table()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import CLASSES
@@ -14,7 +14,7 @@ from ge_det.errors import UserError, one_line
 from .libraries import FAMILIES
 from .recognise import find_units
 from .stages import stage_numbers
-from .units import Unit
+from .units import Unit, check_model
 
 UnitsFunction = Callable[[nn.Module], Iterable[tuple[nn.Module, nn.Module, int]]]
 
@@ -36,10 +36,10 @@ def all_units(model: nn.Module, units: UnitsFunction | None) -> list[Unit]:
         list[Unit]: In the order of execution, at least one.
 
     Raises:
-        UserError: If there is none, if one carries a gate, or if one has no normalisation.
+        UserError: If there is none, if one carries a gate, or if one has no normalisation, one of
+            other channels, or that of another unit.
     """
-    if not isinstance(model, nn.Module):
-        raise UserError(f'model={type(model).__name__} is not allowed: it must be an nn.Module')
+    check_model(model)
     found = find_units(model) if units is None else _given_units(model, units)
     if not found and units is not None:
         raise UserError('units= yields no unit of this model')
@@ -61,6 +61,12 @@ def all_units(model: nn.Module, units: UnitsFunction | None) -> list[Unit]:
             raise UserError(
                 f'{unit.name or "the unit"} ({type(unit.module).__name__}) has no normalisation '
                 'after its last convolution: add gates before it is folded into that'
+            )
+        if (channels := _channels(unit.norm)) not in (None, unit.channels):
+            raise UserError(
+                f'{unit.name or "the unit"} ({type(unit.module).__name__}) has {unit.channels} '
+                f'channels by {unit.library}, and its last normalisation, a '
+                f'{type(unit.norm).__name__}, has {channels}'
             )
     return found
 
@@ -87,11 +93,25 @@ def in_stages(units: Sequence[Unit], stages: Sequence[bool] | None) -> list[Unit
     return chosen
 
 
+def _channels(norm: nn.Module) -> int | None:
+    """Channels of a normalisation, None where it does not tell."""
+    for name in ('num_features', 'num_channels', 'weight', 'running_mean'):
+        told = getattr(norm, name, None)
+        if type(told) is int:
+            return told
+        if isinstance(told, Tensor) and told.dim() == 1:
+            return len(told)
+    return None
+
+
 def _given_units(model: nn.Module, units: UnitsFunction) -> list[Unit]:
     if not callable(units):
         raise UserError(f'units={units!r} is not allowed: it must be a function; {_TRIPLES}')
     names = {module: name for name, module in model.named_modules()}
-    triples: list[Any] = list(units(model))
+    given: Any = units(model)
+    if not isinstance(given, Iterable):
+        raise UserError(f'{_TRIPLES}, not return a {type(given).__name__}')
+    triples: list[Any] = list(given)
     for number, triple in enumerate(triples):
         _check_triple(triple, names, [earlier[0] for earlier in triples[:number]])
     stages = stage_numbers([names[unit] for unit, _, _ in triples])

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from torch import nn
 
+from ge_det.errors import UserError
+
 
 class Tail(NamedTuple):
     """How a unit of a known class runs, by names inside it, such as ``'conv3'``.
@@ -49,3 +51,9 @@ class Unit(NamedTuple):
     stage: int
     tail: Tail | None = None
     library: str = 'units='
+
+
+def check_model(model: object) -> None:
+    """Raise a UserError if a model is no module."""
+    if not isinstance(model, nn.Module):
+        raise UserError(f'model={type(model).__name__} is not allowed: it must be an nn.Module')

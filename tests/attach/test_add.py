@@ -125,6 +125,9 @@ def test_the_report_is_a_table(plain: nn.Module) -> None:
 def test_the_type_of_a_dict_may_be_a_class_a_name_or_a_short_name(plain: nn.Module) -> None:
     from ge_det import SqueezeExcite
 
+    for name in ('ge_det.SqueezeExcite', 'SqueezeExcite'):
+        report = add_attention(copy.deepcopy(plain), name)
+        assert report.gates[0].gate == 'layer1.0.se_layer'
     for kind in (SqueezeExcite, 'ge_det.SqueezeExcite', 'SqueezeExcite', 'se'):
         network = copy.deepcopy(plain)
         report = add_attention(network, dict(type=kind, ratio=4))

@@ -239,6 +239,13 @@ def test_distributed(network: Any, one_process: None) -> None:
         torch.testing.assert_close(ours.grad, theirs.grad)
 
 
+def test_a_wrapper_that_was_there_before(peers: None, one_process: None) -> None:
+    wrapped = nn.parallel.DistributedDataParallel(small_resnet())
+    notes = add_attention(wrapped, 'se').notes
+    assert len(notes) == 1 and notes[0].startswith('DistributedDataParallel was made before')
+    assert not add_attention(nn.DataParallel(small_resnet()), 'se').notes
+
+
 def test_hooks_of_others(network: Any) -> None:
     hooked, seen = copy.deepcopy(network), {}
     hooked.layer1[0].ge.register_forward_hook(lambda m, i, o: seen.setdefault('gate', o))

@@ -195,4 +195,6 @@ def test_units_that_take_more_than_features() -> None:
     expected = unit(torch.ones(1, 8, 5, 5), 2.0)
     report = add_attention(unit, dict(type='se', ratio=4), units=lambda m: [(m, m.norm, 8)])
     assert report.deviation is None and report.gates[0].deviation is None
+    last = str(report).splitlines()[-1]
+    assert last.startswith('nothing was measured: no unit ran') and "argument: 'scale'" in last
     assert relative(unit(torch.ones(1, 8, 5, 5), 2.0), expected) <= 1e-6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -42,6 +43,10 @@ def check_refused(model: Any, match: str, *args: Any, **kwargs: Any) -> None:
         (dict(type='SE'), r"type 'SE' is not a block: ge_det has .*ge_det.SqueezeExcite"),
         (dict(type='sgee'), r"type 'sgee' is not a block: did you mean sge, se\? ge_det has"),
         (dict(type='se', grid=3), r'SqueezeExcite does not take grid'),
+        (dict(type='se', rato=8), r'take rato \(did you mean ratio\?\); it takes bias, .*ratio$'),
+        (ge_det.SqueezeExcite(64), r'^attention=SqueezeExcite\(\.\.\.\) is not allowed: .* dict'),
+        (dict(type=ge_det.SqueezeExcite(64)), r'type SqueezeExcite\(\.\.\.\) is not a block'),
+        (torch.zeros(2, 9), r'^attention=tensor\(\[\[0., .* is not allowed'),
         (dict(type='se', device='cpu'), r'SqueezeExcite does not take device'),
         (dict(type='se', ratio=0), r'^layer1.0: ratio=0 is not allowed'),
         (dict(type='se', ratio=64), r'^layer1.0: ratio=64 is not allowed with in_channels=16'),
@@ -118,6 +123,43 @@ def test_normalisations(peers: None) -> None:
     check_refused(shared, r'layer1.0 and layer1.1 share their last normalisation', 'se')
 
 
+@pytest.mark.parametrize('name', ['weight', 'bias'])
+@pytest.mark.parametrize('other', ['layer1.1.bn2', 'layer1.1.bn1', 'bn1'])
+def test_a_weight_that_stands_elsewhere_too(name: str, other: str, peers: None) -> None:
+    model: Any = small_resnet()
+    setattr(model.get_submodule(other), name, getattr(model.layer1[0].bn2, name))
+    names = (
+        rf'(?=.*\b{other}.{name} )(?=.*layer1.0.bn2.{name} ).* are one tensor: preserve_function'
+    )
+    check_refused(model, names, 'ge-theta-minus', stages=(True, False, False, False))
+    add_attention(model, 'se', stages=(False, True, True, True))
+
+
+@pytest.mark.parametrize('what', [RuntimeError('no\nfit'), KeyboardInterrupt(), OSError('no')])
+def test_what_fails_with_gates_in_place_takes_them_out(what: BaseException, peers: None) -> None:
+    model: Any = small_resnet()
+    calls: list[int] = []
+
+    def breaks(*_: Any) -> None:
+        calls.append(1)
+        if len(calls) > 6:  # The normalisations have factors, which are tried.
+            raise what
+
+    model.layer4.register_forward_hook(breaks)
+    match = r'^SmallResNet does not run with these gates: no fit$'
+    if isinstance(what, RuntimeError):
+        check_refused(model, match, 'ge-theta-minus')
+    else:
+        before = copy.deepcopy(model.state_dict())
+        kinds = [type(module) for module in model.modules()]
+        with pytest.raises(type(what)):
+            add_attention(model, 'ge-theta-minus')
+        assert [type(module) for module in model.modules()] == kinds
+        assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+        assert not any(m._forward_pre_hooks for m in model.modules())
+    assert len(calls) == 7
+
+
 def test_the_meta_device(peers: None) -> None:
     with torch.device('meta'):
         from torchvision.models import resnet18
@@ -144,10 +186,29 @@ def test_the_meta_device(peers: None) -> None:
         ),
         (lambda model: [(model, model[1], 0)], r'the channels of the model are 0'),
         (lambda model: [(model, model[1], 8)] * 2, r'the model comes twice'),
+        (lambda model: None, r'must yield .*, not return a NoneType'),
+        (
+            lambda model: [(model, model[1], 16)],
+            r'^the unit \(Sequential\) has 16 channels by units=, and .* BatchNorm2d, has 8$',
+        ),
     ],
 )
 def test_units(units: Any, match: str) -> None:
     check_refused(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), match, 'se', units=units)
+
+
+@pytest.mark.parametrize('norm', [nn.GroupNorm(2, 8), nn.InstanceNorm2d(8), nn.LayerNorm(8)])
+def test_channels_are_those_of_the_normalisation(norm: nn.Module) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), norm)
+    check_refused(model, 'has 4 channels by', 'ge-theta', units=lambda m: [(m, norm, 4)])
+
+
+def test_arguments_of_other_types() -> None:
+    match = 'preserve_function=str is not allowed: it must be True'
+    check_refused(nn.Identity(), match, 'se', preserve_function='no')
+    for function in (ge_det.remove_attention, ge_det.execution_plan):
+        with pytest.raises(UserError, match=r'^model=str is not allowed: it must be an nn.Module$'):
+            function('resnet50')  # type: ignore[arg-type]
 
 
 def test_one_line_is_a_users_error(peers: None) -> None:

@@ -108,6 +108,16 @@ def test_models_without_gates_of_ours(plain: nn.Module) -> None:
         remove_attention(copy.deepcopy(plain))
 
 
+def test_a_network_on_the_meta_device(plain: nn.Module) -> None:
+    network = copy.deepcopy(plain)
+    add_attention(network, 'ge-theta')
+    for name in ('meta', 'half of it'):
+        meta = copy.deepcopy(network)
+        (meta if name == 'meta' else meta.layer1[0].ge).to('meta')
+        with pytest.raises(ValueError, match=r'^layer1\.0\.ge cannot be .*meta device, .*$'):
+            remove_attention(meta)
+
+
 def test_a_normalisation_that_was_folded_away(plain: nn.Module) -> None:
     network: Any = copy.deepcopy(plain)
     add_attention(network, 'se')
