@@ -15,8 +15,8 @@ from ge_det.errors import UserError, one_line
 
 from .fused import fuse, unfuse
 from .gates import make_gates, width_of
-from .hook import KeepsGate, put_gate, take_gate
-from .preserve import Start, check_apart, start_of, take_back
+from .hook import KeepsGate, forget_compiled, put_gate, take_gate
+from .preserve import Start, check_apart, check_taken_back, start_of, take_back
 from .probe import Probe
 from .report import AttachedGate, AttachReport
 from .selection import UnitsFunction, all_units, in_stages
@@ -101,8 +101,10 @@ def add_attention(
                 keeper.scaled = one
             errors = probe.errors()
             deviations = dict(zip([unit.name for unit in found], errors, strict=True))
+            check_taken_back(starts, chosen, deviations)
             report.deviation = max((one for one in errors if one is not None), default=None)
             report.unmeasured = probe.why if report.deviation is None else None
+    forget_compiled()
     for unit, gate, start in zip_longest(chosen, gates, starts):
         report.gates.append(
             AttachedGate(
@@ -153,14 +155,18 @@ def _notes(model: nn.Module, units: Sequence[Unit], gates: Sequence[nn.Module]) 
                 'average: wrap the network again'
             )
         frozen = getattr(network, 'frozen_stages', None)
-        inside = set(network.modules()) if isinstance(frozen, int) else set()
-        if any(unit.module in inside and unit.stage < (frozen or 0) for unit in units):
+        frozen = frozen if isinstance(frozen, int) else 0
+        norm_eval = norms and getattr(network, 'norm_eval', False) is True
+        if frozen <= 0 and not norm_eval:
+            continue
+        inside = set(network.modules())
+        if any(unit.module in inside and unit.stage < frozen for unit in units):
             notes.append(
                 f'{type(network).__name__}.train() freezes the gates in its frozen_stages={frozen} '
                 'too: lower frozen_stages, leave these stages out with stages=, or use '
                 'ge_det.AttentionResNet, where fresh gates learn in frozen stages'
             )
-        if inside and norms and getattr(network, 'norm_eval', False):
+        if norm_eval and any(unit.module in inside for unit in units):
             notes.append(
                 f'{type(network).__name__}.train() keeps the batch normalisation in fresh gates on '
                 'mean 0 and variance 1 (norm_eval=True): set norm_eval=False, or use '

@@ -6,6 +6,7 @@ and is saved with it, and the normalisation refers to it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -125,6 +126,12 @@ def take_gate(unit: nn.Module, keeper: KeepsGate) -> None:
         vars(module).pop(_GATE, None)
     _drop(unit._forward_pre_hooks, KeepsGate)
     delattr(unit, keeper.gate)
+
+
+def forget_compiled() -> None:
+    """Have ``torch.compile`` look again at what it has compiled, which may lack a gate now."""
+    if 'torch._dynamo' in sys.modules:  # Else nothing was compiled; it takes a second to import.
+        torch.compiler.reset()
 
 
 def placed_gates(model: nn.Module) -> Iterator[PlacedGate]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +21,8 @@ from ge_det.errors import UserError
 from .hook import Scaled
 from .units import Unit
 
+# What float32 leaves of a unit is some 1e-7 to 1e-5.
+_ROUNDING = 1e-3
 _OTHERWISE = 'or pass preserve_function=False, which changes what the network computes'
 
 
@@ -69,26 +71,15 @@ def start_of(unit: Unit, gate: nn.Module) -> Start:
 
 
 def check_apart(model: nn.Module, units: Sequence[Unit]) -> None:
-    """Raise a UserError if what takes a gate back stands elsewhere in the model, too.
-
-    That is a normalisation of two units, or a weight of two modules.
-    """
-    seen: dict[nn.Module, str] = {}
-    for unit in units:
-        if unit.norm in seen:
-            raise UserError(
-                f'{seen[unit.norm]} and {unit.name} share their last normalisation: '
-                'preserve_function needs one for each'
-            )
-        seen[unit.norm] = unit.name
+    """Raise a UserError if a weight that takes a gate back stands elsewhere in the model, too."""
     owners: dict[int, list[str]] = {}
     for name, module in model.named_modules():
         for key, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is not None:
                 owners.setdefault(id(tensor), []).append(f'{name}.{key}' if name else key)
-    for norm in seen:
+    for unit in units:
         for key in ('weight', 'bias'):
-            names = owners.get(id(getattr(norm, key, None)), [])
+            names = owners.get(id(getattr(unit.norm, key, None)), [])
             if len(names) > 1:
                 raise UserError(
                     f'{" and ".join(names[:2])} are one tensor: preserve_function needs one for '
@@ -121,3 +112,24 @@ def take_back(starts: Sequence[Start], error: Callable[[], float]) -> tuple[list
 def _copy(norm: Any, name: str) -> Tensor:
     copy: Tensor = getattr(norm, name).detach().clone()
     return copy
+
+
+def check_taken_back(
+    starts: Sequence[Start], units: Sequence[Unit], errors: Mapping[str, float | None]
+) -> None:
+    """Raise a UserError if gates that are constants change a unit by more than rounding does.
+
+    Args:
+        starts (Sequence[Start]): One for each gate.
+        units (Sequence[Unit]): Theirs.
+        errors (Mapping): From names of units to their relative change, None where that is unknown.
+    """
+    for start, unit in zip(starts, units, strict=True):
+        error: Any = errors[unit.name] or 0.0
+        is_precise = torch.finfo(start.factor.dtype).eps < 1e-6
+        if start.exact and is_precise and not error <= _ROUNDING:
+            raise UserError(
+                f'{unit.name or "the unit"}: its {type(start.norm).__name__} does more than scale, '
+                f'so preserve_function left a change of {error:.1g}: name another normalisation by '
+                f'units=, {_OTHERWISE}'
+            )

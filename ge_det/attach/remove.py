@@ -12,7 +12,7 @@ from ge_det.blocks.taking_back import has_affine, is_weightless, make_constant, 
 from ge_det.errors import UserError
 
 from .fused import unfuse
-from .hook import PlacedGate, Scaled, placed_gates, take_gate
+from .hook import PlacedGate, Scaled, forget_compiled, placed_gates, take_gate
 from .report import RemovalReport
 
 # Of what a normalisation was before, as multiples of the precision of its dtype.
@@ -77,6 +77,7 @@ def remove_attention(model: nn.Module) -> RemovalReport:
             scale_affine(norm, way.factor)
         unfuse(way.placed.module)
         take_gate(way.placed.module, way.placed.keeper)
+    forget_compiled()
     return RemovalReport(list(ways), restored)
 
 

@@ -11,6 +11,7 @@ from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import CLASSES
 from ge_det.errors import UserError, one_line
 
+from .hook import placed_gates
 from .libraries import FAMILIES
 from .recognise import find_units
 from .stages import stage_numbers
@@ -56,7 +57,14 @@ def all_units(model: nn.Module, units: UnitsFunction | None) -> list[Unit]:
             f'{f" and {len(gates) - 3} more" if len(gates) > 3 else ""}; start from the plain '
             'network, or take those of add_attention out with remove_attention'
         )
+    norms: dict[nn.Module, str] = {}
     for unit in found:
+        if unit.norm in norms:
+            raise UserError(
+                f'{norms[unit.norm]} and {unit.name} share their last normalisation: a gate needs '
+                'one of its own'
+            )
+        norms[unit.norm] = unit.name
         if isinstance(unit.norm, nn.Identity):
             raise UserError(
                 f'{unit.name or "the unit"} ({type(unit.module).__name__}) has no normalisation '
@@ -146,6 +154,7 @@ def _gates(model: nn.Module, units: Sequence[Unit]) -> list[str]:
     found: dict[str, nn.Module] = {
         name: module for name, module in modules.items() if isinstance(module, AttentionBlock)
     }
+    found |= {placed.name: placed.gate for placed in placed_gates(model)}  # A user's own.
     for unit in units:
         for slot in _SLOTS:
             module = getattr(unit.module, slot, None)

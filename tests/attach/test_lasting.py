@@ -193,6 +193,23 @@ def test_converted_normalisations_under_the_compiler(small: Any) -> None:
     assert relative(run(compiled), run(small)) <= 1e-6
 
 
+def test_what_was_compiled_before_has_the_gates(peers: None) -> None:
+    from torchvision.models.resnet import BasicBlock
+
+    class Own(BasicBlock):  # Its gate is a hook.
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    network: Any = nn.Sequential(nn.Conv2d(3, 16, 3), Own(16, 16)).eval()
+    compiled = torch.compile(network, backend='eager')
+    before = run(compiled)
+    add_attention(network, 'sge')
+    assert relative(run(compiled), before) <= 1e-6
+    with torch.no_grad():
+        network[1].sge.bias.fill_(3.0)
+    assert relative(run(compiled), run(network)) <= 1e-6 < relative(before, run(network))
+
+
 @pytest.mark.parametrize('training', [False, True])
 def test_compile_without_a_graph_break(training: bool, small: Any) -> None:
     torch.compiler.reset()

@@ -120,7 +120,39 @@ def test_normalisations(peers: None) -> None:
     check_refused(folded, r'^layer2.0 \(BasicBlock\) has no normalisation after', 'se')
     shared: Any = small_resnet()
     shared.layer1[1].bn2 = shared.layer1[0].bn2
-    check_refused(shared, r'layer1.0 and layer1.1 share their last normalisation', 'se')
+    for stages in (None, (True, False, False, False), (False, True, True, True)):
+        for preserve in (True, False):
+            given: Any = dict(stages=stages, preserve_function=preserve)
+            check_refused(shared, r'layer1.0 and layer1.1 share their last norm', 'se', **given)
+
+
+def test_a_gate_of_the_users_own_is_there_already(peers: None) -> None:
+    class Scale(nn.Module):
+        _abbr_ = 'scale'
+
+        def __init__(self, in_channels: int) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(in_channels, 1, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * self.weight
+
+    model = small_resnet()
+    add_attention(model, dict(type=Scale), preserve_function=False)
+    check_refused(model, r'has gates already: layer1.0.scale \(Scale\)', 'se')
+
+
+def test_a_normalisation_with_an_activation(peers: None) -> None:
+    """Scaling before it is no scaling after it."""
+
+    class Norm(nn.BatchNorm2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.silu(super().forward(x))
+
+    model: Any = small_resnet()
+    model.layer1[0].bn2 = Norm(16).eval()
+    check_refused(model, r'^layer1.0: its Norm does more than scale, .* a change of', 'se')
+    add_attention(model, 'se', preserve_function=False)
 
 
 @pytest.mark.parametrize('name', ['weight', 'bias'])
