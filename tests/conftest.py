@@ -12,6 +12,9 @@ import pytest
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HAS_TORCH, HAS_MMENGINE = find_spec('torch') is not None, find_spec('mmengine') is not None
 
+if find_spec('setuptools') is not None:
+    import setuptools  # noqa: F401  # It fails once something has imported Python's distutils.
+
 if HAS_TORCH:
     from triton_interpreter import import_triton
 

@@ -7,6 +7,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +75,41 @@ def _best(runner: Runner) -> str:
 def _run(command: list[str], work_dir: str) -> int:
     """Run a process that ends, with those that it started, if this one is told to end."""
     # In a session of its own, where no Ctrl-C of the terminal comes: it would speak of that, too.
-    process = subprocess.Popen(command, env=_alone(os.environ), start_new_session=True)
+    process = None
     try:
+        with _signals_wait():
+            process = subprocess.Popen(command, env=_alone(os.environ), start_new_session=True)
         return process.wait()
     except KeyboardInterrupt as error:  # What it writes is whole or not there at all.
-        if hasattr(os, 'killpg'):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-        process.wait()
+        if process is not None:
+            if hasattr(os, 'killpg'):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+            process.wait()
         raise KeyboardInterrupt(
             f'the training is whole; `ge-det report {shlex.quote(work_dir)}` writes the report'
         ) from error
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM come at the end, so that no process is left that nobody knows."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for one in came[:1]:
+        signal.raise_signal(one)
 
 
 def _alone(environment: Any) -> dict[str, str]:
