@@ -36,8 +36,9 @@ __all__: list[str] = []  # register_model adds each name,
 default_cfgs: dict[str, Any] = {}  # and reads here what weights there are.
 
 
-def _register(depth: int, attention: str) -> Callable[..., nn.Module]:
-    plain = f'resnet{depth}'
+def _register(
+    plain: str, attention: str, default: str, weights: list[Any]
+) -> Callable[..., nn.Module]:
     name = f'{plain}_{attention.replace("-", "_")}'
 
     def create(pretrained: bool = False, **kwargs: Any) -> nn.Module:
@@ -45,8 +46,6 @@ def _register(depth: int, attention: str) -> Callable[..., nn.Module]:
 
     create.__name__ = create.__qualname__ = name
     create.__doc__ = f"timm's {plain} with {attention} in every unit; arguments are timm's."
-    default = get_pretrained_cfg(plain).tag
-    weights = [get_pretrained_cfg(one) for one in list_pretrained(f'{plain}.*')]
     tagged = {f'{name}.{cfg.tag}{"*" * (cfg.tag == default)}': cfg for cfg in weights}
     default_cfgs.update(generate_default_cfgs(tagged))
     return register_model(create)
@@ -104,7 +103,10 @@ def _load_gates(name: str, model: nn.Module, gates: Mapping[str, Tensor], part: 
 
 
 for _depth in DEPTHS:
+    _plain = f'resnet{_depth}'
+    _default = get_pretrained_cfg(_plain).tag
+    _weights = [get_pretrained_cfg(one) for one in list_pretrained(f'{_plain}.*')]
     for _attention in NAMES:
         if _attention != 'none':
-            _entry = _register(_depth, _attention)
+            _entry = _register(_plain, _attention, _default, _weights)
             globals()[_entry.__name__] = _entry

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -126,8 +125,6 @@ def _all_or_nothing(
     model: nn.Module, units: Sequence[Unit], starts: Sequence[Start]
 ) -> Iterator[list[KeepsGate]]:
     """Takes gates out again, whose keepers are put into the list, where anything goes wrong."""
-    affine: list[Any] = [t for start in starts for t in (start.norm.weight, start.norm.bias)]
-    before = [tensor.detach().clone() for tensor in affine]
     keepers: list[KeepsGate] = []
     try:
         yield keepers
@@ -135,9 +132,8 @@ def _all_or_nothing(
         for unit, keeper in zip(units, keepers, strict=False):
             unfuse(unit.module)
             take_gate(unit.module, keeper)
-        with torch.no_grad():
-            for tensor, value in zip(affine, before, strict=True):
-                tensor.copy_(value)
+        for start in starts:
+            start.undo()
         if isinstance(error, RuntimeError):  # Most of torch's, such as of shapes.
             name = type(model).__name__
             raise UserError(f'{name} does not run with these gates: {one_line(error)}') from error

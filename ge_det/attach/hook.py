@@ -149,9 +149,8 @@ def _has_hook(module: nn.Module) -> bool:
 
 def _put_hook(module: nn.Module) -> None:
     if torch.compiler.is_compiling():
-        module.register_forward_hook(
-            GateHook()
-        )  # The compiler does not see it come in another way.
+        # The compiler does not see it come in another way.
+        module.register_forward_hook(GateHook())
         return
     hooks: dict[Any, Any] = module._forward_hooks
     hooks['ge_det'] = GateHook()  # One key, so that two threads which find it lacking put in one.

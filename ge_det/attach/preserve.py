@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ge_det.blocks.taking_back import (
+    Norm,
     fitted_scale,
     has_affine,
     is_weightless,
@@ -33,11 +34,21 @@ class Start(NamedTuple):
         norm (nn.Module): The normalisation before it.
         factor (Tensor): What its weight and bias are to be multiplied by, (C,).
         exact (bool): Whether the gate is a constant then, 1 / factor.
+        weight (Tensor): Of the normalisation, as it was, (C,).
+        bias (Tensor): The same, (C,).
     """
 
-    norm: nn.Module
+    norm: Norm
     factor: Tensor
     exact: bool
+    weight: Tensor
+    bias: Tensor
+
+    def undo(self) -> None:
+        """Give the normalisation the weights that it had."""
+        with torch.no_grad():
+            self.norm.weight.copy_(self.weight)
+            self.norm.bias.copy_(self.bias)
 
 
 def start_of(unit: Unit, gate: nn.Module) -> Start:
@@ -58,12 +69,13 @@ def start_of(unit: Unit, gate: nn.Module) -> Start:
             f'{name} is on the meta device, where preserve_function finds no weights: load them '
             f'first, {_OTHERWISE}'
         )
+    before = _copy(norm, 'weight'), _copy(norm, 'bias')
     if is_weightless(gate):
         factor = fitted_scale(gate, norm.bias.detach())
         if factor is not None:
-            return Start(norm, factor.to(norm.weight.dtype), exact=False)
+            return Start(norm, factor.to(norm.weight.dtype), False, *before)
     elif (constant := make_half(gate)) is not None:
-        return Start(norm, constant.reciprocal(), exact=True)
+        return Start(norm, constant.reciprocal(), True, *before)
     raise UserError(
         f'{name}: preserve_function needs a gate that can be a constant, and '
         f'{type(gate).__name__} has no make_constant: define it, {_OTHERWISE}'
@@ -99,14 +111,14 @@ def take_back(starts: Sequence[Start], error: Callable[[], float]) -> tuple[list
         tuple[list[Scaled], float]: What was done to each, and the share of the way that the
         factors of gates without weights go.
     """
-    before = [(_copy(start.norm, 'weight'), _copy(start.norm, 'bias')) for start in starts]
     for start in starts:
         if start.exact:
             scale_affine(start.norm, start.factor)
     fitted = {start.norm: start.factor for start in starts if not start.exact}
     share = scale_closest(fitted, error) if fitted else 1.0
     factors = [s.factor if s.exact else 1 + share * (s.factor - 1) for s in starts]
-    return [Scaled(*pair, factor) for pair, factor in zip(before, factors, strict=True)], share
+    pairs = zip(starts, factors, strict=True)
+    return [Scaled(start.weight, start.bias, factor) for start, factor in pairs], share
 
 
 def _copy(norm: Any, name: str) -> Tensor:

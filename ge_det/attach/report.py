@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ge_det.words import counted
+from ge_det.words import aligned, counted
 
 
 @dataclass
@@ -77,7 +76,8 @@ class AttachReport:
             )
             for gate in self.gates
         ]
-        return '\n'.join([aligned([head, *rows]), '', *self._summary()])
+        texts = [i for i, cell in enumerate(rows[-1]) if not cell.replace(',', '').isdigit()]
+        return '\n'.join([*aligned([head, *rows], texts), '', *self._summary()])
 
     def _summary(self) -> list[str]:
         starts = [gate.start for gate in self.gates]
@@ -122,20 +122,6 @@ class RemovalReport:
         if self.restored:
             told += f'; {len(self.restored)} normalisations as they were before'
         return told + (f'; {kept} normalisations took the constant of their gate' if kept else '')
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of texts in columns, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    is_number = [all(c.isdigit() for c in cell.replace(',', '')) for cell in rows[-1]]
-    lines = [
-        '  '.join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, is_number, strict=True)
-        )
-        for row in rows
-    ]
-    return '\n'.join(line.rstrip() for line in lines)
 
 
 def _written(deviation: float | None) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from ge_det.datasets.coco_index import index
 from ge_det.unprinted import unprinted
 
 CLASS = 'class:'
@@ -113,9 +114,7 @@ def draw_images(resample: int, images: int) -> np.ndarray:
 
 
 def _load(annotations: Path, detections: Path, iou_type: str) -> COCOeval:
-    truth = COCO()  # Given the path, it would read in the locale's encoding.
-    truth.dataset = json.loads(annotations.read_text(encoding='utf-8-sig'))
-    truth.createIndex()
+    truth = index(json.loads(annotations.read_text(encoding='utf-8-sig')))
     if not truth.imgs:
         raise ValueError(f'{annotations} has no images: give those of a validation set')
     found = json.loads(detections.read_text(encoding='utf-8'))

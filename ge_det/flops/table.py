@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ge_det.words import aligned
+
 from .config_network import CountedConfig
 from .count import Parameters
 
@@ -105,15 +107,3 @@ def cost_table(counted: CountedConfig, trunk: str = 'mmengine') -> str:
 
 def _share(part: int, whole: int) -> str:
     return f'{part / whole:.3%}' if whole else '-'
-
-
-def aligned(table: list[list[str]], left: tuple[int, ...]) -> list[str]:
-    """Lines of a table; the columns ``left`` hold text, the others numbers."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        '  '.join(
-            cell.ljust(width) if index in left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]

@@ -11,7 +11,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from ge_det.report.source import Source, index
+from ge_det.datasets.coco_index import index
+from ge_det.report.source import Source
 from ge_det.unprinted import unprinted
 
 DEFAULT_SCORE = 0.3

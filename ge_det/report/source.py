@@ -10,8 +10,8 @@ from typing import Any
 from pycocotools.coco import COCO
 
 from ge_det.datasets.coco_file import read_lists
+from ge_det.datasets.coco_index import index
 from ge_det.errors import UserError
-from ge_det.unprinted import unprinted
 from ge_det.words import counted
 
 
@@ -98,12 +98,3 @@ class Source:
                 if name in counts and not box.get('iscrowd'):
                     counts[name] += 1
         return counts if self.train_annotations else {}
-
-
-def index(content: dict[str, Any]) -> COCO:
-    """pycocotools' view of the content of a COCO file; its own reader depends on the locale."""
-    coco = COCO()
-    coco.dataset = content
-    with unprinted():
-        coco.createIndex()
-    return coco

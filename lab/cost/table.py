@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from ge_det.flops.table import aligned
+from ge_det.words import aligned
 
 from .comparison import Agreement, CostComparison
 

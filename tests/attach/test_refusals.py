@@ -15,6 +15,17 @@ from ge_det import add_attention
 from ge_det.errors import UserError
 
 
+class Scale(nn.Module):
+    """A gate of a user's own, whose name follows from the class."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(in_channels, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.weight
+
+
 def check_refused(model: Any, match: str, *args: Any, **kwargs: Any) -> None:
     before = None
     if isinstance(model, nn.Module):
@@ -97,10 +108,6 @@ def test_gates_that_are_there(peers: None) -> None:
 
 
 def test_a_name_that_is_taken(peers: None) -> None:
-    class Scale(nn.Module):
-        def __init__(self, in_channels: int) -> None:
-            super().__init__()
-
     model = small_resnet()
     model.layer1[0].scale = 3
     kwargs: Any = dict(preserve_function=False)
@@ -127,16 +134,6 @@ def test_normalisations(peers: None) -> None:
 
 
 def test_a_gate_of_the_users_own_is_there_already(peers: None) -> None:
-    class Scale(nn.Module):
-        _abbr_ = 'scale'
-
-        def __init__(self, in_channels: int) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(in_channels, 1, 1))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x * self.weight
-
     model = small_resnet()
     add_attention(model, dict(type=Scale), preserve_function=False)
     check_refused(model, r'has gates already: layer1.0.scale \(Scale\)', 'se')
