@@ -141,7 +141,7 @@ def test_a_change_of_the_requirements_is_noticed(machine):
         file.write('# changed\n')
     assert machine.run()[0] == 0
     calls = machine.calls()
-    assert any('.[openmmlab,lab,dev,docs]' in call for call in calls)
+    assert any('.[openmmlab,export,lab,dev,docs]' in call for call in calls)
     assert not any('venv' in call or 'wheel ' in call.split()[2:3] for call in calls)
 
 

@@ -121,7 +121,7 @@ drop_half_installed() {
 
 install_all() {
   step 'packages: ge_det and all it needs (mmdet, mmengine, ...)' \
-    "$py" -m pip install --no-build-isolation -e ".[$family,lab,dev,docs]" ${numpy:+"$numpy"}
+    "$py" -m pip install --no-build-isolation -e ".[$family,export,lab,dev,docs]" ${numpy:+"$numpy"}
   "$py" -c 'import cv2' 2>>"$log" ||
     step 'opencv: the headless build, as the other wants libraries of a desktop' swap_opencv
 }
