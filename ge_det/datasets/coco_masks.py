@@ -134,7 +134,7 @@ def _length(counts: list[int] | str) -> int:
     if not counts or not counts.isascii():
         return -1
     digits = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - 48
-    if digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
+    if np.min(digits) < 0 or np.max(digits) > 63 or digits[-1] & 32:
         return -1
     last = np.flatnonzero(digits & 32 == 0)
     first = np.concatenate([[0], last[:-1] + 1])

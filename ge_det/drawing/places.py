@@ -35,7 +35,7 @@ def places_for(
                 continue
             covered = _common(boxes, label)
             covered[index] = 0
-            cost = covered.sum() / (wide * high) + _PREFERENCE * rank
+            cost = float(covered.sum()) / (wide * high) + _PREFERENCE * rank
             if cost < least:
                 place, least = at, cost
         if place is not None:

@@ -109,6 +109,6 @@ def _of_bitmap(name: str, bitmap: _Bitmap, size: tuple[int, int]) -> Thing:
     part = mask_of_png(zlib.decompress(base64.b64decode(bitmap.data, validate=True)))
     left, top = bitmap.origin
     ys, xs = np.nonzero(part)
-    x, y = int(xs.min()) + left, int(ys.min()) + top
-    box = (x, y, int(xs.max()) + left + 1 - x, int(ys.max()) + top + 1 - y)
+    x, y = int(np.min(xs)) + left, int(np.min(ys)) + top
+    box = (x, y, int(np.max(xs)) + left + 1 - x, int(np.max(ys)) + top + 1 - y)
     return Thing(name, box, run_lengths(part, left, top, size[1], size[0]))
