@@ -57,7 +57,7 @@ class FusedLibraryUnit(FusedUnit, nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """As the library's unit."""
         # Who traces symbolically passes something that is no tensor.
-        if not isinstance(x, Tensor) or x.numel() == 0 or self.why_not_fused() is not None:
+        if not isinstance(x, Tensor) or self.why_not_fused() is not None or x.numel() == 0:
             out: Tensor = super().forward(x)
             return out
         if getattr(self, 'with_cp', False) and x.requires_grad:  # OpenMMLab's

@@ -74,7 +74,7 @@ class FusedBottleneck(PluginUnit, Bottleneck):
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, 4 * planes, H / stride, W / stride)."""
-        if x.numel() == 0 or self.why_not_fused() is not None:
+        if self.why_not_fused() is not None or x.numel() == 0:
             return super().forward(x)
         if self.with_cp and x.requires_grad:
             return cp.checkpoint(self._fused_forward, x, use_reentrant=False)
@@ -149,7 +149,7 @@ class GatedBasicBlock(PluginUnit, BasicBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, planes, H / stride, W / stride)."""
-        fused = x.numel() > 0 and self.why_not_fused() is None
+        fused = self.why_not_fused() is None and x.numel() > 0
         run = self._fused_forward if fused else self._run_modules
         if self.with_cp and x.requires_grad:
             return cp.checkpoint(run, x, use_reentrant=False)

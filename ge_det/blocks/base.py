@@ -41,6 +41,10 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
             itself; None if nothing.
         unfused_because (str | None): A reason of the block's own to run one after another with the
             other modules of its unit, such as dropout; None, as by default, if it has none.
+        gate_broadcasts (bool): Whether the coarse gate needs no up-sampling, whatever the size of
+            the map: it has one cell, or one for each position. Exporters leave sizes open and
+            cannot see it. Where it is False, as by default, they always up-sample, which is right
+            of every gate.
 
     Raises:
         ValueError: If ``in_channels`` is not a positive integer.
@@ -50,6 +54,7 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
     variants: ClassVar[tuple[Variant, ...]] = ()
     contract_gap: ClassVar[str | None]
     unfused_because: str | None = None
+    gate_broadcasts: bool = False
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -85,7 +90,7 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
         Returns:
             Tensor: Broadcastable to ``x``, of the dtype of ``x``.
         """
-        return full_gate(self.coarse_gate(x), x)
+        return full_gate(self.coarse_gate(x), x, self.gate_broadcasts)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the features.
@@ -104,7 +109,8 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
         self.check_input(x)
         if type(self).gate is not AttentionBlock.gate:  # a subclass that has its own
             return x * self.gate(x)
-        return apply_gate(x, self.checked_gate('coarse_gate', self.coarse_gate(x), x.shape[0]))
+        coarse = self.checked_gate('coarse_gate', self.coarse_gate(x), x.shape[0])
+        return apply_gate(x, coarse, self.gate_broadcasts)
 
     def check_input(self, x: Tensor) -> None:
         """Raise a ValueError unless ``x`` is (N, in_channels, H, W)."""

@@ -89,6 +89,7 @@ class GatherExcite(AveragedGate):
         place = dict(device=device, dtype=dtype)
         self.variant = variant
         self.extent = extent
+        self.gate_broadcasts = extent == 'global'
         self.grid: tuple[int, int] | None = None
         if variant != 'theta_minus':
             if extent == 'global':

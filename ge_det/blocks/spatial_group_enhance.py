@@ -45,6 +45,7 @@ class SpatialGroupEnhance(AttentionBlock):
 
     _abbr_ = 'sge'
     variants = (Variant('sge'),)
+    gate_broadcasts = True
 
     def __init__(
         self,

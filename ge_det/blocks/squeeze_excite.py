@@ -65,6 +65,7 @@ class SqueezeExcite(AveragedGate):
 
     _abbr_ = 'se_layer'
     variants = (Variant('se'),)
+    gate_broadcasts = True
 
     def __init__(
         self,

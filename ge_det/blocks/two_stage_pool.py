@@ -49,6 +49,7 @@ class SpatialPyramidSE(AveragedGate):
 
     _abbr_ = 'sp_se'
     variants = (Variant('sp-se'),)
+    gate_broadcasts = True
 
     def __init__(
         self,
@@ -131,6 +132,7 @@ class ResolutionGuidedSE(AveragedGate):
 
     _abbr_ = 'rg_se'
     variants = (Variant('rg-se'),)
+    gate_broadcasts = True
 
     def __init__(
         self,

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .tracing import is_traced
+
 
 def cell_starts(size: int, cells: int) -> list[int]:
     """First position of each cell, and ``size`` after the last one."""
@@ -29,8 +31,17 @@ def expand_columns(coarse: Tensor, width: int) -> Tensor:
     return coarse.index_select(-1, cell_index(width, columns, coarse.device))
 
 
-def upsample_nearest(coarse: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest-neighbour interpolation to ``size``; a 1x1 map is left to broadcasting."""
+def upsample_nearest(coarse: Tensor, size: tuple[int, int], broadcasts: bool = False) -> Tensor:
+    """Nearest-neighbour interpolation to ``size``; a 1x1 map is left to broadcasting.
+
+    Args:
+        coarse (Tensor): (..., h, w).
+        size (tuple[int, int]): Height and width.
+        broadcasts (bool): Whether h and w are 1, or the size, whatever that is. It counts in a
+            traced graph only, where the sizes of the moment say nothing. Defaults to False.
+    """
+    if is_traced():
+        return coarse if broadcasts else _read_cells(coarse, size)
     rows = coarse.shape[-2]
     if coarse.shape[-2:] == (1, 1):
         return coarse
@@ -38,6 +49,12 @@ def upsample_nearest(coarse: Tensor, size: tuple[int, int]) -> Tensor:
     if rows != size[0]:
         coarse = coarse.index_select(-2, cell_index(size[0], rows, coarse.device))
     return coarse.expand(*coarse.shape[:-2], *size)
+
+
+def _read_cells(coarse: Tensor, size: tuple[int, int]) -> Tensor:
+    for dim, length in ((-1, size[1]), (-2, size[0])):
+        coarse = coarse.index_select(dim, cell_index(length, coarse.shape[dim], coarse.device))
+    return coarse
 
 
 def sum_columns(fine: Tensor, cells: int) -> Tensor:

@@ -15,18 +15,20 @@ from ge_det.ops.triton_tools import runtime
 from . import eager
 
 
-def apply_gate(x: Tensor, gate: Tensor) -> Tensor:
+def apply_gate(x: Tensor, gate: Tensor, broadcasts: bool = False) -> Tensor:
     """``x * up(gate)`` without a product or an expanded gate kept for the backward pass.
 
     Args:
         x (Tensor): Features (N, C, H, W).
         gate (Tensor): (N, G, h, w), G a divisor of C, as in :func:`gated_residual`.
+        broadcasts (bool): Whether it needs no up-sampling, see
+            :func:`~ge_det.ops.cells.upsample_nearest`. Defaults to False.
 
     Returns:
         Tensor: (N, C, H, W) of the dtype of ``x``.
     """
     if is_traced():
-        return x * full_gate(gate, x)
+        return _product(x, gate, broadcasts)
     return torch.ops.ge_det.gated_residual(x, None, gate, None, None)
 
 
@@ -54,13 +56,24 @@ def gated_residual(
     return torch.ops.ge_det.gated_residual(y, identity.to(y.dtype).expand_as(y), gate, scale, shift)
 
 
-def full_gate(gate: Tensor, x: Tensor) -> Tensor:
-    """A gate (N, G, h, w) broadcastable to ``x`` (N, C, H, W)."""
-    gate = upsample_nearest(gate, (x.shape[2], x.shape[3]))
+def full_gate(gate: Tensor, x: Tensor, broadcasts: bool = False) -> Tensor:
+    """A gate (N, G, h, w) broadcastable to ``x`` (N, C, H, W); see :func:`apply_gate`."""
+    gate = upsample_nearest(gate, (x.shape[2], x.shape[3]), broadcasts)
     groups = gate.shape[1]
     if groups == x.shape[1]:
         return gate
-    return gate.repeat_interleave(x.shape[1] // groups, 1)
+    return gate[:, :, None].expand(-1, -1, x.shape[1] // groups, -1, -1).flatten(1, 2)
+
+
+def _product(x: Tensor, gate: Tensor, broadcasts: bool) -> Tensor:
+    """:func:`apply_gate` in torch's own operators; the gate of a group is not written out."""
+    gate = upsample_nearest(gate, (x.shape[2], x.shape[3]), broadcasts)
+    groups = gate.shape[1]
+    if groups == x.shape[1]:
+        return x * gate
+    n, channels, height, width = x.shape
+    grouped = x.reshape(n, groups, channels // groups, height, width)
+    return (grouped * gate[:, :, None]).reshape(x.shape)
 
 
 @torch.library.custom_op('ge_det::gated_residual', mutates_args=())

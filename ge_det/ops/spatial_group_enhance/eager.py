@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ge_det.ops.precision import bmm_as_is, statistics_dtype
+from ge_det.ops.squeeze_excite import squeeze
 
 # Added to the standard deviation, outside the root, as in the authors' code.
 EPS = 1e-5
@@ -13,13 +14,17 @@ EPS = 1e-5
 
 def plain_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The formula in torch's own operators, for exporters and FLOP counters."""
-    dtype = statistics_dtype(x)
-    vectors = x.to(dtype).unflatten(1, (weight.shape[1], -1))
-    similarity = (vectors * vectors.mean((3, 4), keepdim=True)).sum(2)
-    normalised = similarity - similarity.mean((2, 3), keepdim=True)
-    if x.shape[2] * x.shape[3] > 1:
-        normalised = normalised / (similarity.std((2, 3), keepdim=True) + EPS)
-    return torch.sigmoid(weight.to(dtype) * normalised + bias.to(dtype)).to(x.dtype)
+    x_dtype, x = x.dtype, x.to(statistics_dtype(x))
+    n, channels, height, width = x.shape
+    groups = weight.shape[1]
+    products = x * squeeze(x)
+    similarity = products.reshape(n, groups, channels // groups, height, width).sum(2)
+    centred = similarity - squeeze(similarity)
+    # As a tensor, since a graph whose sizes are open cannot ask whether there is one position.
+    count = torch.ones_like(similarity[:1, :1]).sum((2, 3), keepdim=True)
+    variance = centred.square().sum((2, 3), keepdim=True) / (count - 1).clamp(min=1)
+    normalised = centred / (variance.sqrt() + EPS)
+    return torch.sigmoid(weight.to(x.dtype) * normalised + bias.to(x.dtype)).to(x_dtype)
 
 
 def similarity_of(x: Tensor, projection: Tensor) -> tuple[Tensor, Tensor, Tensor]:

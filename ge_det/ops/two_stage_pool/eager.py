@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ge_det.ops.precision import statistics_dtype
+from ge_det.ops.squeeze_excite import squeeze
+from ge_det.ops.tracing import is_traced
 
 
 def pool_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -14,5 +17,24 @@ def pool_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
     Equal to the papers' fixed windows at the training resolution, and defined at every other one.
     Returns float32 for half-precision inputs; a map that already has the size is not copied.
     """
+    if is_traced():
+        return squeeze(x) if grid == (1, 1) else _pool_by_products(x, grid)
     x = x.to(statistics_dtype(x))
     return x if tuple(x.shape[2:]) == grid else F.adaptive_avg_pool2d(x, grid)
+
+
+def _pool_by_products(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The same of a map whose size is open: exporters bind torch's pooling to one size."""
+    x = x.to(statistics_dtype(x))
+    rows, columns = _averaging(x.shape[2], grid[0], x), _averaging(x.shape[3], grid[1], x)
+    return torch.matmul(rows, torch.matmul(x, columns.transpose(0, 1)))
+
+
+def _averaging(size: int, cells: int, like: Tensor) -> Tensor:
+    """The matrix (cells, size) that takes the mean of each cell."""
+    cell = torch.arange(cells, device=like.device)[:, None]
+    position = torch.arange(size, device=like.device)
+    # On a ruler of size * cells steps the two overlap. Cells share a position where none ends.
+    overlap = (position * cells < (cell + 1) * size) & ((position + 1) * cells > cell * size)
+    inside = overlap.to(like.dtype)
+    return inside / inside.sum(1, keepdim=True)

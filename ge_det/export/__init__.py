@@ -1,0 +1,1 @@
+"""Backbones and detectors as ONNX files, which run without Python."""
