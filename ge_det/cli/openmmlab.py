@@ -16,6 +16,7 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,7 @@ def run_tool(
     package: str = 'mmdet',
     command: str | None = None,
     also_check: Callable[[argparse.Namespace], None] | None = None,
+    epilog: str | None = None,
 ) -> None:
     """Run one of mmdet's or mmpretrain's tools.
 
@@ -100,6 +102,7 @@ def run_tool(
         command (str, optional): Name of our command. Defaults to None: ``name``.
         also_check (callable, optional): A further check, which may raise a UserError, of the
             arguments. Defaults to None.
+        epilog (str, optional): What ``--help`` tells after the tool's own. Defaults to None.
 
     Raises:
         UserError: If an argument or the work dir cannot work, or memory or the disk run out.
@@ -108,7 +111,7 @@ def run_tool(
     script = find_script(name, package)
     if argv is not None:  # The scripts read those of the process, and so do their children.
         sys.argv = [f'ge-det {command or name}', *argv]
-    if (quick := read_arguments(script)) is not None:
+    if (quick := read_arguments(script, epilog)) is not None:
         check_arguments(quick)
         show_beginning(f'reading {quick.config} ...')
     logging.raiseExceptions = False  # Else a full disk is a traceback for every line of a log.
@@ -176,11 +179,12 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         show(*told_next(args.config, find_work_dir(args, cfg), cfg))
 
 
-def read_arguments(script: Path) -> argparse.Namespace | None:
+def read_arguments(script: Path, epilog: str | None = None) -> argparse.Namespace | None:
     """Let a script's ``parse_args`` read the arguments of this process, and import nothing for it.
 
     Args:
         script (Path): Where the function is. Nothing else of the file runs.
+        epilog (str, optional): What ``--help`` tells after the script's own. Defaults to None.
 
     Returns:
         argparse.Namespace | None: The arguments, those of ``--cfg-options`` as text; None if the
@@ -195,9 +199,8 @@ def read_arguments(script: Path) -> argparse.Namespace | None:
         for node in tree.body
         if isinstance(node, ast.FunctionDef) and node.name == 'parse_args'
     ]
-    stand_in = SimpleNamespace(
-        **{**vars(argparse), 'ArgumentParser': Parser}
-    )  # Its errors are one line.
+    ours = partial(Parser, epilog=epilog)  # Its errors are one line.
+    stand_in = SimpleNamespace(**{**vars(argparse), 'ArgumentParser': ours})
     names: dict[str, Any] = dict(argparse=stand_in, os=os, DictAction=_KeyValues)
     exec(compile(tree, str(script), 'exec'), names)
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
+from ge_det.errors import UserError
+
 STACK = frozenset(('mmengine', 'mmcv', 'mmdet', 'mmpretrain'))
 """What the extras ``openmmlab`` and ``onedl`` bring beside those that ``detect`` has."""
 
@@ -29,6 +31,13 @@ def extra_of(package: str) -> str:
             'maintained forks'
         )
     return "pip install 'ge-det[detect]'"
+
+
+def check_export(*packages: str) -> None:
+    """Raise a UserError if one of these packages of the extra ``export`` is not installed."""
+    for name in packages:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"{name} is not installed here: pip install 'ge-det[export]'")
 
 
 def told_missing(error: ImportError) -> str:

@@ -1,0 +1,201 @@
+"""Whether a file finds what the network finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ge_det.export.session import Found
+from ge_det.words import aligned
+
+FLOOR = 0.05
+"""Detections of a lower score are not compared."""
+
+LEAST_IOU, MOST_SCORE = 0.99, 1e-3
+"""Of a detection and its partner: boxes overlap by more than this, scores differ by less."""
+
+MOST_DEVIATION = 1e-4
+"""Of a map or a stage: the largest difference over the largest value."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a file may be off.
+
+    Args:
+        iou (float): Of a detection and its partner, at least.
+        score (float): Their scores differ by less.
+        share (float): Of the detections that may lack a partner.
+        deviation (float): Of maps, largest difference over largest value.
+    """
+
+    iou: float = LEAST_IOU
+    score: float = MOST_SCORE
+    share: float = 0.0
+    deviation: float = MOST_DEVIATION
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two lists of detections go together, from both sides.
+
+    Attributes:
+        compared (int): Detections over the floor, of both.
+        lacking (int): Those without a partner.
+        worst_iou (float): Of a detection and its partner.
+        worst_score (float): Largest difference of their scores.
+        worst_mask (float, optional): IoU of their masks; None where there are none.
+    """
+
+    compared: int = 0
+    lacking: int = 0
+    worst_iou: float = 1.0
+    worst_score: float = 0.0
+    worst_mask: float | None = None
+
+    def __add__(self, other: Agreement) -> Agreement:
+        masks = [one.worst_mask for one in (self, other) if one.worst_mask is not None]
+        return Agreement(
+            self.compared + other.compared,
+            self.lacking + other.lacking,
+            min(self.worst_iou, other.worst_iou),
+            max(self.worst_score, other.worst_score),
+            min(masks) if masks else None,
+        )
+
+    @property
+    def share(self) -> float:
+        """Of the detections with a partner."""
+        return 1 - self.lacking / self.compared if self.compared else 1.0
+
+
+def agree(one: Found, other: Found, most: int = 0, tolerance: Tolerance = Tolerance()) -> Agreement:
+    """Match the detections of two lists of one picture, from both sides.
+
+    Args:
+        one (Found): A list.
+        other (Found): The other, with boxes in the same pixels.
+        most (int): Detections that a list holds at most. Of a full one, the last may be missing in
+            the other for the least rounding, as those at the floor may. Defaults to 0: any number.
+        tolerance (Tolerance): What makes two detections partners. Defaults to that of float32.
+    """
+    return _one_way(one, other, most, tolerance) + _one_way(other, one, most, tolerance)
+
+
+def _one_way(of: Found, among: Found, most: int, tolerance: Tolerance) -> Agreement:
+    found = Agreement()
+    is_full = 0 < most <= len(of.scores)
+    least = max(FLOOR, float(of.scores.min())) if is_full else FLOOR
+    for index in np.flatnonzero(of.scores > FLOOR):
+        score = float(of.scores[index])
+        same = among.labels == of.labels[index]
+        overlaps = iou(of.boxes[index], among.boxes[same])
+        apart = np.abs(among.scores[same] - score)
+        near = (overlaps > tolerance.iou) & (apart < tolerance.score)
+        if near.any():
+            best = int(np.argmax(np.where(near, overlaps, -1)))
+        elif score <= least + tolerance.score:
+            continue
+        else:
+            best = int(np.argmax(overlaps)) if len(overlaps) else -1
+        mask = None
+        if of.masks is not None and among.masks is not None and near.any():
+            mask = mask_iou(of.masks[index], among.masks[same][best])
+        found += Agreement(
+            1,
+            int(not near.any()),
+            float(overlaps[best]) if best >= 0 else 0.0,
+            float(apart[best]) if best >= 0 else score,
+            mask,
+        )
+    return found
+
+
+def iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union of a box (4,) with others (K, 4); 1 of two that are the same."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    inside = np.prod(np.clip(high - low, 0, None), axis=1)
+    union = np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - inside
+    same = (box == boxes).all(axis=1)
+    return np.where(same, 1.0, inside / np.maximum(union, 1e-12))
+
+
+def mask_iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two masks of bool; 1 where a single pixel differs, which the least rounding does."""
+    inside = np.logical_and(one, other).sum()
+    union = np.logical_or(one, other).sum()
+    return 1.0 if union - inside <= 1 else float(inside / union)
+
+
+def deviation(expected: np.ndarray, got: np.ndarray) -> float:
+    """Largest difference over largest value; infinite where shapes differ."""
+    if expected.shape != got.shape:
+        return float('inf')
+    if not expected.size:
+        return 0.0
+    difference = np.abs(expected.astype(np.float64) - got.astype(np.float64)).max()
+    return float(difference / max(np.abs(expected).max(), 1e-12))
+
+
+def first_difference(
+    expected: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]
+) -> tuple[str, float] | None:
+    """The first stage, in the order of ``expected``, that is off, and by how much."""
+    for name, values in expected.items():
+        off = deviation(values, got[name])
+        if not off <= MOST_DEVIATION:  # NaN is off.
+            return name, off
+    return None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one case of a check gave.
+
+    Args:
+        size (tuple[int, int]): Height and width of the batch.
+        batch (int): Pictures in it.
+        agreement (Agreement, optional): Of the detections. Defaults to None: there are none.
+        deviation (float, optional): Of the maps. Defaults to None: there are none.
+    """
+
+    size: tuple[int, int]
+    batch: int
+    agreement: Agreement | None = None
+    deviation: float | None = None
+
+    def holds(self, tolerance: Tolerance) -> bool:
+        """Whether it is within the tolerance."""
+        if self.agreement is None:
+            return self.deviation is not None and self.deviation <= tolerance.deviation
+        masks = self.agreement.worst_mask
+        return self.agreement.share >= 1 - tolerance.share and (masks or 1.0) >= tolerance.iou
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Lines for the screen."""
+    of_maps = all(row.deviation is not None for row in rows)
+    has_masks = any(row.agreement and row.agreement.worst_mask is not None for row in rows)
+    head = ['size', 'batch']
+    if of_maps:
+        head.append('largest deviation')
+    else:
+        head += ['detections', 'without partner', 'worst IoU', 'worst score difference']
+        head += ['worst IoU of masks'] * has_masks
+    lines = [head]
+    for row in rows:
+        cells = [f'{row.size[0]}x{row.size[1]}', str(row.batch)]
+        if of_maps:
+            cells.append(f'{row.deviation:.1e}')
+        else:
+            found = row.agreement or Agreement()
+            some = found.compared > 0
+            cells += [str(found.compared), str(found.lacking)]
+            cells.append(f'{found.worst_iou:.5f}' if some else '-')
+            cells.append(f'{found.worst_score:.1e}' if some else '-')
+            mask = found.worst_mask
+            cells += ['-' if mask is None else f'{mask:.4f}'] * has_masks
+        lines.append(cells)
+    return aligned(lines, left=())
