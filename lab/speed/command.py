@@ -2,6 +2,7 @@
 
     python tools/benchmark.py backbones --json speed.json --picture speed.png
     python tools/benchmark.py backbones --train --blocks se sge
+    python tools/benchmark.py backbones --onnx
     python tools/benchmark.py blocks
     python tools/benchmark.py detectors --config configs/coco/baseline/retinanet_r50_fpn_2x_coco.py
 
@@ -51,6 +52,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '(mmpretrain, timm, mmcv); default: all that import'
     )
     add('--against', nargs='*', metavar='RIVAL', help=what)
+    what = 'beside them ours and the plain network as ONNX files in onnxruntime; for backbones'
+    add('--onnx', action='store_true', help=what)
     what = 'detector with a ResNet, for the mode detectors; default: Faster R-CNN'
     add('--config', default=str(DETECTOR), help=what)
     add('--json', type=Path, metavar='FILE', help='keep all figures here, go on')
@@ -69,7 +72,7 @@ def benchmark(args: argparse.Namespace) -> str:
 
     from .report import draw_report, format_report
     from .run import SpeedResults, run_benchmark
-    from .settings import RIVALS, SpeedSettings, check_choice
+    from .settings import ONNX, RIVALS, SpeedSettings, check_choice
 
     MMLogger.get_instance('benchmark').setLevel('WARNING')
     options = {k: v for k, v in vars(args).items() if k in SpeedSettings.__dataclass_fields__}
@@ -79,7 +82,10 @@ def benchmark(args: argparse.Namespace) -> str:
             size=tuple(args.size),
             threads=torch.get_num_threads() if args.threads is None else args.threads,
             device=args.device or ('cuda' if torch.cuda.is_available() else 'cpu'),
-            against=RIVALS if args.against is None else tuple(args.against),
+            against=(
+                *(RIVALS if args.against is None else args.against),
+                *([ONNX] if args.onnx else []),
+            ),
             config=args.config if args.mode == 'detectors' else None,
         )
     )

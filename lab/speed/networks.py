@@ -21,7 +21,7 @@ from lab.as_published import as_published, replace_blocks
 
 from .contenders import Contender, load_shared, place, randomise
 from .peers import peer_backbones, peer_blocks
-from .settings import SpeedSettings
+from .settings import ONNX, SpeedSettings
 
 NEIGHBOUR = 'context-block'
 """Row of GCNet's context block, the attention that mmcv and mmdet have themselves."""
@@ -101,6 +101,11 @@ def backbone_contenders(settings: SpeedSettings, block: str, notes: list[str]) -
         found.append(Contender(name, network, settings, same_function=True))
     if block == 'se' and 'peers' in settings.against:
         found += peer_backbones(settings, ours.state_dict(), trunk, notes)
+    if ONNX in settings.against:
+        from .exported import onnx_contenders  # It needs the extra `export`.
+
+        example = pictures(settings, settings.size)
+        found += onnx_contenders(settings, {'plain': plain, 'ours': ours}, example)
     return found
 
 

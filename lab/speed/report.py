@@ -15,7 +15,9 @@ from .run import SpeedResults
 # Columns by contender, in their order, and colours of their bars.
 TITLES = {name: name for name in ('published', 'module', 'ours', 'mmpretrain', 'timm', 'mmcv')}
 TITLES |= {'published': 'as published', 'module': 'plug-in module'}
-COLOURS = dict(zip(TITLES, ('red', 'orange', 'green', 'purple', 'brown', 'grey'), strict=True))
+TITLES |= {'plain-onnx': 'plain in onnxruntime', 'ours-onnx': 'ours in onnxruntime'}
+_BARS = ('red', 'orange', 'green', 'purple', 'brown', 'grey', 'lightblue', 'steelblue')
+COLOURS = dict(zip(TITLES, _BARS, strict=True))
 
 # What times are divided by, by mode.
 BASES = {

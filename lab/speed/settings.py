@@ -18,6 +18,7 @@ from ge_det.errors import UserError
 
 MODES = ('blocks', 'backbones', 'detectors')
 RIVALS = ('plugin', 'published', 'peers')
+ONNX = 'onnx'  # Of `--onnx`: no rival unless it is asked for.
 
 # The network halves the picture five times; below this the last map is a single position.
 SMALLEST_SIDE = 64
@@ -47,7 +48,7 @@ class SpeedSettings:
         check_choice('depth', self.depth, DEPTHS)
         check_choice('frozen_stages', self.frozen_stages, range(-1, 4))
         for rival in self.against:
-            check_choice('against', rival, RIVALS)
+            check_choice('against', rival, (*RIVALS, ONNX))
         if min(self.size) < SMALLEST_SIDE:
             sides = ' '.join(map(str, self.size))
             raise UserError(f'size {sides} is too small: give at least {SMALLEST_SIDE} for both')
@@ -57,6 +58,12 @@ class SpeedSettings:
         if self.mode == 'detectors' and not (self.config and Path(self.config).is_file()):
             raise UserError(f'{self.config}: no such config file; check --config')
         _check_device(self.device)
+        plain_run = self.mode == 'backbones' and self.device == 'cpu' and not self.amp
+        if ONNX in self.against and (self.train or self.channels_last or not plain_run):
+            raise UserError(
+                '--onnx is for backbones in inference on the CPU: leave out --train, --amp and '
+                '--channels-last'
+            )
         if self.mode == 'detectors' and self.amp and self.device == 'cpu':
             reason = "mmcv's own operators know no half precision on a CPU"
             raise UserError(f'{reason}: leave --amp out, or measure backbones')

@@ -85,6 +85,18 @@ def test_blocks_tell_their_share_of_the_copy(tool: Any, capsys: pytest.CaptureFi
         assert row['share of the copy bandwidth, ours'] == f'{1 / ratio:.0%}'
 
 
+def test_in_onnxruntime(tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('onnxruntime')
+    file = tmp_path / 'x.json'
+    options = ['--depth', '18', '--blocks', 'sge', '--against', '--onnx', '--json', str(file)]
+    assert tool.main(['backbones', *SMALL, *options]) == 0
+    row = table(capsys.readouterr().out)['sge']
+    for column in ('ours', 'plain in onnxruntime', 'ours in onnxruntime'):
+        assert float(row[column].split()[0]) > 0
+    found = json.loads(file.read_text())['groups']['sge']['difference']
+    assert 0 < found['ours-onnx'] < 1e-4
+
+
 def test_going_on_measures_only_what_lacks(
     tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +118,7 @@ def test_going_on_measures_only_what_lacks(
         (['--device', 'tpu'], "device 'tpu' is unknown"),
         (['--device', 'cuda:77'], "device 'cuda:77': torch sees no such GPU here"),
         (['--rounds', '0'], 'rounds 0 must be 1 or more'),
+        (['--onnx', '--train'], '--onnx is for backbones in inference on the CPU'),
         (['--against', 'timm'], "against 'timm' is unknown: choose from plugin, published, peers"),
         (['--picture', 'x.jpg'], '--picture x.jpg: the name must end in .png'),
         (['--json', __file__], f'{__file__} holds no figures of this benchmark'),
