@@ -6,7 +6,7 @@ import torch
 from library_units import CHANNELS, NETWORKS
 from torch import nn
 
-from ge_det import add_attention
+from ge_det import add_attention, execution_plan
 from ge_det.catalogue import attention_config
 from ge_det.execution import FusedUnit
 
@@ -68,3 +68,7 @@ def assert_same(fused, modules, x, tolerance=1e-10):
         assert (grad - expected_grad).abs().max() <= tolerance * largest
     for key, value in fused.state_dict().items():
         torch.testing.assert_close(value, modules.state_dict()[key], atol=tolerance, rtol=tolerance)
+
+
+def runs_as(network):
+    return [plan.runs for plan in execution_plan(network)]
