@@ -8,38 +8,11 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.logging import MMLogger
 from mmengine.model import Sequential
-from random_networks import images, randomise
+from narrow_networks import SE, THETA_MINUS, initialised, narrow, outputs
+from random_networks import images
 
-from ge_det import AttentionResNet
-from ge_det.cli.offline_import import write_checkpoint
 from ge_det.errors import CheckpointError
 from ge_det.weights.importing import import_pretrained
-
-SE = dict(type='ge_det.SqueezeExcite')
-THETA = dict(type='ge_det.GatherExcite', variant='theta', extent=8)
-THETA_MINUS = dict(type='ge_det.GatherExcite', extent=8)
-
-
-def narrow(**kwargs):
-    return AttentionResNet(50, base_channels=16, **kwargs)
-
-
-def initialised(**kwargs):
-    backbone = narrow(**kwargs)
-    backbone.init_weights()
-    return backbone
-
-
-@pytest.fixture
-def plain(tmp_path):
-    network = randomise(narrow())
-    torch.save(network.state_dict(), tmp_path / 'plain.pth')
-    return network
-
-
-@pytest.fixture
-def file(plain, tmp_path):
-    return str(tmp_path / 'plain.pth')
 
 
 def test_preserving_is_the_default(plain, file):
@@ -74,41 +47,6 @@ def test_pretrained_replaces_mmengines_initializer(file):
     other = [dict(type='Constant', val=0.5, layer='BatchNorm2d'), init_cfg]
     kept = narrow(pretrained=file, init_cfg=other).init_cfg
     assert kept == other[:1]
-
-
-@pytest.mark.parametrize('attention', [SE, THETA, THETA_MINUS])
-def test_gates_prepared_offline_have_yet_to_learn(attention, plain, file, tmp_path):
-    offline = initialised(attention=attention)
-    report = import_pretrained(offline, file)
-    write_checkpoint(offline, report, str(tmp_path / 'start.pth'))
-    backbone = initialised(
-        attention=attention,
-        frozen_stages=1,
-        norm_eval=True,
-        pretrained=dict(source='ge_det', checkpoint=str(tmp_path / 'start.pth')),
-    )
-    found = backbone.load_report
-    assert (found.loaded_gates, found.fresh_gates) == ([], [])
-    assert found.prepared_gates == list(backbone.gates())
-    for key, value in offline.state_dict().items():  # nothing was scaled a second time
-        torch.testing.assert_close(backbone.state_dict()[key], value, rtol=0, atol=0)
-    backbone.train()
-    gate = next(iter(backbone.gates().values()))
-    assert all(parameter.requires_grad for parameter in gate.parameters())
-    assert all(m.training for m in gate.modules())
-    assert not backbone.layer1[0].conv1.weight.requires_grad
-
-
-def test_gates_left_unprepared_offline_are_fresh(plain, file, tmp_path):
-    offline = initialised(attention=SE)
-    report = import_pretrained(offline, file, preserve_function=False)
-    write_checkpoint(offline, report, str(tmp_path / 'start.pth'))
-    backbone = initialised(attention=SE, pretrained=str(tmp_path / 'start.pth'))
-    assert backbone.load_report.fresh_gates == list(backbone.gates())
-    backbone.eval()
-    with torch.no_grad():
-        for a, b in zip(backbone(images((64, 64))), plain(images((64, 64))), strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -170,61 +108,6 @@ def test_odd_notes_in_a_file_do_no_harm(meta, plain, tmp_path):
     initialised(attention=SE, pretrained=str(tmp_path / 'x.pth'))
 
 
-def offline(attention, start, out, **options):
-    """Import ``start`` into a new network and write it to ``out``."""
-    backbone = initialised(attention=attention)
-    write_checkpoint(backbone, import_pretrained(backbone, start, **options), out)
-    return backbone
-
-
-def outputs(backbone):
-    backbone.eval()
-    with torch.no_grad():
-        return backbone(images((64, 64)))
-
-
-@pytest.mark.parametrize('attention', [SE, THETA, THETA_MINUS])
-def test_a_chain_of_offline_imports_scales_once(attention, file, tmp_path):
-    a, b = str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')
-    first = offline(attention, file, a)
-    offline(attention, a, b, preserve_function=False)
-    last = initialised(attention=attention, pretrained=b)
-    for x, y in zip(outputs(first), outputs(last), strict=True):
-        torch.testing.assert_close(x, y, rtol=0, atol=0)
-
-
-def test_gates_that_could_not_be_prepared_do_not_undo_the_others(plain, file, tmp_path):
-    sge = dict(type='ge_det.SpatialGroupEnhance', groups=16)
-    plugins = [
-        dict(cfg=SE, position='after_conv2'),
-        dict(cfg=sge, position='after_conv3'),
-    ]
-    backbone = initialised(plugins=plugins)
-    report = import_pretrained(backbone, file)
-    assert len(report.preserved.exact) == len(report.preserved.impossible) == 16
-    write_checkpoint(backbone, report, str(tmp_path / 'a.pth'))
-    again = initialised(plugins=plugins, pretrained=str(tmp_path / 'a.pth'))
-    assert len(again.load_report.prepared_gates) == len(again.load_report.fresh_gates) == 16
-    for key, value in backbone.state_dict().items():
-        if '.bn3.' in key:
-            torch.testing.assert_close(again.state_dict()[key], value, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize(
-    'attention', [None, SE, THETA, dict(THETA_MINUS, extent=4)], ids=['none', 'se', 'theta', 'e4']
-)
-def test_a_trunk_scaled_for_theta_minus_fits_nothing_else(attention, file, tmp_path):
-    offline(THETA_MINUS, file, str(tmp_path / 'a.pth'))
-    with pytest.raises(CheckpointError, match="scaled for 16 gates 'GatherExcite theta_minus 8'"):
-        initialised(attention=attention, pretrained=str(tmp_path / 'a.pth'))
-
-
-def test_prepared_gates_of_another_size_are_an_error(file, tmp_path):
-    offline(dict(SE, ratio=4), file, str(tmp_path / 'a.pth'))
-    with pytest.raises(CheckpointError, match='gates of another kind or size'):
-        initialised(attention=SE, pretrained=str(tmp_path / 'a.pth'))
-
-
 def test_the_function_settles_what_follows_the_trunk(plain, tmp_path):
     trained = initialised(attention=SE)
     torch.save(trained.state_dict(), tmp_path / 'se.pth')
@@ -277,34 +160,6 @@ def test_broken_weights_are_refused(key, change, plain, tmp_path):
     torch.save(state, tmp_path / 'bad.pth')
     with pytest.raises(CheckpointError, match=f"'{key}' (holds|is) "):
         initialised(pretrained=str(tmp_path / 'bad.pth'))
-
-
-@pytest.mark.parametrize('attention', [THETA_MINUS, dict(type='ge_det.GatherExcite')])
-def test_trained_theta_minus_survives_an_offline_import(attention, plain, tmp_path):
-    extent = attention.get('extent', 'global')
-    config = f"a = dict(attention=dict(type='ge_det.GatherExcite', extent={extent!r}))"
-    torch.save(dict(meta=dict(cfg=config), state_dict=plain.state_dict()), tmp_path / 'x.pth')
-    offline(attention, str(tmp_path / 'x.pth'), str(tmp_path / 'a.pth'))
-    backbone = initialised(attention=attention, pretrained=str(tmp_path / 'a.pth'))
-    assert len(backbone.load_report.loaded_gates) == 16
-    with pytest.raises(CheckpointError, match='trained with 16 gates .GatherExcite theta_minus'):
-        initialised(attention=SE, pretrained=str(tmp_path / 'a.pth'))
-
-
-def test_an_offline_import_keeps_strides_and_pool(tmp_path):
-    caffe = narrow(style='caffe', stem_pool='ceil')
-    torch.save(caffe.state_dict(), tmp_path / 'x.pth')
-    report = import_pretrained(caffe, str(tmp_path / 'x.pth'))
-    write_checkpoint(caffe, report, str(tmp_path / 'a.pth'))
-    with pytest.raises(CheckpointError, match="needs style='caffe'"):
-        initialised(pretrained=str(tmp_path / 'a.pth'))
-    backbone = initialised(style='caffe', pretrained=str(tmp_path / 'a.pth'))
-    assert any("stem_pool='ceil'" in note for note in backbone.load_report.notes)
-    torch.save(narrow().state_dict(), tmp_path / 'x.pth')
-    with pytest.raises(CheckpointError, match="needs style='pytorch'"):
-        initialised(
-            style='caffe', pretrained=dict(source='torchvision', checkpoint=str(tmp_path / 'x.pth'))
-        )
 
 
 def test_a_second_import_scales_only_what_it_loaded(plain, file, tmp_path):

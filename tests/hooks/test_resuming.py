@@ -6,27 +6,18 @@ import copy
 import multiprocessing
 import os
 import random
-import resource
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dataset import DefaultSampler
-from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import Runner, save_checkpoint
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from tiny_detector import tiny_detector
-from torch.utils.data import DataLoader
 
-from ge_det.errors import UserError
-from ge_det.hooks import ResumableCheckpoints
-from ge_det.hooks.seeded_samples import seed_samples
 from ge_det.reading.load import load_file
 from ge_det.weights.training_checkpoint import checkpoints
 
@@ -217,115 +208,3 @@ def test_one_checkpoint_is_not_removed_for_one_that_is_never_written(
     keep = {'default_hooks.checkpoint.max_keep_ckpts': 1, 'train_cfg.val_interval': 9}
     train(config, tmp_path / 'run', end=EndBeforeSaving('saving', 6), **keep)
     assert [file.name for file in checkpoints(tmp_path / 'run')] == ['epoch_1.pth']
-
-
-def test_a_copied_folder_leaves_the_old_one_alone() -> None:
-    runner = SimpleNamespace(hooks=[CheckpointHook()], work_dir='/new', optim_wrapper=None)
-    info = dict(best_ckpt='/old/best_epoch_1.pth', last_ckpt='/old/epoch_2.pth', epoch=2)
-    checkpoint = dict(message_hub=dict(runtime_info=info))
-    ResumableCheckpoints().after_load_checkpoint(runner, checkpoint)
-    assert info == dict(best_ckpt='/new/best_epoch_1.pth', last_ckpt='/new/epoch_2.pth', epoch=2)
-    # As a published or a foreign file is loaded, without resuming.
-    ResumableCheckpoints().after_load_checkpoint(runner, dict(state_dict={}))
-
-
-@pytest.mark.parametrize(
-    ('kind', 'changes', 'said'),
-    [
-        (torch.optim.SGD, {}, 'of another kind than SGD: it lacks dampening, momentum'),
-        (torch.optim.AdamW, dict(exp_avg=torch.zeros(3, 3)), 'exp_avg of shape .3, 3. for .*2, 4'),
-        (torch.optim.AdamW, dict(param_groups=[dict(params=[0])]), 'is of weights in other groups'),
-        (torch.optim.AdamW, dict(param_groups=None), 'is none of torch'),
-        (torch.optim.AdamW, {}, ''),
-    ],
-)
-def test_a_state_of_another_optimizer_or_of_other_weights(
-    kind: Any, changes: dict[str, Any], said: str
-) -> None:
-    def new(kind: Any) -> Any:
-        return kind(torch.nn.Linear(4, 2).parameters(), lr=0.1)
-
-    trained = new(torch.optim.AdamW)
-    for weight in trained.param_groups[0]['params']:
-        weight.grad = torch.ones_like(weight)
-    trained.step()
-    state = trained.state_dict()
-    (state if 'param_groups' in changes else state['state'][0]).update(changes)
-    wrapper = SimpleNamespace(optimizer=new(kind))
-    runner = SimpleNamespace(hooks=[], work_dir='/new', _resume=True, optim_wrapper=wrapper)
-    if not said:
-        ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
-        return
-    with pytest.raises(UserError, match=f'{said}.*; resume with the config it was'):
-        ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
-
-
-@pytest.mark.parametrize('kind', [torch.optim.SGD, torch.optim.AdamW])
-def test_a_state_that_an_older_torch_has_written(kind: Any) -> None:
-    optimizer = kind([torch.nn.Parameter(torch.ones(2))], lr=0.1)
-    state = optimizer.state_dict()
-    for late in ('fused', 'foreach', 'maximize', 'differentiable', 'decoupled_weight_decay'):
-        state['param_groups'][0].pop(late, None)
-    wrapper = SimpleNamespace(optimizer=optimizer)
-    runner = SimpleNamespace(hooks=[], work_dir='/new', _resume=True, optim_wrapper=wrapper)
-    ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
-    assert 'fused' not in state['param_groups'][0]
-    optimizer.load_state_dict(state)
-
-
-def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> None:
-    ResumableCheckpoints()
-    checkpoint = tmp_path / 'epoch_1.pth'
-    save_checkpoint(dict(epoch=1), str(checkpoint))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    try:
-        with pytest.raises(OSError, match='File too large'):
-            save_checkpoint(dict(epoch=2, much=torch.zeros(10_000)), str(checkpoint))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
-    assert read(checkpoint) == dict(epoch=1)
-    assert list(tmp_path.iterdir()) == [checkpoint]
-
-
-class Numbers(torch.utils.data.Dataset):
-    def __len__(self) -> int:
-        return 4
-
-    def __getitem__(self, index: int) -> tuple[int, float]:
-        return index, float(torch.rand(())) + float(np.random.rand())
-
-
-def test_samples_differ_in_an_epoch_and_between_epochs() -> None:
-    sampler = DefaultSampler(Numbers(), seed=0)
-    loader = DataLoader(Numbers(), sampler=sampler, batch_size=3, num_workers=0)
-    assert seed_samples(loader, (1, 2))
-    drawn = []
-    for epoch in range(3):
-        loader.batch_sampler.sampler.set_epoch(epoch)
-        drawn.append([tuple(x) for batch in loader for x in zip(*map(list, batch), strict=True)])
-    assert [sorted(int(index) for index, _ in epoch) for epoch in drawn] == [[0, 1, 2, 3]] * 3
-    assert len({float(number) for epoch in drawn for _, number in epoch}) == 12
-
-
-class OfNoEpoch(torch.utils.data.Sampler):
-    """A user's own sampler: it does not know the epoch, and its indices are numpy's."""
-
-    def __iter__(self) -> Iterator[np.int64]:
-        return iter(np.arange(4))
-
-    def __len__(self) -> int:
-        return 4
-
-
-def test_samples_differ_between_epochs_whatever_the_sampler_knows() -> None:
-    def draw(epoch: int) -> list[float]:
-        loader = DataLoader(Numbers(), sampler=OfNoEpoch(), batch_size=2)
-        assert seed_samples(loader, (1, 2), epoch)
-        return [float(x) for _ in range(3) for _, numbers in loader for x in numbers]
-
-    drawn = draw(0)
-    assert len(set(drawn)) == 12
-    assert draw(1)[:8] == drawn[4:]  # As after --resume.

@@ -1,0 +1,89 @@
+"""Checkpoints to resume from: what fits no optimizer here is told, what cannot be written kept."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import save_checkpoint
+
+from ge_det.errors import UserError
+from ge_det.hooks import ResumableCheckpoints
+from ge_det.reading.load import load_file
+
+
+def test_a_copied_folder_leaves_the_old_one_alone() -> None:
+    runner = SimpleNamespace(hooks=[CheckpointHook()], work_dir='/new', optim_wrapper=None)
+    info = dict(best_ckpt='/old/best_epoch_1.pth', last_ckpt='/old/epoch_2.pth', epoch=2)
+    checkpoint = dict(message_hub=dict(runtime_info=info))
+    ResumableCheckpoints().after_load_checkpoint(runner, checkpoint)
+    assert info == dict(best_ckpt='/new/best_epoch_1.pth', last_ckpt='/new/epoch_2.pth', epoch=2)
+    # As a published or a foreign file is loaded, without resuming.
+    ResumableCheckpoints().after_load_checkpoint(runner, dict(state_dict={}))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'changes', 'said'),
+    [
+        (torch.optim.SGD, {}, 'of another kind than SGD: it lacks dampening, momentum'),
+        (torch.optim.AdamW, dict(exp_avg=torch.zeros(3, 3)), 'exp_avg of shape .3, 3. for .*2, 4'),
+        (torch.optim.AdamW, dict(param_groups=[dict(params=[0])]), 'is of weights in other groups'),
+        (torch.optim.AdamW, dict(param_groups=None), 'is none of torch'),
+        (torch.optim.AdamW, {}, ''),
+    ],
+)
+def test_a_state_of_another_optimizer_or_of_other_weights(
+    kind: Any, changes: dict[str, Any], said: str
+) -> None:
+    def new(kind: Any) -> Any:
+        return kind(torch.nn.Linear(4, 2).parameters(), lr=0.1)
+
+    trained = new(torch.optim.AdamW)
+    for weight in trained.param_groups[0]['params']:
+        weight.grad = torch.ones_like(weight)
+    trained.step()
+    state = trained.state_dict()
+    (state if 'param_groups' in changes else state['state'][0]).update(changes)
+    wrapper = SimpleNamespace(optimizer=new(kind))
+    runner = SimpleNamespace(hooks=[], work_dir='/new', _resume=True, optim_wrapper=wrapper)
+    if not said:
+        ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
+        return
+    with pytest.raises(UserError, match=f'{said}.*; resume with the config it was'):
+        ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
+
+
+@pytest.mark.parametrize('kind', [torch.optim.SGD, torch.optim.AdamW])
+def test_a_state_that_an_older_torch_has_written(kind: Any) -> None:
+    optimizer = kind([torch.nn.Parameter(torch.ones(2))], lr=0.1)
+    state = optimizer.state_dict()
+    for late in ('fused', 'foreach', 'maximize', 'differentiable', 'decoupled_weight_decay'):
+        state['param_groups'][0].pop(late, None)
+    wrapper = SimpleNamespace(optimizer=optimizer)
+    runner = SimpleNamespace(hooks=[], work_dir='/new', _resume=True, optim_wrapper=wrapper)
+    ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
+    assert 'fused' not in state['param_groups'][0]
+    optimizer.load_state_dict(state)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> None:
+    ResumableCheckpoints()
+    checkpoint = tmp_path / 'epoch_1.pth'
+    save_checkpoint(dict(epoch=1), str(checkpoint))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match='File too large'):
+            save_checkpoint(dict(epoch=2, much=torch.zeros(10_000)), str(checkpoint))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert load_file(checkpoint) == dict(epoch=1)
+    assert list(tmp_path.iterdir()) == [checkpoint]
