@@ -47,7 +47,7 @@ def make_gates(
     for unit in units:
         if hasattr(unit.module, name):
             raise UserError(
-                f'{unit.name or "the unit"} has a module or attribute {name!r} already: give the '
+                f'{unit.title} has a module or attribute {name!r} already: give the '
                 'attention a postfix'
             )
         arguments = {key: value for key, value in config.items() if key != 'type'}
@@ -78,7 +78,7 @@ def _make(kind: Any, unit: Unit, arguments: dict[str, Any]) -> nn.Module:
             if isinstance(gate, AttentionBlock):
                 gate.init_weights()
     except ValueError as error:
-        raise UserError(f'{unit.name or "the unit"}: {one_line(error)}') from error
+        raise UserError(f'{unit.title}: {one_line(error)}') from error
     if isinstance(gate, AttentionBlock):
         gate.try_contract()
     if like is not None:

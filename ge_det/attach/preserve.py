@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ge_det.blocks.taking_back import (
     Norm,
+    can_be_scaled,
     fitted_scale,
-    has_affine,
     is_weightless,
     make_half,
     scale_affine,
@@ -58,8 +58,8 @@ def start_of(unit: Unit, gate: nn.Module) -> Start:
         UserError: If that cannot be done with the unit or the gate.
     """
     norm: Any = unit.norm
-    name = unit.name or 'the unit'
-    if not has_affine(norm):
+    name = unit.title
+    if not can_be_scaled(norm):
         raise UserError(
             f'{name}: preserve_function needs a normalisation with weight and bias, and '
             f'{type(norm).__name__} has none here: give it some, {_OTHERWISE}'
@@ -141,7 +141,7 @@ def check_taken_back(
         is_precise = torch.finfo(start.factor.dtype).eps < 1e-6
         if start.exact and is_precise and not error <= _ROUNDING:
             raise UserError(
-                f'{unit.name or "the unit"}: its {type(start.norm).__name__} does more than scale, '
+                f'{unit.title}: its {type(start.norm).__name__} does more than scale, '
                 f'so preserve_function left a change of {error:.1g}: name another normalisation by '
                 f'units=, {_OTHERWISE}'
             )

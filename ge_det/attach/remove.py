@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ge_det.blocks.taking_back import has_affine, is_weightless, make_constant, scale_affine
+from ge_det.blocks.taking_back import can_be_scaled, is_weightless, make_constant, scale_affine
 from ge_det.errors import UserError
 
 from .fused import unfuse
@@ -54,7 +54,7 @@ def remove_attention(model: nn.Module) -> RemovalReport:
                 f'{one.name} cannot be taken out of a network on the meta device, where there are '
                 'no weights: load them first'
             )
-        if not has_affine(one.norm):
+        if not can_be_scaled(one.norm):
             raise UserError(
                 f'{one.name} cannot be taken out: the {type(one.norm).__name__} before it has no '
                 'weights that could take its constant'

@@ -67,12 +67,12 @@ def all_units(model: nn.Module, units: UnitsFunction | None) -> list[Unit]:
         norms[unit.norm] = unit.name
         if isinstance(unit.norm, nn.Identity):
             raise UserError(
-                f'{unit.name or "the unit"} ({type(unit.module).__name__}) has no normalisation '
+                f'{unit.title} ({type(unit.module).__name__}) has no normalisation '
                 'after its last convolution: add gates before it is folded into that'
             )
         if (channels := _channels(unit.norm)) not in (None, unit.channels):
             raise UserError(
-                f'{unit.name or "the unit"} ({type(unit.module).__name__}) has {unit.channels} '
+                f'{unit.title} ({type(unit.module).__name__}) has {unit.channels} '
                 f'channels by {unit.library}, and its last normalisation, a '
                 f'{type(unit.norm).__name__}, has {channels}'
             )

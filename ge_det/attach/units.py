@@ -52,6 +52,11 @@ class Unit(NamedTuple):
     tail: Tail | None = None
     library: str = 'units='
 
+    @property
+    def title(self) -> str:
+        """What messages call it; as a whole network it has no name."""
+        return self.name or 'the unit'
+
 
 def check_model(model: object) -> None:
     """Raise a UserError if a model is no module."""

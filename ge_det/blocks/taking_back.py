@@ -25,7 +25,7 @@ Norm = Any
 _SHARES = tuple(step / 8 for step in range(9))
 
 
-def has_affine(norm: Norm) -> bool:
+def can_be_scaled(norm: Norm) -> bool:
     """Whether a normalisation has a weight and a bias that can be scaled."""
     return all(isinstance(getattr(norm, name, None), Tensor) for name in ('weight', 'bias'))
 

@@ -93,7 +93,7 @@ def _usage() -> str:
         [
             'usage: ge-det COMMAND [ARGUMENT ...]',
             '',
-            'Attention blocks for the backbones of MMDetection.',
+            'Attention blocks for MMDetection and any other ResNet.',
             '',
             *lines,
             '',

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.blocks.taking_back import (
+    can_be_scaled,
     fitted_scale,
-    has_affine,
     in_eval_mode,
     is_weightless,
     make_constant,
@@ -114,7 +114,9 @@ def _ends_of_branches(
     for unit, names, norm in network.branch_ends():
         for position, name in enumerate(names):
             reason = (
-                None if has_affine(norm) else 'the normalisation before it has no weights to scale'
+                None
+                if can_be_scaled(norm)
+                else 'the normalisation before it has no weights to scale'
             )
             if any(f'{unit}.{other}' not in fresh for other in names[:position]):
                 reason = 'another plugin stands before it'
