@@ -92,7 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     masks = DETECTORS[args.detector or DETECTOR].masks
     unwritten = {f'{role}_json': coco for role, coco in converted.items()}
-    report = check_coco(**(data | unwritten), with_masks=masks, max_opened=most, progress=True)
+    report = check_coco(
+        **(data | unwritten),
+        with_masks=masks,
+        max_opened=most,
+        progress=True,
+        decoded=sets.decoded if sets else None,
+    )
     for problem in report.problems:
         print(problem, file=sys.stderr)
     if report.train is None or report.val is None or not report.ok:

@@ -84,7 +84,7 @@ class Sets:
         from ge_det.config_writer.text import check_free
         from ge_det.datasets.coco_file import LISTS, coco_of
 
-        is_split = labelled.val is None
+        is_split, self.decoded = labelled.val is None, labelled.decoded
         self.listing_file = out.with_suffix('.split.txt')
         self.paths = {role: out.with_suffix(f'.{role}.json') for role in ('train', 'val')}
         if not is_split:

@@ -13,7 +13,7 @@ Example:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ge_det.datasets.coco_masks import mask_problems
 from ge_det.datasets.coco_mend import mend_fields
 from ge_det.datasets.coco_pictures import find_pictures, picture_problems, sampled
 from ge_det.datasets.coco_schema import wrong_types
+from ge_det.datasets.picture_decoding import Decoded
 from ge_det.datasets.problem import Problem, cases, clipped, printable, shortened
 from ge_det.errors import UserError
 from ge_det.words import counted
@@ -99,6 +100,7 @@ def check_coco(
     with_masks: bool = False,
     max_opened: int = MOST_OPENED,
     progress: bool = False,
+    decoded: Mapping[Path, Decoded] | None = None,
 ) -> CocoReport:
     """Check a train and a val set in COCO format.
 
@@ -112,6 +114,7 @@ def check_coco(
         max_opened (int): Pictures of each set that are decoded, evenly spread; the others are
             only looked up in their folder. Defaults to 5000.
         progress (bool): Whether a bar tells how far the pictures are. Defaults to False.
+        decoded (Mapping, optional): Pictures that were decoded before. Defaults to None.
 
     Returns:
         CocoReport: All problems, and the two files as mended.
@@ -134,7 +137,7 @@ def check_coco(
             report.problems += missing
             if not missing:
                 sample = sampled(coco, max_opened)
-                report.problems += picture_problems(coco, Path(images), sample, progress)
+                report.problems += picture_problems(coco, Path(images), sample, progress, decoded)
                 report.opened += len(sample)
     if len(sound) == 2:
         if report.ok:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +103,11 @@ def sampled(coco: CocoFile, most: int) -> list[Record]:
 
 
 def picture_problems(
-    coco: CocoFile, folder: Path, sample: Sequence[Record], progress: bool
+    coco: CocoFile,
+    folder: Path,
+    sample: Sequence[Record],
+    progress: bool,
+    known: Mapping[Path, Decoded] | None = None,
 ) -> Iterator[Problem]:
     """Decode pictures as training does, and compare them with the file.
 
@@ -112,12 +116,13 @@ def picture_problems(
         folder (Path): What its names are relative to.
         sample (Sequence[dict]): The pictures to look at.
         progress (bool): Whether a bar tells how far it is.
+        known (Mapping, optional): Pictures that were decoded before. Defaults to None.
 
     Yields:
         Problem: One a kind.
     """
     paths = [folder / image['file_name'] for image in sample]
-    looks = list(zip(sample, decode_all(paths, coco.path.name, progress), strict=True))
+    looks = list(zip(sample, decode_all(paths, coco.path.name, progress, known), strict=True))
 
     def told(what: str, found: list[tuple[Record, str]], fix: str, level: str) -> Iterator[Problem]:
         what = f'{what} (of {len(sample)} opened)'

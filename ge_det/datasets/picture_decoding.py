@@ -6,7 +6,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -61,18 +61,27 @@ class Decoded:
         return self.orientation in _TURNED
 
 
-def decode_all(paths: Sequence[Path], title: str, progress: bool = False) -> list[Decoded]:
+def decode_all(
+    paths: Sequence[Path],
+    title: str,
+    progress: bool = False,
+    known: Mapping[Path, Decoded] | None = None,
+) -> list[Decoded]:
     """Decode pictures in threads.
 
     Args:
         paths (Sequence[Path]): Regular files.
         title (str): What a bar of progress names.
         progress (bool): Whether there is one, where a terminal is. Defaults to False.
+        known (Mapping, optional): Those that were decoded before. Defaults to None.
 
     Returns:
         list[Decoded]: One a path.
     """
-    return in_threads(decode, paths, title, progress)
+    looks = dict(known or {})
+    new = [path for path in paths if path not in looks]
+    looks |= zip(new, in_threads(decode, new, title, progress), strict=True)
+    return [looks[path] for path in paths]
 
 
 def in_threads(

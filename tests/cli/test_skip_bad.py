@@ -11,6 +11,8 @@ from label_writers import PETS, SIZE, Photos, write_yolo
 from photo_sets import draw_noise, write_coco_sets, write_voc_sets
 from PIL import Image
 
+from ge_det.datasets import picture_decoding
+
 
 def test_what_is_bad_can_be_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -53,6 +55,18 @@ def damage(path: Path) -> None:
     """Its header stays."""
     content = path.read_bytes()
     path.write_bytes(content[:60] + bytes(len(content) - 60))
+
+
+def test_every_photo_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_voc_sets(tmp_path / 'set')
+    decoded, decode = [], picture_decoding.decode
+    monkeypatch.setattr(
+        picture_decoding, 'decode', lambda path: decoded.append(path.name) or decode(path)
+    )
+    assert exit_code('make-config', 'set', '--epochs', 1, '--skip-bad', '--no-measure') == 0
+    photos = [path.name for path in (tmp_path / 'set').rglob('*.png')]
+    assert sorted(decoded) == sorted(photos) != []
 
 
 def test_photos_that_do_not_load_can_be_left_out(

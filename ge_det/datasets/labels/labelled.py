@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ge_det.datasets.picture_decoding import Decoded
 from ge_det.datasets.problem import Problem
 
 Coco = dict[str, Any]
@@ -29,6 +30,7 @@ class Labelled:
             Defaults to False.
         left_out (list[str]): What is left out because it cannot be used, a line each. Defaults to
             [].
+        decoded (dict[Path, Decoded]): Pictures that were decoded for that. Defaults to {}.
     """
 
     format: str
@@ -40,6 +42,7 @@ class Labelled:
     problems: list[Problem] = field(default_factory=list)
     can_be_left_out: bool = False
     left_out: list[str] = field(default_factory=list)
+    decoded: dict[Path, Decoded] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -31,7 +31,9 @@ def _leave_out(coco: Coco, labelled: Labelled, faults: Faults) -> bool:
     names = [name for name in names if os.path.isfile(labelled.images / name)]
     if (most := faults.most_decoded) is not None:
         names = names[:: -(-len(names) // most)] if names and most else []
-    looks = decode_all([labelled.images / name for name in names], 'photos', progress=True)
+    paths = [labelled.images / name for name in names]
+    looks = decode_all(paths, 'photos', True, labelled.decoded)
+    labelled.decoded |= zip(paths, looks, strict=True)
     broken = {name: look.fault for name, look in zip(names, looks, strict=True) if look.fault}
     for name, fault in broken.items():
         fix = 'replace them, or write them as PNG or JPEG of 8 bits'
