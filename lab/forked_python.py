@@ -1,6 +1,7 @@
 """Command lines of Python run in forks of this process, which has imported what takes long.
 
-For tests of what a command does. That a new interpreter finds all it needs is for others to test.
+For trying what a command does, again and again. That a new interpreter finds all it needs is for
+others to test.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from multiprocessing import Process
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from mmdet.utils import register_all_modules
 
@@ -49,7 +49,7 @@ class ForkedPython(subprocess.Popen):
                     os.setsid()
                 if preexec_fn is not None:
                     preexec_fn()
-                # As multiprocessing's own forks begin and end; nothing of pytest's runs at exit.
+                # As multiprocessing's own forks begin and end; nothing runs at exit.
                 code = Process(target=_run, args=(words[1:], cwd, env))._bootstrap()
             finally:
                 os._exit(code)
@@ -68,7 +68,7 @@ def _connect(in_read: int, in_write: int, out_read: int, out_write: int, *errors
 
 
 def _run(words: Sequence[str], cwd: Any, env: Mapping[str, str] | None) -> None:
-    """Do what a new Python would do, as far as tests can tell."""
+    """Do what a new Python would do, as far as its output can tell."""
     if env is not None:
         os.environ.clear()
         os.environ.update(env)
@@ -105,6 +105,9 @@ def _import_what_takes_long() -> None:
 def forked_python() -> Iterator[None]:
     """Have `subprocess`, and so all that uses it here and in the forks, start forks."""
     _import_what_takes_long()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subprocess, 'Popen', ForkedPython)
+    before = subprocess.Popen
+    subprocess.Popen = ForkedPython  # type: ignore[misc]
+    try:
         yield
+    finally:
+        subprocess.Popen = before  # type: ignore[misc]

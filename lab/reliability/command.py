@@ -15,11 +15,16 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ge_det.cli.errors import run_command
 from ge_det.files import read_json, write_whole
 from lab.cores import cores
+
+from .table import Table
+
+if TYPE_CHECKING:
+    from .place import Place
 
 TABLES = ('files', 'coco', 'options', 'kills', 'states', 'signals', 'growth', 'threads')
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,14 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from .forks import quick_forks
     from .place import Place
-    from .table import Table
 
     os.environ['OMP_NUM_THREADS'] = '1'
-    place = Place(args.work_dir)
+    with quick_forks():
+        return _fill(args, Place(args.work_dir))
+
+
+def _fill(args: argparse.Namespace, place: Place) -> int:
     begun = time.monotonic()
     place.prepare()
-    _import_stack()
     print(f'prepared in {time.monotonic() - begun:.0f} s')
     raw = args.out / 'reliability.json'
     content: dict[str, Any] = read_json(raw) or {}
@@ -88,14 +96,14 @@ def _run(args: argparse.Namespace) -> int:
         ordered = {key: tables[key] for key in TABLES if key in tables}
         args.out.mkdir(parents=True, exist_ok=True)
         write_whole(raw, json.dumps({'tables': ordered}, indent=1).encode('utf-8'))
-        _write_page(args.out / 'reliability.md', ordered, Table)
+        _write_page(args.out / 'reliability.md', ordered)
     return int(faults > 0)
 
 
-def _write_page(file: Path, tables: dict[str, Any], kind: type) -> None:
+def _write_page(file: Path, tables: dict[str, Any]) -> None:
     machines = sorted({values['machine'] for values in tables.values()})
     sections = [
-        kind(**{k: v for k, v in values.items() if k != 'machine'}).markdown()
+        Table(**{k: v for k, v in values.items() if k != 'machine'}).markdown()
         for values in tables.values()
     ]
     page = '\n'.join([HEAD.format(machine='\n\n'.join(machines)), *sections])
@@ -115,12 +123,3 @@ def _machine() -> str:
         f'mmdet {mmdet.__version__}, mmengine {mmengine.__version__}, mmcv {mmcv.__version__}, '
         f'{len(cores())} cores, no GPU.'
     )
-
-
-def _import_stack() -> None:
-    """Import here what the forks would each import again."""
-    from ge_det.compat.peers import use_peers
-
-    use_peers()
-    for module in ('mmdet.apis', 'mmdet.engine', 'mmdet.evaluation', 'mmpretrain.models'):
-        importlib.import_module(module)

@@ -76,7 +76,9 @@ class Place:
         write_scene_folders(_SCENES, data, train=40, val=4, progress=False)
         base = ROOT / 'lab/configs/resnet50-narrow_context-scenes.py'
         text = _CLASSIFIER.format(base=str(base), data=f'{data}/')
-        self.classifier_config.write_text(text, encoding='utf-8')
+        inherited = self.folder / 'inherited.py'
+        inherited.write_text(text, encoding='utf-8')
+        self.must(lambda: Config.fromfile(inherited).dump(self.classifier_config))
         arguments = [str(self.classifier_config), '--work-dir', 'classifier']
         self.must(lambda: run('train-classifier', arguments))
 

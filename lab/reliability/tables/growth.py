@@ -37,8 +37,8 @@ ABOUT = (
     f'maps of changing sizes, forward, backward and optimizer, and {STEPS // 5:,} of inference. '
     'Resident memory by the lines through the last three quarters, of which the middle slope '
     'counts: memory rises with the first checkpoints, with mmdet alone, too, and now and then at '
-    'once, but what leaks grows in every quarter. Open files and threads: the most in the last '
-    'quarter against the most in the one before.'
+    'once, but what leaks grows in every quarter. Open files and threads: the fewest in the last '
+    'quarter against the fewest in the one before, for a file is open while it is written.'
 )
 
 Sample = tuple[int, int, int]  # Resident bytes, open files, threads.
@@ -73,7 +73,7 @@ def _growth(samples: list[Sample], steps: int) -> tuple[float, int, int]:
     columns = np.column_stack([at, np.array(samples, dtype=np.float64)])
     quarters = np.array_split(columns, 4)[1:]
     slopes = [np.polyfit(quarter[:, 0], quarter[:, 1], 1)[0] for quarter in quarters]
-    before, after = (quarter[:, 2:].max(0) for quarter in quarters[1:])
+    before, after = (quarter[:, 2:].min(0) for quarter in quarters[1:])
     files, threads = (after - before).astype(int).tolist()
     return float(np.median(slopes)), files, threads
 

@@ -36,16 +36,18 @@ def run(place: Place, jobs: int) -> Table:
     """Kill trainings and matrices."""
     folder = fresh(place.tries / 'kills')
     table = Table('kill -9', ABOUT, ['killed', 'times', 'ended as if nothing had happened'])
-    per_chain = KILLS // len(WORKERS) // _CHAINS
-    for workers in WORKERS:
-        straight = folder / f'straight{workers}'
-        seconds = place.must(partial(_train, place, workers), straight).seconds
-        trainings = [(place, folder, workers, c, per_chain, seconds) for c in range(_CHAINS)]
-        _add(table, f'train, {workers} workers', in_parallel(_killed_trainings, trainings, jobs))
-    write_matrix(fresh(folder / 'matrix'))
-    seconds = place.must(reproduce, folder / 'matrix').seconds
-    matrices = [(folder, chain, KILLS // _CHAINS, seconds) for chain in range(_CHAINS)]
-    _add(table, 'reproduce', in_parallel(_killed_matrices, matrices, jobs))
+    each = [(place, folder, workers) for workers in (*WORKERS, None)]
+    seconds = in_parallel(_straight, each, jobs)
+    # The longest first, so that no core waits for one at the end.
+    tasks = [
+        (*task, chain, took)
+        for task, took in zip(each, seconds, strict=True)
+        for chain in range(_CHAINS)
+    ][::-1]
+    ended = in_parallel(_killed, tasks, jobs)[::-1]
+    for index, (_, _, workers) in enumerate(each):
+        name = 'reproduce' if workers is None else f'train, {workers} workers'
+        _add(table, name, ended[index * _CHAINS : (index + 1) * _CHAINS])
     return table
 
 
@@ -66,33 +68,39 @@ def _train(place: Place, workers: int, *more: str) -> object:
     return run_ge_det('train', [config, *more, *arguments])
 
 
-def _killed_trainings(task: tuple[Place, Path, int, int, int, float]) -> Ended:
-    place, root, workers, chain, kills, seconds = task
+def _straight(task: tuple[Place, Path, int | None]) -> float:
+    """Seconds of a run that nobody kills; of a matrix where there is no number of workers."""
+    place, root, workers = task
+    if workers is None:
+        write_matrix(fresh(root / 'matrix'))
+        return place.must(reproduce, root / 'matrix').seconds
+    return place.must(partial(_train, place, workers), root / f'straight{workers}').seconds
+
+
+def _killed(task: tuple[Place, Path, int | None, int, float]) -> Ended:
+    place, root, workers, chain, seconds = task
+    if workers is None:
+        return _kill_again_and_again(
+            root / f'matrix{chain}',
+            _run_matrix,
+            lambda folder: other_findings(folder, root / 'matrix'),
+            KILLS // _CHAINS,
+            seconds,
+        )
     last = f'run/epoch_{EPOCHS}.pth'
     return _kill_again_and_again(
         root / f'train{workers}-{chain}',
         lambda is_first: _train(place, workers, *([] if is_first else ['--resume'])),
         lambda folder: difference(root / f'straight{workers}' / last, folder / last),
-        kills,
+        KILLS // len(WORKERS) // _CHAINS,
         seconds,
     )
 
 
-def _killed_matrices(task: tuple[Path, int, int, float]) -> Ended:
-    root, chain, kills, seconds = task
-
-    def run_matrix(is_first: bool) -> object:
-        if is_first:  # The first kill comes later than this.
-            write_matrix(Path())
-        return reproduce()
-
-    return _kill_again_and_again(
-        root / f'matrix{chain}',
-        run_matrix,
-        lambda folder: other_findings(folder, root / 'matrix'),
-        kills,
-        seconds,
-    )
+def _run_matrix(is_first: bool) -> object:
+    if is_first:  # The first kill comes later than this.
+        write_matrix(Path())
+    return reproduce()
 
 
 def _kill_again_and_again(

@@ -7,8 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from forked_python import forked_python
 from PIL import Image
+
+from lab.forked_python import forked_python
 
 ROOT = Path(__file__).parents[3]
 

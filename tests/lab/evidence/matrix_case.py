@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from forked_python import forked_python
 
 from lab.evidence.arguments import parser
 from lab.evidence.command import main
+from lab.forked_python import forked_python
 
 CONFIGS = Path(__file__).parents[3] / 'lab/configs'
 TOOL = Path(__file__).parents[3] / 'tools/reproduce.py'

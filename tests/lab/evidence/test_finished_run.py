@@ -11,7 +11,6 @@ import shutil
 
 import pytest
 import torch
-from forked_python import forked_python
 from matrix_case import PLAIN, SE, reproduce, write_matrix
 
 from lab.evidence.matrix.matrix import Matrix
@@ -20,6 +19,7 @@ from lab.evidence.run.cell import _experiment, run_cell
 from lab.evidence.run.workspace import Workspace
 from lab.evidence.seal import MENDED, SEALS, is_damaged, is_sound, sealed
 from lab.evidence.training.lock import locked
+from lab.forked_python import forked_python
 
 
 def weights(folder):

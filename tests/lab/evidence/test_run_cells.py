@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from forked_python import forked_python
 from matrix_case import PLAIN, reproduce, write_matrix
 
 from lab.evidence.arguments import parser
@@ -15,6 +14,7 @@ from lab.evidence.run.local import LocalExecutor
 from lab.evidence.run.loop import run_cells
 from lab.evidence.run.workspace import Workspace
 from lab.evidence.training.lock import BusyError, hold_training, is_locked, locked
+from lab.forked_python import forked_python
 
 
 def test_a_failed_cell_is_named_and_the_rest_runs(tmp_path):

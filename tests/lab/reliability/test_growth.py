@@ -33,6 +33,11 @@ def test_files_and_threads_that_stay_open() -> None:
     assert _growth([(MB, 7, 3 + step // 30) for step in range(100)], STEPS)[1:] == (0, 1)
 
 
+def test_a_file_that_is_open_while_it_is_written() -> None:
+    samples = [(MB, 7 + (step in (80, 93)), 3) for step in range(100)]
+    assert _growth(samples, STEPS)[1:] == (0, 0)
+
+
 def test_too_few_samples() -> None:
     with pytest.raises(RuntimeError, match='too few'):
         _growth([(MB, 7, 3)] * 19, STEPS)
