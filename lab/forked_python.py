@@ -28,18 +28,15 @@ from mmdet.utils import register_all_modules
 class ForkedPython(subprocess.Popen):
     """A process as `subprocess` starts it; one of this Python's modules or files is a fork."""
 
-    def _execute_child(
-        self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *more
-    ) -> None:
+    def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, *more: Any) -> None:
+        _, pass_fds, cwd, env, *_ = more
         words = [args] if isinstance(args, str) else [os.fspath(word) for word in args]
         is_ours = words[0] == sys.executable and (words[1] == '-m' or words[1][0] != '-')
         # No fork of a process with a GPU can use it.
         if not is_ours or pass_fds or torch.cuda.is_available():
-            super()._execute_child(
-                args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *more
-            )
+            super()._execute_child(args, executable, preexec_fn, *more)  # type: ignore[misc]
             return
-        pipes, has_session = more[3:9], more[14]
+        pipes, has_session = more[7:13], more[18]
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
@@ -50,11 +47,12 @@ class ForkedPython(subprocess.Popen):
                 if preexec_fn is not None:
                     preexec_fn()
                 # As multiprocessing's own forks begin and end; nothing runs at exit.
-                code = Process(target=_run, args=(words[1:], cwd, env))._bootstrap()
+                process: Any = Process(target=_run, args=(words[1:], cwd, env))
+                code = process._bootstrap()
             finally:
                 os._exit(code)
         self._child_created = True
-        self._close_pipe_fds(*pipes)
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
 def _connect(in_read: int, in_write: int, out_read: int, out_write: int, *errors: int) -> None:
