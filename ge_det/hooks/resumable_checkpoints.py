@@ -10,11 +10,15 @@ from typing import Any
 import torch
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch import nn
 
 from ge_det.compat.whole_files import write_whole_files
 from ge_det.errors import UserError, one_line
 from ge_det.files import write_whole
+from ge_det.reading.model_names import name_for_model
+from ge_det.weights.matching import compare
 from ge_det.weights.training_checkpoint import mend_note
 
 _VALIDATED = 'last_validation'
@@ -32,7 +36,8 @@ class ResumableCheckpoints(Hook):
       whatever MMEngine's note says.
     - A validation that was cut short by the interruption is made up for, so that the checkpoint of
       the best result is that of a run without interruption.
-    - The optimizer's state has to be of this optimizer and these weights, else the first step
+    - Weights have to be just this model's, else MMEngine would go on with those that fit and fresh
+      ones; the optimizer's state has to be of this optimizer and these weights, else the first step
       would fail.
     - In a work dir that was moved or copied, the paths that MMEngine keeps in a checkpoint lead to
       this one: else the next best result would remove a file of the old folder.
@@ -59,7 +64,9 @@ class ResumableCheckpoints(Hook):
             barrier()  # Each process reads the note.
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Mapping[str, Any]) -> None:
-        """Check the optimizer's state, and turn paths of an old work dir into those of this one."""
+        """Check what is resumed, and turn paths of an old work dir into those of this one."""
+        if runner._resume:
+            _check_weights(runner.model, checkpoint.get('state_dict', {}))
         optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
         if isinstance(optimizer, torch.optim.Optimizer) and runner._resume:
             _check_optimizer(optimizer, checkpoint.get('optimizer'))
@@ -89,6 +96,16 @@ class ResumableCheckpoints(Hook):
         # MMEngine writes no such checkpoint after one that is made up for.
         if runner._train_loop is not None and is_main_process() and not self._makes_up:
             write_whole(Path(runner.work_dir) / _VALIDATED, _step(runner).encode())
+
+
+def _check_weights(model: nn.Module, state: Mapping[str, Any]) -> None:
+    """Raise a UserError if a state to resume is of another model; `ge-det train` has looked."""
+    own = (model.module if is_model_wrapper(model) else model).state_dict()
+    if clauses := compare(name_for_model(state, own).state, own).clauses():
+        raise UserError(
+            "the checkpoint to resume does not belong to this config's model: "
+            f'{"; ".join(clauses)}. Give the config (and --cfg-options) it was trained with'
+        )
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer, content: Any) -> None:

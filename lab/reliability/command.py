@@ -33,7 +33,8 @@ HEAD = """# Reliability
 
 What happens with bad input and bad luck, counted. `python tools/reliability.py` tries all of it
 again and writes this page; the raw figures are in [reliability.json](reliability.json). A try is
-the command a user would type, in a process that is forked from one which has imported everything.
+the command a user would type, in a process that is forked from one which has imported everything;
+so are the processes that it starts.
 
 {machine}
 """

@@ -91,15 +91,21 @@ class Place:
 
     def make_config_arguments(self, data: Path | None = None, out: str = 'my.py') -> list[str]:
         """Arguments of make-config for the data here, or for a changed copy of them."""
+        return [
+            *self.data_arguments(data),
+            *('--depth', '18', '--base-channels', '16', '--scale', '128', '128'),
+            *('--epochs', str(EPOCHS), '--no-measure', '--batch-size', '2', '--workers', '0'),
+            *('--pretrained', 'none', '--out', out, '--force'),
+        ]
+
+    def data_arguments(self, data: Path | None = None) -> list[str]:
+        """Those of them that name the data."""
         data = data or self.folder / 'data'
         return [
             *('--train-json', f'{data}/annotations/train.json'),
             *('--val-json', f'{data}/annotations/val.json'),
             *('--train-images', f'{self.folder}/data/train'),
             *('--val-images', f'{self.folder}/data/val'),
-            *('--depth', '18', '--base-channels', '16', '--scale', '128', '128'),
-            *('--epochs', str(EPOCHS), '--no-measure', '--batch-size', '2', '--workers', '0'),
-            *('--pretrained', 'none', '--out', out, '--force'),
         ]
 
     def train_arguments(self, work_dir: str, *options: str) -> list[str]:

@@ -12,14 +12,57 @@ import pytest
 import torch
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import save_checkpoint
+from torch import nn
 
 from ge_det.errors import UserError
 from ge_det.hooks import ResumableCheckpoints
 from ge_det.reading.load import load_file
 
 
+def resuming(optimizer: Any = None, model: nn.Module | None = None) -> Any:
+    """What the hook sees of a runner."""
+    return SimpleNamespace(
+        hooks=[],
+        work_dir='/new',
+        _resume=True,
+        model=model or nn.Identity(),
+        optim_wrapper=SimpleNamespace(optimizer=optimizer),
+    )
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (lambda state: state.pop('0.weight'), "1 tensor is missing, the first '0.weight'"),
+        (
+            lambda state: state.update({'0.weight': torch.zeros(2, 3)}),
+            r"shape, the first '0.weight' \(2, 3\) instead of \(3, 2\)",
+        ),
+        (
+            lambda state: state.update(more=torch.zeros(3)),
+            "1 tensor is left over, the first 'more'",
+        ),
+        (lambda state: None, ''),
+    ],
+)
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_weights_of_another_model(prefix: str, change: Any, said: str) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3))
+    state = model.state_dict()
+    change(state)
+    content = dict(state_dict={prefix + name: value for name, value in state.items()})
+    for runner in (resuming(model=model), resuming(model=nn.DataParallel(model))):
+        if not said:
+            ResumableCheckpoints().after_load_checkpoint(runner, content)
+            continue
+        with pytest.raises(UserError, match=f"does not belong to this config's model: .*{said}"):
+            ResumableCheckpoints().after_load_checkpoint(runner, content)
+
+
 def test_a_copied_folder_leaves_the_old_one_alone() -> None:
-    runner = SimpleNamespace(hooks=[CheckpointHook()], work_dir='/new', optim_wrapper=None)
+    runner = SimpleNamespace(
+        hooks=[CheckpointHook()], work_dir='/new', _resume=False, optim_wrapper=None
+    )
     info = dict(best_ckpt='/old/best_epoch_1.pth', last_ckpt='/old/epoch_2.pth', epoch=2)
     checkpoint = dict(message_hub=dict(runtime_info=info))
     ResumableCheckpoints().after_load_checkpoint(runner, checkpoint)
@@ -50,8 +93,7 @@ def test_a_state_of_another_optimizer_or_of_other_weights(
     trained.step()
     state = trained.state_dict()
     (state if 'param_groups' in changes else state['state'][0]).update(changes)
-    wrapper = SimpleNamespace(optimizer=new(kind))
-    runner = SimpleNamespace(hooks=[], work_dir='/new', _resume=True, optim_wrapper=wrapper)
+    runner = resuming(new(kind))
     if not said:
         ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
         return
@@ -65,8 +107,7 @@ def test_a_state_that_an_older_torch_has_written(kind: Any) -> None:
     state = optimizer.state_dict()
     for late in ('fused', 'foreach', 'maximize', 'differentiable', 'decoupled_weight_decay'):
         state['param_groups'][0].pop(late, None)
-    wrapper = SimpleNamespace(optimizer=optimizer)
-    runner = SimpleNamespace(hooks=[], work_dir='/new', _resume=True, optim_wrapper=wrapper)
+    runner = resuming(optimizer)
     ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
     assert 'fused' not in state['param_groups'][0]
     optimizer.load_state_dict(state)

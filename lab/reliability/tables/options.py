@@ -55,6 +55,13 @@ _REST = {
     'resume': ('True', 'x'),
     'default_scope': ('x', 'None'),
 }
+_VAL = {
+    'val_dataloader.dataset.ann_file': ('/proc/none/x.json', '', '3'),
+    'val_dataloader.dataset.data_prefix.img': ('/proc/none/x', '3'),
+    'val_dataloader.dataset.type': ('x', 'None'),
+    'val_dataloader': ('x', 'None'),
+    'model.backbone.depth': ('x', '49', '50'),
+}
 
 
 def run(place: Place, jobs: int) -> Table:
@@ -93,6 +100,26 @@ def _tasks(place: Place) -> list[tuple[str, list[str], tuple[str, ...]]]:
         **{f'--{n}': files for n in ('train-json', 'val-json', 'train-images', 'out')},
         **{f'--{n}': numbers for n in ('depth', 'base-channels', 'epochs', 'batch-size', 'lr')},
         '--workers': numbers, '--attention': ('x', '', 'SGE'), '--pretrained': files,
+        '--check-images': numbers, '--skip-bad': ('x',), '': files,
+    })  # fmt: skip
+    chosen = place.data_arguments() + ['--out', 'made.py']
+    add('make-config', chosen, {'--time': numbers})
+    add('make-config', [*chosen, '--no-measure'], {
+        **{f'--{n}': numbers for n in ('frozen-stages', 'anchor-scales', 'anchor-ratios', 'scale')},
+        '--detector': ('x', ''), '--optimizer': ('x', ''), '--small': ('x',), '--time': ('20m',),
+    })  # fmt: skip
+    compare = [str(place.config), '--dry-run', '--work-dir', 'c', '--attention', 'none', 'se']
+    add('compare', compare, {
+        '--attention': ('x', '', 'se', 'None'), '--seeds': numbers, '--epochs': numbers,
+        '--work-dir': files, '--cfg-options': ('x', '', 'x=1', 'randomness.seed=1', *(
+            f'model.backbone.{name}={value}'
+            for name in ('attention', 'attention.ratio', 'depth', 'pretrained')
+            for value in _BACKBONE[name]
+        )),
+    })  # fmt: skip
+    add('report', [], {'': files})
+    add('report', [str(place.detector.parent), '--cfg-options'], {
+        '': tuple(f'{name}={value}' for name, values in _VAL.items() for value in values)
     })  # fmt: skip
     add('import-weights', [*model, '--out', 'o.pth'], {
         '--checkpoint': files, '--config': files, '--out': files, '--source': ('x', ''),
@@ -109,6 +136,7 @@ def _tasks(place: Place) -> list[tuple[str, list[str], tuple[str, ...]]]:
     })  # fmt: skip
     add('flops', [str(place.config)], {'': files[1:]})
     for file in files:
+        found.append(('compare', [file, '--dry-run'], (file,)))
         found.append(('test', [str(place.config), file, '--work-dir', 't'], (file,)))
         found.append(('train', [file, '--work-dir', 't'], (file,)))
         found.append(('train-classifier', [file, '--work-dir', 't'], (file,)))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from ge_det.cli.main import run as run_ge_det
 
+from ..disks import fill_disk, read_only, small_disk
 from ..parallel import in_parallel
 from ..place import Place
 from ..small_matrix import reproduce, write_matrix
@@ -148,57 +146,26 @@ def _wait_until(begun: Callable[[], bool], child: int) -> bool:
 
 
 def _full_disk(name: str, arguments: list[str], folder: Path) -> Fault:
-    """On a file system without room; where none can be mounted, files end at 10 kB."""
     # A training begins, and finds no room for its checkpoint.
-    size = '600k' if name == 'train' else '64k'
-    mounted = _mount('-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(folder))
-    try:
+    size = (600 if name == 'train' else 64) << 10
+    with small_disk(folder, size) as limit:
         _write_earlier(folder)
-        if mounted and name != 'train':
-            with suppress(OSError):
-                (folder / 'filler').write_bytes(bytes(64 << 10))
-        limit = None if mounted else _short_files
+        if limit is None and name != 'train':
+            fill_disk(folder, size)
         return _refused(name, arguments, folder, limit)
-    finally:
-        _unmount(folder, mounted)
-
-
-def _short_files() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
 
 def _read_only(name: str, arguments: list[str], folder: Path) -> Fault:
-    """In a mount that is read-only, since root may write into any folder."""
     _write_earlier(folder)
-    mounted = _mount('--bind', str(folder), str(folder))
-    try:
-        if not (mounted and _mount('-o', 'remount,ro,bind', str(folder))):
-            folder.chmod(0o555)
-        with suppress(OSError):
-            (folder / 'probe').touch()
+    with read_only(folder) as is_so:
+        if not is_so:
             return 'not tried: the folder can be written'
         return _refused(name, arguments, folder)
-    finally:
-        _unmount(folder, mounted)
-        folder.chmod(0o755)
 
 
 def _write_earlier(folder: Path) -> None:
     """What a command with ``--force`` writes over."""
     (folder / 'my.py').write_text('earlier = True\n', encoding='utf-8')
-
-
-def _mount(*arguments: str) -> bool:
-    try:
-        return subprocess.run(['mount', *arguments], capture_output=True).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
-def _unmount(folder: Path, mounted: bool) -> None:
-    if mounted:
-        subprocess.run(['umount', '-l', str(folder)], capture_output=True)
 
 
 def _refused(
