@@ -100,7 +100,8 @@ class ResumableCheckpoints(Hook):
 
 def _check_weights(model: nn.Module, state: Mapping[str, Any]) -> None:
     """Raise a UserError if a state to resume is of another model; `ge-det train` has looked."""
-    own = (model.module if is_model_wrapper(model) else model).state_dict()
+    inner: Any = model.module if is_model_wrapper(model) else model
+    own = inner.state_dict()
     if clauses := compare(name_for_model(state, own).state, own).clauses():
         raise UserError(
             "the checkpoint to resume does not belong to this config's model: "
