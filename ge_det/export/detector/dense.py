@@ -49,7 +49,6 @@ def propose(
     keep = keep_by_nms(boxes, of_level, head.test_cfg.nms.iou_threshold, LOWEST)
     scores = keep_where(keep, of_level).view(found.scores.shape)
     scores, indices = best(scores, head.test_cfg.max_per_img)
-    # An empty box costs its reader nothing.
     boxes = torch.where(scores[..., None] < 0, 0.0, take(found.boxes, indices))
     stages.update(proposals=boxes, proposal_scores=scores)
     return boxes, scores

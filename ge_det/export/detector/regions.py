@@ -11,9 +11,11 @@ from torch import Tensor
 
 from .dense import Stages
 from .operators import align_regions, keep_by_nms
-from .rows import best, decode, keep_where, take
+from .rows import best, decode, keep_where, take, wide_enough
 
-_NOWHERE = -1e4  # So far outside that every sample there is 0.
+# So far outside that every sample there is 0. It has a size, as an empty box is 0 in mmcv and
+# onnxruntime, but 0/0 in OpenVINO.
+_NOWHERE = -1e4, -1e4, -1e4 + 1, -1e4 + 1
 
 
 def detect(
@@ -81,14 +83,17 @@ def _features(extractor: Any, head: Any, maps: tuple[Tensor, ...], boxes: Tensor
     boxes = boxes.reshape(-1, 4)
     layers = extractor.roi_layers
     levels = extractor.map_roi_levels(F.pad(boxes, (1, 0)), len(layers))
+    nowhere = boxes.new_tensor(_NOWHERE)
     parts = []
     for level, layer in enumerate(layers):
         # Boxes of other levels stay in their rows, where they read nothing.
-        here = torch.where((levels == level)[:, None], boxes, _NOWHERE)
+        here = levels == level
+        if layer.aligned:  # Otherwise every box is a pixel wide at least.
+            here = here & wide_enough(boxes, 0)
         parts.append(
             align_regions(
                 maps[level],
-                boxes if len(layers) == 1 else here,
+                torch.where(here[:, None], boxes, nowhere),
                 images,
                 *layer.output_size,
                 layer.spatial_scale,
