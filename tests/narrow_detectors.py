@@ -1,4 +1,4 @@
-"""Detectors of each kind, a few channels wide, random, that find some twenty things in a picture."""
+"""Detectors of each kind, a few channels wide, random, that find some twenty things."""
 
 import warnings
 from functools import cache
@@ -92,7 +92,7 @@ def detector(kind, depth=18, attention=None, changes=None):
 
 # By how much what the last layers put out varies: a random network's scores are all alike.
 SPREAD = dict(
-    rpn_cls=2.0,
+    rpn_cls=0.6,  # Other levels put out far more, and scores of 1 have no order.
     rpn_reg=0.4,
     fc_cls=1.5,
     fc_reg=1.0,
@@ -145,10 +145,11 @@ def padded(images, sizes):
 
 @torch.no_grad()
 def predict(built, images, sizes):
-    """mmdet's own detections: a list of InstanceData."""
+    """mmdet's own detections: an InstanceData a picture."""
     samples = []
     for height, width in sizes.tolist():
         meta = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
-        meta['batch_input_shape'] = tuple(images.shape[2:])
         samples.append(DetDataSample(metainfo=meta))
-    return [one.pred_instances for one in built.predict(images, samples, rescale=False)]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # mmdet's merging of a cascade's masks.
+        return [one.pred_instances for one in built.predict(images, samples, rescale=False)]

@@ -72,9 +72,7 @@ def align_regions(
 
     regions = torch.cat([images[:, None].to(boxes), boxes], dim=1)
     features = features.contiguous()  # On a CPU channels_last maps are misread.
-    pooled: Tensor = roi_align(
-        features, regions, (height, width), scale, samples, 'avg', aligned
-    )
+    pooled: Tensor = roi_align(features, regions, (height, width), scale, samples, 'avg', aligned)
     return pooled
 
 

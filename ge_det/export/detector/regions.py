@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,7 +41,7 @@ def detect(
     """
     box_heads, extractors = _each(head.bbox_head), _each(head.bbox_roi_extractor)
     total = torch.zeros((), dtype=boxes.dtype, device=boxes.device)
-    deltas = boxes
+    logits = deltas = boxes
     for number, (box_head, extractor) in enumerate(zip(box_heads, extractors, strict=True)):
         if number:
             boxes = _refined(box_heads[number - 1], boxes, logits, deltas, sizes)
@@ -55,9 +54,7 @@ def detect(
     return _best_of_classes(box_heads[-1], boxes, deltas, scores, sizes, head.test_cfg)
 
 
-def masks(
-    head: Any, maps: tuple[Tensor, ...], boxes: Tensor, labels: Tensor
-) -> Tensor:
+def masks(head: Any, maps: tuple[Tensor, ...], boxes: Tensor, labels: Tensor) -> Tensor:
     """Probabilities of the masks in boxes (N, K, 4) of labels (N, K): (N, K, 28, 28)."""
     mask_heads, extractors = _each(head.mask_head), _each(head.mask_roi_extractor)
     total = torch.zeros((), dtype=boxes.dtype, device=boxes.device)
@@ -71,7 +68,7 @@ def masks(
     return (total / len(mask_heads)).view(*labels.shape, height, width)
 
 
-def _each(part: Any) -> Sequence[Any]:
+def _each(part: Any) -> Any:
     """Of a cascade one each stage."""
     return part if isinstance(part, torch.nn.ModuleList) else [part]
 
@@ -105,9 +102,7 @@ def _features(extractor: Any, head: Any, maps: tuple[Tensor, ...], boxes: Tensor
     return head.shared_head(features) if head.with_shared_head else features
 
 
-def _refined(
-    box_head: Any, boxes: Tensor, logits: Tensor, deltas: Tensor, sizes: Tensor
-) -> Tensor:
+def _refined(box_head: Any, boxes: Tensor, logits: Tensor, deltas: Tensor, sizes: Tensor) -> Tensor:
     """Where a stage of a cascade moves its boxes, for the class that it takes them for."""
     if not box_head.reg_class_agnostic:
         of_class = deltas.reshape(-1, box_head.num_classes, 4)

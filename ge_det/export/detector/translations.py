@@ -15,8 +15,9 @@ _BOOL = 9  # As ONNX numbers its types.
 
 
 def _keep_by_nms(boxes: Any, scores: Any, iou_threshold: float, score_threshold: float) -> Any:
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
 
+    op: Any = opset18  # Whose types are those of values, not of what is being written.
     kept = op.NonMaxSuppression(
         boxes,
         scores,
@@ -39,8 +40,9 @@ def _align_regions(
     samples: int,
     aligned: bool,
 ) -> Any:
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
 
+    op: Any = opset18
     return op.RoiAlign(
         features,
         boxes,
