@@ -23,6 +23,7 @@ COMMANDS = {
     'compare': ('ge_det.cli.compare', 'compare attention blocks on your own data'),
     'infer': ('ge_det.cli.infer', 'draw and list detections in images and videos'),
     'import-weights': ('ge_det.cli.import_weights', 'bring weights into a network with attention'),
+    'export': ('ge_det.cli.export', 'write a detector as a checked ONNX file'),
     'publish': ('ge_det.cli.publish', 'write a small file of weights to share'),
     'flops': ('ge_det.cli.flops', 'count parameters and FLOPs, gates in full'),
     'blocks': ('ge_det.cli.blocks', 'list the attention blocks'),

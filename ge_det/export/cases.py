@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ge_det.export.session import Found
+
+_ROUNDING = 1e-7  # Of a float32 near 1.
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,29 @@ def predict(model: Any, case: Case) -> list[DetDataSample]:
     samples = [sample.clone() for sample in case.samples]
     found: list[DetDataSample] = model(case.images.clone(), samples, mode='predict')
     return found
+
+
+@contextmanager
+def rounded_otherwise(model: nn.Module, seed: int) -> Iterator[None]:
+    """Change the scores of a detector at random by about what their rounding does.
+
+    Near 1 a float32 tells little: what a sigmoid makes of 12 and of 12.01 may be the same number.
+    Which of two boxes with the same score suppresses the other, the order of sorting decides.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def change(layer: nn.Module, inputs: Any, logits: Tensor) -> Tensor:
+        scores = logits.softmax(1) if isinstance(layer, nn.Linear) else logits.sigmoid()
+        noise = torch.randn(logits.shape, generator=generator)
+        return logits + noise * _ROUNDING / (1 - scores + _ROUNDING)
+
+    layers = [layer for name, layer in model.named_modules() if name.endswith('_cls')]
+    handles = [layer.register_forward_hook(change) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def found_by(samples: Sequence[DetDataSample]) -> list[Found]:

@@ -34,7 +34,7 @@ class OnnxDetector(BaseModel):
         about = session.metadata
         if about.task not in DETECTORS:
             raise UserError(
-                f'{session.file}: gives {about.task} maps, not detections; export it with '
+                f'{session.file}: gives maps, not detections; export it with '
                 '--what detector to measure it'
             )
         super().__init__(

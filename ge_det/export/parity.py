@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,16 +37,21 @@ class Tolerance:
     deviation: float = MOST_DEVIATION
 
 
+EXACT = Tolerance()
+"""Of a file in float32."""
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How two lists of detections go together, from both sides.
 
     Attributes:
         compared (int): Detections over the floor, of both.
-        lacking (int): Those without a partner.
+        lacking (int): Those without a partner, the excused left out.
         worst_iou (float): Of a detection and its partner.
         worst_score (float): Largest difference of their scores.
         worst_mask (float, optional): IoU of their masks; None where there are none.
+        excused (int): Those without a partner that come and go in PyTorch, too.
     """
 
     compared: int = 0
@@ -54,6 +59,7 @@ class Agreement:
     worst_iou: float = 1.0
     worst_score: float = 0.0
     worst_mask: float | None = None
+    excused: int = 0
 
     def __add__(self, other: Agreement) -> Agreement:
         masks = [one.worst_mask for one in (self, other) if one.worst_mask is not None]
@@ -63,6 +69,7 @@ class Agreement:
             min(self.worst_iou, other.worst_iou),
             max(self.worst_score, other.worst_score),
             min(masks) if masks else None,
+            self.excused + other.excused,
         )
 
     @property
@@ -71,45 +78,78 @@ class Agreement:
         return 1 - self.lacking / self.compared if self.compared else 1.0
 
 
-def agree(one: Found, other: Found, most: int = 0, tolerance: Tolerance = Tolerance()) -> Agreement:
+def agree(
+    one: Found,
+    other: Found,
+    most: int = 0,
+    tolerance: Tolerance = EXACT,
+    others: Sequence[Found] = (),
+) -> Agreement:
     """Match the detections of two lists of one picture, from both sides.
 
     Args:
-        one (Found): A list.
-        other (Found): The other, with boxes in the same pixels.
+        one (Found): What the network finds.
+        other (Found): What the file finds, with boxes in the same pixels.
         most (int): Detections that a list holds at most. Of a full one, the last may be missing in
             the other for the least rounding, as those at the floor may. Defaults to 0: any number.
         tolerance (Tolerance): What makes two detections partners. Defaults to that of float32.
+        others (Sequence[Found]): What the network finds if its input changes by less than matters.
+            Where two boxes overlap by just what suppression allows, rounding decides. A detection
+            of the network without a partner is excused if it is not in all of these, one of the
+            file if it is in one of them. Defaults to none.
     """
-    return _one_way(one, other, most, tolerance) + _one_way(other, one, most, tolerance)
+
+    def goes(found: Found, index: int) -> bool:
+        return not all(_partners(found, index, among, tolerance).any() for among in others)
+
+    def comes(found: Found, index: int) -> bool:
+        return any(_partners(found, index, among, tolerance).any() for among in others)
+
+    return _one_way(one, other, most, tolerance, goes) + _one_way(
+        other, one, most, tolerance, comes
+    )
 
 
-def _one_way(of: Found, among: Found, most: int, tolerance: Tolerance) -> Agreement:
+def _partners(of: Found, index: int, among: Found, tolerance: Tolerance) -> np.ndarray:
+    """Which detections of a list are partners of one of another."""
+    overlaps = iou(of.boxes[index], among.boxes)
+    apart = np.abs(among.scores - of.scores[index])
+    same = among.labels == of.labels[index]
+    partners: np.ndarray = same & (overlaps > tolerance.iou) & (apart < tolerance.score)
+    return partners
+
+
+def _one_way(
+    of: Found,
+    among: Found,
+    most: int,
+    tolerance: Tolerance,
+    is_excused: Callable[[Found, int], bool],
+) -> Agreement:
     found = Agreement()
     is_full = 0 < most <= len(of.scores)
     least = max(FLOOR, float(of.scores.min())) if is_full else FLOOR
-    for index in np.flatnonzero(of.scores > FLOOR):
+    for index in np.flatnonzero(of.scores > FLOOR).tolist():
         score = float(of.scores[index])
-        same = among.labels == of.labels[index]
-        overlaps = iou(of.boxes[index], among.boxes[same])
-        apart = np.abs(among.scores[same] - score)
-        near = (overlaps > tolerance.iou) & (apart < tolerance.score)
-        if near.any():
-            best = int(np.argmax(np.where(near, overlaps, -1)))
-        elif score <= least + tolerance.score:
+        overlaps = iou(of.boxes[index], among.boxes)
+        near = _partners(of, index, among, tolerance)
+        if not near.any() and score <= least + tolerance.score:
             continue
-        else:
+        if not near.any() and is_excused(of, index):
+            found += Agreement(1, excused=1)
+            continue
+        if not near.any():
+            overlaps = np.where(among.labels == of.labels[index], overlaps, 0.0)
             best = int(np.argmax(overlaps)) if len(overlaps) else -1
+            apart = abs(float(among.scores[best]) - score) if best >= 0 else score
+            found += Agreement(1, 1, float(overlaps[best]) if best >= 0 else 0.0, apart)
+            continue
+        best = int(np.argmax(np.where(near, overlaps, -1)))
         mask = None
-        if of.masks is not None and among.masks is not None and near.any():
-            mask = mask_iou(of.masks[index], among.masks[same][best])
-        found += Agreement(
-            1,
-            int(not near.any()),
-            float(overlaps[best]) if best >= 0 else 0.0,
-            float(apart[best]) if best >= 0 else score,
-            mask,
-        )
+        if of.masks is not None and among.masks is not None:
+            mask = mask_iou(of.masks[index], among.masks[best])
+        apart = abs(float(among.scores[best]) - score)
+        found += Agreement(1, 0, float(overlaps[best]), apart, mask)
     return found
 
 
@@ -177,13 +217,14 @@ class Row:
 def table(rows: Sequence[Row]) -> list[str]:
     """Lines for the screen."""
     of_maps = all(row.deviation is not None for row in rows)
+    has_edges = any(row.agreement and row.agreement.excused for row in rows)
     has_masks = any(row.agreement and row.agreement.worst_mask is not None for row in rows)
     head = ['size', 'batch']
     if of_maps:
         head.append('largest deviation')
     else:
         head += ['detections', 'without partner', 'worst IoU', 'worst score difference']
-        head += ['worst IoU of masks'] * has_masks
+        head += ['worst IoU of masks'] * has_masks + ['on an edge'] * has_edges
     lines = [head]
     for row in rows:
         cells = [f'{row.size[0]}x{row.size[1]}', str(row.batch)]
@@ -197,5 +238,6 @@ def table(rows: Sequence[Row]) -> list[str]:
             cells.append(f'{found.worst_score:.1e}' if some else '-')
             mask = found.worst_mask
             cells += ['-' if mask is None else f'{mask:.4f}'] * has_masks
+            cells += [str(found.excused)] * has_edges
         lines.append(cells)
     return aligned(lines, left=())

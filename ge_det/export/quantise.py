@@ -72,8 +72,12 @@ def quantise(file: Path, out: Path, feeds: Iterable[Feed], apart: Collection[str
 
 
 def layers_of(model: onnx.ModelProto, apart: Collection[str] = ()) -> list[str]:
-    """Names of the nodes with weights of their own that are not of the modules ``apart``."""
-    weights = {one.name for one in model.graph.initializer}
+    """Names of the nodes with weights of their own that are not of the modules ``apart``.
+
+    Weights are named after the parameter that they are. Constants are not, such as the matrices
+    with which a gate averages a map of fixed size.
+    """
+    weights = {one.name for one in model.graph.initializer if one.name.endswith('.weight')}
     return [
         node.name
         for node in model.graph.node

@@ -1,0 +1,100 @@
+"""The pictures that a file is checked and its ranges are measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ge_det.cli.config_data import DataSet, data_sets
+from ge_det.datasets import ContextShapes
+from ge_det.datasets.image_files import find_images
+from ge_det.detecting.detector import PictureDetector
+from ge_det.detecting.picture_files import UnreadablePicture, as_colour
+from ge_det.errors import UserError, shown
+from ge_det.words import counted
+
+CHECKED, MEASURED = 2, 100
+"""Pictures that are looked at, at most: of a check at each size, of ranges for eight bits."""
+
+
+def to_check(
+    cfg: Any, detector: PictureDetector, given: str | None
+) -> tuple[list[np.ndarray], str]:
+    """Pictures to check with, and what they are.
+
+    Args:
+        cfg (Config): The config, for its test or validation pictures.
+        detector (PictureDetector): Reads them.
+        given (str, optional): Of ``--check``: a picture or a folder with some; None is the
+            config's, or drawn ones where these are not here.
+
+    Raises:
+        UserError: If none are there, or one cannot be read.
+    """
+    if given is not None:
+        files = find_images(str(Path(given).expanduser()))
+        told = f'{counted(len(spread(files, CHECKED)), "picture")} of {given}'
+    elif files := _of_config(cfg):
+        told = f"{counted(len(spread(files, CHECKED)), 'picture')} of the config's data"
+    else:
+        drawn = ContextShapes(image_size=(320, 240))
+        some = [drawn.draw('val', index).image[..., ::-1] for index in range(CHECKED)]
+        return some, 'drawn pictures, for there are none here (--check IMAGES takes yours)'
+    return list(read(detector, spread(files, CHECKED))), told
+
+
+def to_measure(given: str) -> list[str]:
+    """The pictures of ``--int8``, evenly spread if they are many."""
+    return spread(find_images(str(Path(given).expanduser())), MEASURED)
+
+
+def read(detector: PictureDetector, files: Sequence[str]) -> Iterator[np.ndarray]:
+    """Pictures (H, W, 3) of ``uint8``, BGR.
+
+    Raises:
+        UserError: If one cannot be read.
+    """
+    for file in files:
+        try:
+            yield as_colour(detector.read(Path(file))['img'])
+        except UnreadablePicture as error:
+            raise UserError(
+                f'{shown(file)}: no picture that can be read ({error}); leave it out'
+            ) from error
+
+
+def spread(files: Sequence[str], most: int) -> list[str]:
+    """At most so many, from all over the list."""
+    if len(files) <= most:
+        return list(files)
+    return [files[index * len(files) // most] for index in range(most)]
+
+
+def labelled(cfg: Any) -> list[DataSet]:
+    """The config's test sets, if annotations and pictures are here."""
+    sets = list(chain.from_iterable(data_sets(cfg, 'test').values()))
+    is_there = all(
+        one.annotations is not None and one.annotations.is_file() and _pictures(one) for one in sets
+    )
+    return sets if is_there and cfg.get('test_evaluator') else []
+
+
+def _of_config(cfg: Any) -> list[str]:
+    for command in ('test', 'train'):
+        for name, sets in data_sets(cfg, command).items():
+            if name.startswith('train'):
+                continue
+            if files := [file for one in sets for file in _pictures(one)]:
+                return files
+    return []
+
+
+def _pictures(one: DataSet) -> list[str]:
+    """Those that are there, of some of the set."""
+    folder = one.folders().get('data_prefix.img', one.path(''))
+    files = [folder / name for name in spread(one.picture_names, 4 * CHECKED)]
+    return [str(file) for file in files if file.is_file()]

@@ -1,0 +1,259 @@
+"""`ge-det export` and `ge-det test --onnx`, from a config and weights to a measured file."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('onnxruntime')
+pytest.importorskip('mmdet')
+
+import onnx  # noqa: E402
+import torch  # noqa: E402
+from command_line import exit_code  # noqa: E402
+from exported import NAMES, SIDE, write_detector  # noqa: E402
+
+from ge_det.cli.exporting.graph import Graph, fitted  # noqa: E402
+from ge_det.export.session import Session  # noqa: E402
+from ge_det.files import sha256_of  # noqa: E402
+
+Screen = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('export')
+    write_detector(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with `my.py`, `my_1.pth`, pictures and what tests before have written."""
+    monkeypatch.chdir(made)
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', ['ge-det'])
+    return made
+
+
+@pytest.fixture(scope='module')
+def whole(made: Path) -> tuple[Path, str]:
+    """The detector at any size, and what the screen said."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        patch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+        said = made / 'said.txt'
+        with said.open('w') as stream:
+            patch.setattr(sys, 'stdout', stream)
+            code = exit_code('export', 'my.py', 'my_1.pth', '--out', 'whole.onnx')
+    assert code == 0
+    return made / 'whole.onnx', said.read_text()
+
+
+def rows(said: str) -> list[list[str]]:
+    """Cells of the table of a check, without its head."""
+    return [line.split() for line in said.splitlines() if re.match(r' +\d+x\d+ ', line)]
+
+
+def test_a_whole_detector_is_checked_and_written(whole: tuple[Path, str]) -> None:
+    file, said = whole
+    assert 'graph:   detector, batch, height and width open' in said
+    assert "2 pictures of the config's data" in said
+    table = rows(said)
+    assert [cells[:2] for cells in table] == [
+        ['96x96', '1'],
+        ['160x96', '1'],
+        ['96x160', '1'],
+        ['96x160', '2'],
+    ]
+    for _, _, compared, lacking, overlap, score in table:
+        assert int(compared) > 4 and lacking == '0'
+        assert float(overlap) > 0.99 and float(score) < 1e-3
+    assert re.search(r"time:    [\d.]+ of PyTorch's at 96x96", said)
+    assert said.splitlines()[-1].startswith('whole.onnx is written')
+    assert {one.domain for one in onnx.load(str(file)).opset_import} <= {'', 'ai.onnx'}
+
+
+def test_the_file_says_what_it_needs(whole: tuple[Path, str], folder: Path) -> None:
+    about = Session(whole[0]).metadata
+    assert (about.task, about.classes, about.precision) == ('detect', NAMES, 'float32')
+    assert (about.mean, about.channels) == ((123.675, 116.28, 103.53), 'RGB')
+    assert (about.scale, about.size, about.pad_divisor) == ((SIDE, SIDE), None, 32)
+    assert about.score_threshold == 0.5
+    assert about.weights_sha256 == sha256_of(folder / 'my_1.pth')
+    assert {'ge_det', 'torch', 'mmdet', 'opset'} == set(about.versions or {})
+
+
+def test_its_ap_is_that_of_pytorch(whole: tuple[Path, str], folder: Path, capsys: Screen) -> None:
+    figures = []
+    for words in (['my.py', 'my_1.pth'], ['--onnx', 'whole.onnx', 'my.py']):
+        out = f'work_{len(figures)}'
+        assert exit_code('test', *words, '--work-dir', out) == 0, capsys.readouterr().err
+        (log,) = (one for one in Path(out).glob('*/*.json'))
+        figures.append(json.loads(log.read_text().splitlines()[-1]))
+    before, after = figures
+    assert before['coco/bbox_mAP'] > 0.5
+    assert after['coco/bbox_mAP'] == pytest.approx(before['coco/bbox_mAP'], abs=1e-3)
+    assert 'file:    whole.onnx, float32' in capsys.readouterr().out
+
+
+def test_files_that_do_not_go_with_the_config(
+    whole: tuple[Path, str], folder: Path, capsys: Screen
+) -> None:
+    words = ['--onnx', 'whole.onnx', 'my.py', '--cfg-options']
+    change = 'test_dataloader.dataset.metainfo.classes=[disc,ring]'
+    assert exit_code('test', *words, change) == 2
+    assert "whole.onnx: finds the classes ('disc', 'ring', 'bar')" in capsys.readouterr().err
+    assert exit_code('test', '--onnx', 'none.onnx', 'my.py') == 2
+    assert 'none.onnx: no such' in capsys.readouterr().err
+    assert exit_code('test', '--onnx', 'my_1.pth', 'my.py') == 2
+    assert 'my_1.pth: onnxruntime does not take it' in capsys.readouterr().err
+
+
+def test_of_one_size_in_eight_bits(folder: Path, capsys: Screen) -> None:
+    words = ['my.py', 'my_1.pth', '--out', 'small.onnx', '--size', 96, 96, '--int8', 'pictures']
+    assert exit_code('export', *words) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert 'graph:   detector, one picture of 96x96' in said
+    assert len(rows(said)) == 1
+    assert re.search(r'int8:    \d+ layers in eight bits by 4 pictures, 8 gates in float', said)
+    before, after = map(float, re.findall(r'AP ([\d.]+) -> ([\d.]+) in eight bits', said)[0])
+    assert before > 0.5 and after <= before + 0.05
+    model = onnx.load('small.onnx')
+    types = {one.name: one.data_type for one in model.graph.initializer}
+    gates = {name: kind for name, kind in types.items() if 'se_layer' in name}
+    assert len(gates) >= 16 and set(gates.values()) == {onnx.TensorProto.FLOAT}
+    about = Session('small.onnx').metadata
+    assert (about.precision, about.size) == ('int8', (96, 96))
+    # A picture that is larger is made smaller, as mmdet reads it.
+    assert exit_code('test', '--onnx', 'small.onnx', 'my.py', '--work-dir', 'small') == 0
+
+
+def test_features_in_half_precision_of_a_work_dir(folder: Path, capsys: Screen) -> None:
+    shutil.copy('my_1.pth', 'best_coco_bbox_mAP_epoch_1.pth')
+    Path('there.onnx').touch()
+    words = ['my.py', '.', '--out', 'there.onnx', '--what', 'features', '--overwrite', '--half']
+    try:
+        assert exit_code('export', *words, '--check', 'pictures/0.png') == 0
+    finally:
+        os.remove('best_coco_bbox_mAP_epoch_1.pth')
+    said = capsys.readouterr().out
+    assert 'weights: best_coco_bbox_mAP_epoch_1.pth' in said
+    assert '1 picture of pictures/0.png' in said
+    exact, half = rows(said)[:4], rows(said)[4:]
+    assert len(half) == 4 and max(float(cells[2]) for cells in exact) <= 1e-4
+    assert all(1e-4 < float(cells[2]) < 2e-2 for cells in half)
+    session = Session('there.onnx')
+    maps = session.run(np.zeros((3, 3, 64, 160), np.float32))
+    assert maps['level0'].shape == (3, 16, 16, 40) and maps['level0'].dtype == np.float32
+    assert len(maps) == 5
+    assert exit_code('test', '--onnx', 'there.onnx', 'my.py', '--work-dir', 'half') == 2
+    assert 'gives maps, not detections' in capsys.readouterr().err
+
+
+def test_one_that_differs_is_not_written(
+    folder: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Graph.write
+
+    def spoiled(self: Graph, file: Path, with_stages: bool = False) -> None:
+        """As of an exporter that gets a layer of the neck wrong."""
+        write(self, file, with_stages)
+        model = onnx.load(str(file))
+        for one in model.graph.initializer:
+            if one.name.endswith('neck.fpn_convs.0.conv.weight'):
+                values = onnx.numpy_helper.to_array(one) * np.float32(1.5)
+                one.CopyFrom(onnx.numpy_helper.from_array(values, one.name))
+        onnx.save(model, str(file))
+
+    monkeypatch.setattr(Graph, 'write', spoiled)
+    before = sorted(os.listdir())
+    assert exit_code('export', 'my.py', 'my_1.pth', '--out', 'bad.onnx', '--size', 64, 64) == 2
+    shown = capsys.readouterr()
+    assert re.search(
+        r'bad.onnx: not written, for at 64x64, batch 1 \d+ of \d+ detections differ; the first '
+        r'stage that differs is neck_0',
+        shown.err,
+    )
+    assert rows(shown.out) and sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        ('my.py my_1.pth --out a.pth', '--out a.pth: the name must end in .onnx'),
+        ('my.py my_1.pth --out no/a.onnx', '--out no/a.onnx: its folder does not exist'),
+        ('my.py my_1.pth --out there.onnx', 'there.onnx is there already; choose another --out'),
+        ('none.py my_1.pth --out a.onnx', 'none.py: no such config file'),
+        ('my.py none.pth --out a.onnx', 'none.pth: no such checkpoint file'),
+        ('my.py my_1.pth --out a.onnx --size 96 90', '--size 96 90: this detector pads'),
+        ('my.py my_1.pth --out a.onnx --size 9600 96', '--size 9600 96: sides must be'),
+        ('my.py my_1.pth --out a.onnx --size 96 96 --dynamic', '--dynamic: not allowed with'),
+        ('my.py my_1.pth --out a.onnx --half --int8 pictures', '--int8: not allowed with'),
+        ('my.py my_1.pth --out a.onnx --int8 nowhere', 'nowhere: no such image or folder'),
+        ('my.py my_1.pth --out a.onnx --int8 empty', 'empty: no image in this folder'),
+        ('my.py my_1.pth --out a.onnx --check val.json', 'val.json: no picture that can be read'),
+        ('other.py my_1.pth --out a.onnx', "does not belong to this config's model"),
+        ('detr.py detr.pth --out a.onnx', 'DETR cannot be exported whole'),
+    ],
+)
+def test_bad_input_is_one_line(folder: Path, capsys: Screen, words: str, message: str) -> None:
+    (folder / 'there.onnx').touch()
+    (folder / 'empty').mkdir(exist_ok=True)
+    text = (folder / 'my.py').read_text()
+    (folder / 'other.py').write_text(text.replace('depth=18', 'depth=34'))
+    if 'detr' in words:
+        write_detr(folder)
+    assert exit_code('export', *words.split()) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('export: ') and message in line
+    assert not (folder / 'a.onnx').exists() and not list(folder.glob('.*.part'))
+
+
+def write_detr(folder: Path) -> None:
+    from ge_det.cli.preflight import build_without_memory
+
+    file = folder / 'detr.py'
+    file.write_text(
+        "_base_ = 'mmdet::detr/detr_r50_8xb2-150e_coco.py'\n"
+        'model = dict(backbone=dict(depth=18, base_channels=8, init_cfg=None),\n'
+        '    neck=dict(in_channels=[64], out_channels=16),\n'
+        '    encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=dict(embed_dims=16),\n'
+        '        ffn_cfg=dict(embed_dims=16, feedforward_channels=16))),\n'
+        '    decoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=dict(embed_dims=16),\n'
+        '        cross_attn_cfg=dict(embed_dims=16),\n'
+        '        ffn_cfg=dict(embed_dims=16, feedforward_channels=16))),\n'
+        '    positional_encoding=dict(num_feats=8), bbox_head=dict(embed_dims=16))\n'
+    )
+    model = build_without_memory(str(file))
+    state = {name: torch.zeros(value.shape) for name, value in model.state_dict().items()}
+    torch.save(dict(state_dict=state), folder / 'detr.pth')
+
+
+def test_what_is_missing_is_named_with_its_extra(
+    folder: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name: None if name == 'onnxscript' else find(name)
+    )
+    assert exit_code('export', 'my.py', 'my_1.pth', '--out', 'a.onnx') == 2
+    assert capsys.readouterr().err == (
+        "export: onnxscript is not installed here: pip install 'ge-det[export]'\n"
+    )
+
+
+def test_sizes_are_multiples_within_bounds() -> None:
+    assert fitted((800, 1333), 32) == (800, 1344)
+    assert fitted((10, 5000), 32) == (64, 2048)
+    assert fitted((67.2, 76.8), 32) == (96, 96)
+    assert fitted((33, 33), 1) == (33, 33)

@@ -1,0 +1,102 @@
+"""What a file finds, as mmdet has it; and what PyTorch finds when only rounding differs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmdet')
+
+import torch  # noqa: E402
+from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask  # noqa: E402
+from narrow_detectors import detector  # noqa: E402
+
+from ge_det.export.cases import (  # noqa: E402
+    as_instances,
+    found_by,
+    predict,
+    prepare,
+    rounded_otherwise,
+)
+from ge_det.export.detector import ExportableDetector  # noqa: E402
+from ge_det.export.parity import agree  # noqa: E402
+from ge_det.export.session import split  # noqa: E402
+
+PAGE = Path(__file__).parents[2] / 'docs' / 'export.md'
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    random = np.random.default_rng(height)
+    coarse = random.normal(size=(height // 8, width // 8, 3)).repeat(8, 0).repeat(8, 1)
+    return np.clip(coarse * 50 + 120, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def mask_rcnn():
+    return detector('mask-rcnn', attention='se')
+
+
+def test_detections_and_pasted_masks_are_mmdets(mask_rcnn) -> None:
+    case = prepare(mask_rcnn, [picture(64, 96), picture(80, 48)], (96, 128))
+    assert case.size == (96, 128)
+    assert case.sizes.tolist() == [[85, 128], [96, 58]]
+    assert not case.images[1, :, :, 58:].any()
+    exported = ExportableDetector(mask_rcnn)
+    with torch.inference_mode():
+        outputs = exported(case.images, case.sizes)
+    arrays = dict(zip(exported.names, (one.numpy() for one in outputs), strict=True))
+    samples = [sample.clone() for sample in case.samples]
+    for sample, found in zip(samples, split(arrays), strict=True):
+        sample.pred_instances = as_instances(found, sample, 0.5)
+    ours, theirs = found_by(samples), found_by(predict(mask_rcnn, case))
+    for one, other in zip(ours, theirs, strict=True):
+        agreement = agree(one, other)
+        assert agreement.compared > 8 and agreement.lacking == 0
+        assert agreement.worst_mask is not None and agreement.worst_mask > 0.99
+    assert [one.masks.shape[1:] for one in ours] == [(64, 96), (80, 48)]
+
+
+def test_rounding_of_scores_is_of_their_last_digits(mask_rcnn) -> None:
+    case = prepare(mask_rcnn, [picture(64, 96)], (64, 96))
+    (before,) = found_by(predict(mask_rcnn, case))
+    with rounded_otherwise(mask_rcnn, 0):
+        (other,) = found_by(predict(mask_rcnn, case))
+    assert agree(before, other).lacking == 0
+    assert agree(before, other).worst_score > 0
+    assert agree(before, found_by(predict(mask_rcnn, case))[0]).worst_score == 0  # As it was.
+
+
+@torch.no_grad()
+def test_boxes_of_one_score_are_excused_whichever_stays(mask_rcnn) -> None:
+    """Scores that are the same number in float32 become different ones."""
+    layer = mask_rcnn.rpn_head.rpn_cls
+    maps = torch.full((1, layer.in_channels, 2, 2), 0.0)
+    bias = layer.bias.clone()
+    try:
+        layer.bias.fill_(15.0)
+        scores = []
+        for seed in range(4):
+            with rounded_otherwise(mask_rcnn, seed):
+                scores.append(layer(maps).sigmoid().flatten())
+        orders = {tuple(one.argsort(descending=True, stable=True).tolist()) for one in scores}
+        assert len(orders) > 1
+        assert max((one - layer(maps).sigmoid().flatten()).abs().max() for one in scores) < 1e-6
+    finally:
+        layer.bias.copy_(bias)
+
+
+def test_the_pages_way_to_paste_a_mask() -> None:
+    text = PAGE.read_text(encoding='utf-8')
+    names = dict(np=np)
+    exec(
+        next(one for one in re.findall(r'```python\n(.*?)```', text, re.S) if 'paste' in one), names
+    )
+    mask = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    for box in ([3.2, 4.1, 40.7, 30.3], [-5.0, 2.0, 12.5, 60.0]):
+        pasted, _ = _do_paste_mask(mask, torch.tensor([box]), 48, 64, skip_empty=False)
+        ours = names['paste'](mask[0, 0].numpy(), box, 48, 64)
+        assert (ours != (pasted[0] >= 0.5).numpy()).sum() <= 1
+        assert ours.any()
