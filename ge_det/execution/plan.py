@@ -46,7 +46,7 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
     """
     gate = tail.gate
     if is_traced():
-        return 'the network is being traced or exported'
+        return 'the network is being traced, exported or counted'
     if not isinstance(gate, AttentionBlock):
         return f'{type(gate).__name__} is no AttentionBlock'
     reason: str | None = gate.contract_gap or gate.unfused_because

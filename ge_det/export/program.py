@@ -68,6 +68,8 @@ def export_program(
         return torch.export.export(model, arguments)
     shapes: Any = open_axes(arguments)
     settings: Any = torch.fx.experimental._config
+    # PyTorch takes an axis of length 1 for one that stays so.
+    arguments = tuple(torch.cat([a, a]) if len(a) == 1 else a for a in arguments)
     try:
         # PyTorch's ONNX exporter sets it as well. Without, the strides of a map that may have a
         # single row are a decision: of a single row they would not matter.

@@ -21,7 +21,7 @@ def plain_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     similarity = products.reshape(n, groups, channels // groups, height, width).sum(2)
     centred = similarity - squeeze(similarity)
     # As a tensor, since a graph whose sizes are open cannot ask whether there is one position.
-    count = torch.ones_like(similarity[:1, :1]).sum((2, 3), keepdim=True)
+    count = torch.ones_like(similarity[:, :1]).sum((2, 3), keepdim=True)
     variance = centred.square().sum((2, 3), keepdim=True) / (count - 1).clamp(min=1)
     normalised = centred / (variance.sqrt() + EPS)
     return torch.sigmoid(weight.to(x.dtype) * normalised + bias.to(x.dtype)).to(x_dtype)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ge_det.ops.precision import statistics_dtype
 from ge_det.ops.squeeze_excite import squeeze
-from ge_det.ops.tracing import is_traced
+from ge_det.ops.tracing import is_exported, is_traced
 
 
 def pool_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -18,14 +18,19 @@ def pool_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
     Returns float32 for half-precision inputs; a map that already has the size is not copied.
     """
     if is_traced():
-        return squeeze(x) if grid == (1, 1) else _pool_by_products(x, grid)
+        return _pool_open_size(x, grid)
     x = x.to(statistics_dtype(x))
     return x if tuple(x.shape[2:]) == grid else F.adaptive_avg_pool2d(x, grid)
 
 
-def _pool_by_products(x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The same of a map whose size is open: exporters bind torch's pooling to one size."""
+def _pool_open_size(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The same where the size says nothing."""
+    if grid == (1, 1):
+        return squeeze(x)
     x = x.to(statistics_dtype(x))
+    if not is_exported():
+        return F.adaptive_avg_pool2d(x, grid)
+    # Exporters bind torch's pooling to one size.
     rows, columns = _averaging(x.shape[2], grid[0], x), _averaging(x.shape[3], grid[1], x)
     return torch.matmul(rows, torch.matmul(x, columns.transpose(0, 1)))
 

@@ -1,0 +1,1 @@
+"""What exported files give beside PyTorch, for every block."""
