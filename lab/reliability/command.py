@@ -1,6 +1,6 @@
 """Try ge_det with bad input and bad luck, and write docs/reliability.md.
 
-python tools/reliability.py                     # all tables, in less than 20 minutes on two cores
+python tools/reliability.py                     # all tables, about 10 minutes on two cores
 python tools/reliability.py kills signals       # some; the others stay as they are in the JSON
 """
 
