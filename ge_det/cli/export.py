@@ -13,7 +13,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,7 +88,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _export(args: argparse.Namespace, out: Path) -> None:
     show(f'weights: {args.checkpoint}')  # Before torch is imported, which may take long.
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)  # It misses a torchvision.
     from ge_det.cli.exporting.graph import Graph, choose_size
     from ge_det.cli.exporting.pictures import to_check, to_measure
     from ge_det.cli.exporting.writing import Order, write

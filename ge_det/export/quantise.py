@@ -56,7 +56,7 @@ def quantise(file: Path, out: Path, feeds: Iterable[Feed], apart: Collection[str
     layers = layers_of(onnx.load(str(file)), apart)
     if not layers:
         raise UserError(f'{file}: has no layers to put into eight bits')
-    with _quiet():
+    with quiet_logs():
         quantize_static(
             str(file),
             str(out),
@@ -88,8 +88,8 @@ def layers_of(model: onnx.ModelProto, apart: Collection[str] = ()) -> list[str]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Its advice to prepare a model, by the root logger, is for models of other exporters."""
+def quiet_logs() -> Iterator[None]:
+    """No warnings by loggers: torch misses a torchvision, onnxruntime advises other steps."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -15,6 +15,7 @@ from ge_det.errors import UserError
 from ge_det.export.detector import TRANSLATIONS, ExportableDetector
 from ge_det.export.features import Features
 from ge_det.export.program import BOUNDS
+from ge_det.export.quantise import quiet_logs
 from ge_det.export.to_onnx import write_onnx
 from ge_det.flops.config_network import default_shape
 
@@ -64,15 +65,16 @@ class Graph:
     def write(self, file: Path, with_stages: bool = False) -> None:
         """Write the file, unchecked."""
         network: Any = self.network(with_stages)
-        write_onnx(
-            network,
-            torch.zeros(1, 3, *self.size),
-            file,
-            inputs=dict(sizes=torch.tensor([self.size])) if self.is_detector else {},
-            outputs=network.names,
-            dynamic=self.dynamic,
-            translations=TRANSLATIONS if self.is_detector else {},
-        )
+        with quiet_logs():
+            write_onnx(
+                network,
+                torch.zeros(1, 3, *self.size),
+                file,
+                inputs=dict(sizes=torch.tensor([self.size])) if self.is_detector else {},
+                outputs=network.names,
+                dynamic=self.dynamic,
+                translations=TRANSLATIONS if self.is_detector else {},
+            )
 
     def other_sizes(self) -> list[Size]:
         """Two more to check a file at that takes any."""
