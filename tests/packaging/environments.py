@@ -30,4 +30,7 @@ def environment_with(wheel: Path, packages: Path | str, folder: Path) -> Path:
     # the checkout, which is installed there for editing, is not.
     own = Path(run(python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'))
     (own / 'beside.pth').write_text(f'{packages}\n')
+    # But for that of setuptools, by which Python 3.12 and later have distutils, as MMEngine asks.
+    for file in Path(packages).glob('distutils-precedence.pth'):
+        (own / file.name).write_bytes(file.read_bytes())
     return folder / 'bin'

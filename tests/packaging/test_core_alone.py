@@ -45,9 +45,14 @@ def programs(
     wheel: Path, core: dict[str, Distribution], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     packages = tmp_path_factory.mktemp('packages')
-    for found in core.values():
-        for top in {file.parts[0] for file in found.files or ()} - {'..', '__pycache__'}:
-            (packages / top).symlink_to(found.locate_file(top))
+    # The libraries of a CUDA torch share one folder.
+    tops = {
+        file.parts[0]: found.locate_file(file.parts[0])
+        for found in core.values()
+        for file in found.files or ()
+    }
+    for top in tops.keys() - {'..', '__pycache__'}:
+        (packages / top).symlink_to(tops[top])
     return environment_with(wheel, packages, tmp_path_factory.mktemp('environment'))
 
 
