@@ -29,6 +29,7 @@ def test_one_is_one(number, what, told):
 # Of bounds, sizes and what is several by its nature; `names` is a verb, too.
 SEVERAL = {
     'cli/config_data.py: {one.annotations} names',
+    'cli/exporting/graph.py: {most} pixels',
     'datasets/context_shapes.py: {max(self._room, 0)} pixels',
     'datasets/context_shapes.py: {needed} pixels',
     'reading/values.py: {self.weight} values',

@@ -7,6 +7,8 @@ at a few sizes falls one cell short where it is whole (16 to 122, position 61).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,7 +43,7 @@ def upsample_nearest(coarse: Tensor, size: tuple[int, int], broadcasts: bool = F
             traced graph only, where the sizes of the moment say nothing. Defaults to False.
     """
     if is_traced():
-        return coarse if broadcasts else _read_cells(coarse, size)
+        return coarse if broadcasts and _fits(coarse, size) else _read_cells(coarse, size)
     rows = coarse.shape[-2]
     if coarse.shape[-2:] == (1, 1):
         return coarse
@@ -49,6 +51,14 @@ def upsample_nearest(coarse: Tensor, size: tuple[int, int], broadcasts: bool = F
     if rows != size[0]:
         coarse = coarse.index_select(-2, cell_index(size[0], rows, coarse.device))
     return coarse.expand(*coarse.shape[:-2], *size)
+
+
+def _fits(coarse: Tensor, size: tuple[int, int]) -> bool:
+    """Whether a map that should broadcast does: a layer of its gate may have been changed."""
+    sizes: tuple[Any, ...] = tuple(coarse.shape[-2:])
+    # Of an open axis nothing else is asked, which would bind it.
+    is_open = any(isinstance(one, torch.SymInt) for one in sizes)
+    return (not is_open and sizes == (1, 1)) or sizes == size
 
 
 def _read_cells(coarse: Tensor, size: tuple[int, int]) -> Tensor:

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import exit_code
-from forked_python import forked_python
 from tiny_detector import tiny_detector
 
 from ge_det.reading.load import load_file
 from ge_det.weights.training_checkpoint import checkpoints
+from lab.forked_python import forked_python
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 40  # More than anybody waits for.

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from forked_python import forked_python
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from PIL import Image
 
 from ge_det.weights.checkpoint import read_state_dict
+from lab.forked_python import forked_python
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/train_classifier.py'

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from forked_python import forked_python
 
 from ge_det.cli.openmmlab import find_script
 from ge_det.datasets import ContextShapes
+from lab.forked_python import forked_python
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 SMALL = [

@@ -23,6 +23,7 @@ from ge_det.export.cases import (
 )
 from ge_det.export.parity import Agreement, Row, Tolerance, agree, deviation, first_difference
 from ge_det.export.session import Found, Session
+from ge_det.words import counted
 
 TRIALS, LEAST_CHANGE = 8, 1e-5
 """Where a detection differs: how often PyTorch looks again, at images changed by this share."""
@@ -142,7 +143,9 @@ def refuse(check: Check, rows: Sequence[Row], tolerance: Tolerance, out: Path) -
         what = f'maps are off by {wrong.deviation:.1e} of the largest value'
     else:
         lacking, compared = wrong.agreement.lacking, wrong.agreement.compared
-        what = f'{lacking} of {compared} detections differ' if lacking else 'masks differ'
+        what = (
+            f'{lacking} of {counted(compared, "detection")} differ' if lacking else 'masks differ'
+        )
     stage = check.first_stage(wrong.size, wrong.batch) if check.graph.is_detector else None
     if stage is not None:
         what += f'; the first stage that differs is {stage[0]}, by {stage[1]:.1e}'

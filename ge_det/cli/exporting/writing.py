@@ -29,6 +29,7 @@ from ge_det.export.session import Session
 from ge_det.export.timing import Call, ratios
 from ge_det.files import sha256_of
 from ge_det.reading.download import fetch
+from ge_det.words import counted
 
 HALF = Tolerance(iou=0.95, score=0.02, share=0.05, deviation=0.02)
 """Of a file in half precision: rounding moves a few detections over an edge."""
@@ -131,8 +132,8 @@ def _quantise(order: Order, part: Path, small: Path, about: Metadata, check: Che
     layers = quantise(part, small, _feeds(order), gates)
     write_metadata(small, replace(about, precision='int8'))
     show(
-        f'int8:    {layers} layers in eight bits by {len(order.measured)} pictures, '
-        f'{len(gates)} gates in float'
+        f'int8:    {counted(layers, "layer")} in eight bits by '
+        f'{counted(len(order.measured), "picture")}, {counted(len(gates), "gate")} in float'
     )
     if order.graph.is_detector and labelled(order.cfg):
         _tell_lost(order, part, small)

@@ -22,8 +22,9 @@ def plain_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     centred = similarity - squeeze(similarity)
     # As a tensor, since a graph whose sizes are open cannot ask whether there is one position.
     count = torch.ones_like(similarity[:, :1]).sum((2, 3), keepdim=True)
-    variance = centred.square().sum((2, 3), keepdim=True) / (count - 1).clamp(min=1)
-    normalised = centred / (variance.sqrt() + EPS)
+    # Of equal similarities the norm has the gradient 0, where a root has none.
+    norm = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
+    normalised = centred / (norm / (count - 1).clamp(min=1).sqrt() + EPS)
     return torch.sigmoid(weight.to(x.dtype) * normalised + bias.to(x.dtype)).to(x_dtype)
 
 
