@@ -123,7 +123,15 @@ def describe(detector: nn.Module, cfg: Config, task: str, classes: tuple[str, ..
 
 def unknown_steps(cfg: Config) -> list[str]:
     """Steps of the test pipeline that the metadata cannot tell."""
-    return [_type(step) for step in _pipeline(cfg) if _type(step) not in _KNOWN_STEPS]
+    steps = _pipeline(cfg)
+    resizes = [step for step in steps if _type(step) == 'Resize']
+    # The metadata hold one scale; a factor is of each picture's own size.
+    told = [step for step in resizes[:1] if step.get('scale')]
+    return [
+        _type(step)
+        for step in steps
+        if _type(step) not in _KNOWN_STEPS or (step in resizes and step not in told)
+    ]
 
 
 def write_metadata(file: Path, metadata: Metadata) -> None:

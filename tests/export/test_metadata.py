@@ -103,6 +103,13 @@ def test_of_caffes_colours_and_without_any(tmp_path: Path) -> None:
     assert unknown_steps(cfg) == ['Albu']
 
 
+def test_sizes_that_no_scale_tells() -> None:
+    whole, half = dict(type='Resize', scale=(64, 96)), dict(type='Resize', scale_factor=0.5)
+    for steps, unknown in (([whole], []), ([half], ['Resize']), ([whole, half], ['Resize'])):
+        cfg = Config(dict(test_dataloader=dict(dataset=dict(pipeline=steps))))
+        assert unknown_steps(cfg) == unknown
+
+
 def test_the_hash_is_of_what_the_config_says(
     described: tuple[Config, Metadata], tmp_path: Path
 ) -> None:
