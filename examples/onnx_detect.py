@@ -32,9 +32,9 @@ def prepare(image, about):  # The picture as the network takes it, and its size 
     times = min(scale[0] / max(height, width), scale[1] / min(height, width)) if scale else 1
     if whole:
         times = min(times, whole[0] / height, whole[1] / width)
-    new = int(height * times + 0.5), int(width * times + 0.5)
+    new = max(1, int(height * times + 0.5)), max(1, int(width * times + 0.5))
     if scale and not about['keep_ratio']:
-        new = scale[1], scale[0]
+        new = np.minimum(scale[::-1], whole or scale[::-1]).tolist()
     pixels = np.tensordot(between(height, new[0]), image, 1)
     pixels = np.einsum('xw,ywc->cyx', between(width, new[1]), pixels, optimize=True)
     pixels = pixels if about['channels'] == 'RGB' else pixels[::-1]

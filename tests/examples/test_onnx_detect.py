@@ -104,6 +104,10 @@ def test_of_a_fixed_size_and_without_a_ratio_to_keep(example) -> None:
     about = dict(vars(ABOUT), scale=(40, 70), keep_ratio=False)
     batch, sizes = example['prepare'](picture(), about)
     assert batch.shape == (1, 3, 96, 64) and sizes.tolist() == [[70, 40]]
+    batch, sizes = example['prepare'](picture(), dict(about, size=(64, 64)))  # Too small for it.
+    assert batch.shape == (1, 3, 64, 64) and sizes.tolist() == [[64, 40]]
+    _, sizes = example['prepare'](picture(1, 900), dict(vars(ABOUT)))
+    assert sizes.tolist() == [[1, 133]]
 
 
 def test_other_pictures_by_pillow(example, tmp_path: Path) -> None:
