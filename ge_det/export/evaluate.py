@@ -13,6 +13,7 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
+from torch import nn
 
 from ge_det.errors import UserError
 from ge_det.export.cases import as_instances
@@ -104,14 +105,19 @@ def evaluate(cfg: Config, session: Session, work_dir: Path) -> dict[str, float]:
     Raises:
         UserError: If the file is of no detector, or its classes are not those of the config.
     """
+    return evaluate_model(cfg, OnnxDetector(session), work_dir)
+
+
+def evaluate_model(cfg: Config, detector: nn.Module, work_dir: Path) -> dict[str, float]:
+    """The same of a detector that is built already, with the weights that it has."""
     cfg = cfg.copy()
     cfg.work_dir, cfg.load_from, cfg.resume = str(work_dir), None, False
 
-    class OnnxRunner(Runner):
+    class BuiltRunner(Runner):
         """MMEngine's, with a network that is there already."""
 
         def build_model(self, model: Any) -> Any:
-            return OnnxDetector(session)
+            return detector
 
-    figures: dict[str, float] = OnnxRunner.from_cfg(cfg).test()
+    figures: dict[str, float] = BuiltRunner.from_cfg(cfg).test()
     return figures

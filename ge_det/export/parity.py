@@ -214,6 +214,11 @@ class Row:
         return self.agreement.share >= 1 - tolerance.share and (masks or 1.0) >= tolerance.iou
 
 
+def together(rows: Sequence[Row]) -> Agreement:
+    """The agreement of all rows."""
+    return sum((row.agreement for row in rows if row.agreement is not None), Agreement())
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """Lines for the screen."""
     of_maps = all(row.deviation is not None for row in rows)

@@ -13,18 +13,22 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ge_det.backbones import AttentionResNet
 from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import BLOCKS, attention_config, stage_channels
+from ge_det.export.parity import deviation
+from ge_det.export.session import Session
 from ge_det.export.to_onnx import write_onnx
 from ge_det.words import aligned
+from lab.export.openvino_session import OpenVinoSession
 
 RUN_AT = (
     (1, 33, 65),
@@ -37,7 +41,6 @@ RUN_AT = (
     (1, 800, 1344),
 )
 EXPORTED_AT = {18: (1, 96, 128), 50: (1, 577, 897)}
-Run = Callable[[Tensor], Sequence[Tensor]]
 
 
 class Pyramid(nn.Module):
@@ -88,40 +91,15 @@ def network(name: str, depth: int, width: int) -> Pyramid:
     return model.eval()
 
 
-def deviation(actual: Sequence[Any], expected: Sequence[Tensor]) -> float:
-    """The worst of all maps."""
-    worst = 0.0
-    for one, other in zip(actual, expected, strict=True):
-        given = torch.as_tensor(one)
-        if given.shape != other.shape or not given.isfinite().all():
-            return float('inf')
-        largest = other.abs().max()
-        worst = max(worst, float((given.to(other.dtype) - other).abs().max() / largest))
-    return worst
+def _largest(values: Iterable[float]) -> float:
+    """NaN if one of them is."""
+    return float(np.max(list(values)))
 
 
-def in_onnxruntime(file: Path) -> Run:
-    """On one core."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(file, options, providers=['CPUExecutionProvider'])
-    return lambda images: session.run(None, {'images': images.numpy()})
-
-
-def in_openvino(file: Path) -> Run:
-    """On one core, in float32, as the file says."""
-    import openvino
-
-    settings = {'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': 1}
-    compiled = openvino.Core().compile_model(openvino.Core().read_model(file), 'CPU', settings)
-
-    def run(images: Tensor) -> Sequence[Tensor]:
-        results = compiled(images.numpy())
-        return [torch.from_numpy(results[output].copy()) for output in compiled.outputs]
-
-    return run
+def worst_of(actual: Sequence[Any], expected: Sequence[Tensor]) -> float:
+    """The worst deviation of all maps; NaN if one is."""
+    pairs = zip(actual, expected, strict=True)
+    return _largest(deviation(other.numpy(), np.asarray(one)) for one, other in pairs)
 
 
 @torch.no_grad()
@@ -140,20 +118,23 @@ def row(name: str, depth: int, width: int, folder: Path) -> dict[str, float]:
             legacy=file is legacy,
         )
     contenders = {
-        'present': in_onnxruntime(present),
-        'legacy': in_onnxruntime(legacy),
-        'OpenVINO': in_openvino(present),
-        'OpenVINO, legacy': in_openvino(legacy),
+        'present': Session(present, 1),
+        'legacy': Session(legacy, 1),
+        'OpenVINO': OpenVinoSession(present, 1),
+        'OpenVINO, legacy': OpenVinoSession(legacy, 1),
     }
     examples = [torch.randn(batch, 3, *size) for batch, *size in RUN_AT]
     expected = [model(images) for images in examples]
     worst = {
-        who: max(deviation(run(x), maps) for x, maps in zip(examples, expected, strict=True))
-        for who, run in contenders.items()
+        who: _largest(
+            worst_of(list(session.run(x.numpy()).values()), maps)
+            for x, maps in zip(examples, expected, strict=True)
+        )
+        for who, session in contenders.items()
     }
     few = [number for number, x in enumerate(examples) if x.numel() < 2_000_000]
     model.double()
-    worst['torch'] = max(deviation(expected[n], model(examples[n].double())) for n in few)
+    worst['torch'] = _largest(worst_of(expected[n], model(examples[n].double())) for n in few)
     return worst
 
 

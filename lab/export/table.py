@@ -28,16 +28,17 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.runner import Runner
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 import ge_det
 from ge_det.catalogue import NAMES, attention_config
 from ge_det.cli.exporting.check import Check, detect
 from ge_det.cli.exporting.graph import Graph
+from ge_det.cli.exporting.writing import EIGHT_BITS
 from ge_det.export.cases import predict, prepare
-from ge_det.export.evaluate import evaluate
+from ge_det.export.evaluate import evaluate, evaluate_model
 from ge_det.export.metadata import describe, write_metadata
-from ge_det.export.parity import Agreement, Row, Tolerance
+from ge_det.export.parity import EXACT, together
 from ge_det.export.quantise import Feed, quantise
 from ge_det.export.session import Session
 from ge_det.export.timing import ratios
@@ -51,7 +52,6 @@ SHAKEN = 0.1
 
 _WIDTH = 16
 _SIZE, _TIMED_SIZE = (128, 128), (256, 320)
-_EXACT, _SAME = Tolerance(), Tolerance(iou=0.5, score=0.1, share=1.0)
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
                 write_whole(file, json.dumps(cell, indent=1).encode())
                 print(detector, block, json.dumps(cell), file=sys.stderr, flush=True)
             cells[detector, block] = json.loads(file.read_bytes())
-    print('\n'.join(table(cells)))
+    print(table(cells))
 
 
 def measure(run: Path, block: str, rounds: int) -> dict[str, Any]:
@@ -94,17 +94,18 @@ def measure(run: Path, block: str, rounds: int) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         file, small = Path(folder) / 'model.onnx', Path(folder) / 'int8.onnx'
         graph.write(file)
-        write_metadata(file, describe(model, cfg, graph.task, tuple(cfg.metainfo.classes)))
         quantise(file, small, _feeds(graph, pictures), graph.gates())
-        _copy_metadata(file, small)
+        about = describe(model, cfg, graph.task, tuple(cfg.metainfo.classes))
+        for one in (file, small):
+            write_metadata(one, about)
         sessions = dict(
             onnxruntime=Session(file, 1), OpenVINO=OpenVinoSession(file, 1), int8=Session(small, 1)
         )
         found: dict[str, Any] = {
-            'PyTorch': dict(AP=_average_precision(partial(_evaluate_model, cfg, model)))
+            'PyTorch': dict(AP=_average_precision(partial(evaluate_model, cfg, model)))
         }
         for name, session in sessions.items():
-            agreement = _agreement(check.rows(session, _SAME if name == 'int8' else _EXACT))
+            agreement = together(check.rows(session, EIGHT_BITS if name == 'int8' else EXACT))
             found[name] = dict(
                 compared=agreement.compared,
                 lacking=agreement.lacking,
@@ -129,8 +130,8 @@ def _with_block(cfg: Config, block: str, weights: Any) -> Any:
     cfg.model.backbone.attention = attention
     model = MODELS.build(cfg.model)
     model.load_state_dict(plain.state_dict())
-    for name, parameter in model.backbone.named_parameters():
-        if any(f'.{gate}.' in f'.{name}' for gate in model.backbone.gates()):
+    for gate in model.backbone.gates().values():
+        for parameter in gate.parameters():
             parameter.data += SHAKEN * torch.randn_like(parameter)
     return model.eval()
 
@@ -146,30 +147,11 @@ def _feeds(graph: Graph, pictures: list[np.ndarray]) -> Iterator[Feed]:
         yield dict(images=case.images.numpy(), sizes=case.sizes.numpy())
 
 
-def _copy_metadata(file: Path, other: Path) -> None:
-    write_metadata(other, Session(file).metadata)
-
-
-def _agreement(rows: list[Row]) -> Agreement:
-    return sum((row.agreement for row in rows if row.agreement is not None), Agreement())
-
-
 def _average_precision(figures_in: Any) -> dict[str, float]:
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
         figures = figures_in(Path(folder))
     names = {'coco/bbox_mAP': 'box', 'coco/segm_mAP': 'mask'}
     return {names[name]: value for name, value in figures.items() if name in names}
-
-
-def _evaluate_model(cfg: Config, model: Any, work_dir: Path) -> dict[str, float]:
-    class ModelRunner(Runner):
-        def build_model(self, _: Any) -> Any:
-            return model
-
-    cfg = cfg.copy()
-    cfg.work_dir, cfg.load_from, cfg.resume = str(work_dir), None, False
-    figures: dict[str, float] = ModelRunner.from_cfg(cfg).test()
-    return figures
 
 
 def _ratios(
@@ -181,12 +163,12 @@ def _ratios(
     return ratios(base, {'PyTorch': base, **calls}, rounds)
 
 
-def table(cells: dict[tuple[str, str], dict[str, Any]]) -> list[str]:
-    """Lines of Markdown: a row a cell."""
+def table(cells: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """In Markdown, a row a cell."""
     names = ('onnxruntime', 'OpenVINO', 'int8')
     head = ['detector', 'block', 'AP in PyTorch']
     head += [f'{name}: {what}' for name in names for what in ('parity', 'AP', 'time')]
-    lines = [head, ['---'] * len(head)]
+    lines = []
     for (detector, block), cell in cells.items():
         row = [detector, block, _shown(cell['PyTorch']['AP'])]
         for name in names:
@@ -197,7 +179,7 @@ def table(cells: dict[tuple[str, str], dict[str, Any]]) -> list[str]:
                 parity += f', {1 - of["iou"]:.0e}, {of["score"]:.0e}'
             row += [parity, _shown(of['AP']), f'{of["time"]:.2f}']
         lines.append(row)
-    return [f'| {" | ".join(line)} |' for line in lines]
+    return tabulate(lines, head, tablefmt='github', disable_numparse=True)
 
 
 def _shown(figures: dict[str, float]) -> str:

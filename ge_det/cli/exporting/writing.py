@@ -23,7 +23,7 @@ from ge_det.export.cases import predict, prepare
 from ge_det.export.evaluate import evaluate
 from ge_det.export.half import to_half
 from ge_det.export.metadata import Metadata, describe, unknown_steps, versions, write_metadata
-from ge_det.export.parity import EXACT, Agreement, Row, Tolerance, table
+from ge_det.export.parity import EXACT, Row, Tolerance, table, together
 from ge_det.export.quantise import Feed, quantise
 from ge_det.export.session import Session
 from ge_det.export.timing import Call, ratios
@@ -140,7 +140,7 @@ def _quantise(order: Order, part: Path, small: Path, about: Metadata, check: Che
         return
     rows = check.rows(Session(small), EIGHT_BITS)
     _tell(rows)
-    found = sum((row.agreement for row in rows if row.agreement is not None), Agreement())
+    found = together(rows)
     if found.compared:
         show(
             f'  {found.share:.0%} of the detections are the same (IoU over {EIGHT_BITS.iou}, score '

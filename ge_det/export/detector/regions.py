@@ -11,6 +11,7 @@ from torch import Tensor
 from .dense import Stages
 from .operators import align_regions, keep_by_nms
 from .rows import best, decode, keep_where, take, wide_enough
+from .supported import each_stage
 
 # So far outside that every sample there is 0. It has a size, as an empty box is 0 in mmcv and
 # onnxruntime, but 0/0 in OpenVINO.
@@ -39,7 +40,7 @@ def detect(
         tuple[Tensor, Tensor, Tensor]: Boxes (N, K, 4), scores and labels (N, K), K being
         ``max_per_img``.
     """
-    box_heads, extractors = _each(head.bbox_head), _each(head.bbox_roi_extractor)
+    box_heads, extractors = each_stage(head.bbox_head), each_stage(head.bbox_roi_extractor)
     total = torch.zeros((), dtype=boxes.dtype, device=boxes.device)
     logits = deltas = boxes
     for number, (box_head, extractor) in enumerate(zip(box_heads, extractors, strict=True)):
@@ -56,7 +57,7 @@ def detect(
 
 def masks(head: Any, maps: tuple[Tensor, ...], boxes: Tensor, labels: Tensor) -> Tensor:
     """Probabilities of the masks in boxes (N, K, 4) of labels (N, K): (N, K, 28, 28)."""
-    mask_heads, extractors = _each(head.mask_head), _each(head.mask_roi_extractor)
+    mask_heads, extractors = each_stage(head.mask_head), each_stage(head.mask_roi_extractor)
     total = torch.zeros((), dtype=boxes.dtype, device=boxes.device)
     for mask_head, extractor in zip(mask_heads, extractors, strict=True):
         logits = mask_head(_features(extractor, head, maps, boxes))
@@ -66,11 +67,6 @@ def masks(head: Any, maps: tuple[Tensor, ...], boxes: Tensor, labels: Tensor) ->
             logits = logits.gather(1, chosen)
         total = total + logits.sigmoid()
     return (total / len(mask_heads)).view(*labels.shape, height, width)
-
-
-def _each(part: Any) -> Any:
-    """Of a cascade one each stage."""
-    return part if isinstance(part, torch.nn.ModuleList) else [part]
 
 
 def _features(extractor: Any, head: Any, maps: tuple[Tensor, ...], boxes: Tensor) -> Tensor:

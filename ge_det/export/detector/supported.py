@@ -23,6 +23,11 @@ _OF_BOXES = 'predict_by_feat', '_predict_by_feat_single', 'regress_by_class'
 _OF_MASKS = 'predict_by_feat', '_predict_by_feat_single'
 
 
+def each_stage(part: Any) -> Any:
+    """The parts of a head in their order: of a cascade one each stage, else the part alone."""
+    return part if isinstance(part, nn.ModuleList) else [part]
+
+
 def check_supported(detector: nn.Module) -> None:
     """Raise a UserError unless a detector can be exported whole; it says what can."""
     why_not = next(_obstacles(detector), None)
@@ -76,7 +81,7 @@ def _against_regions(head: Any) -> Iterator[str]:
     if not isinstance(head, base) or _overrides(head, base, *_OF_REGIONS):
         yield f'{type(head).__name__} predicts in a way of its own'
     yield from _against_cfg(head, 'score_thr', 'max_per_img')
-    for box_head in _each(head.bbox_head):
+    for box_head in each_stage(head.bbox_head):
         if not isinstance(box_head, BBoxHead) or _overrides(box_head, BBoxHead, *_OF_BOXES):
             yield f'{type(box_head).__name__} predicts in a way of its own'
         if box_head.custom_cls_channels or box_head.custom_activation:
@@ -84,10 +89,10 @@ def _against_regions(head: Any) -> Iterator[str]:
         if not (box_head.with_cls and box_head.with_reg):
             yield f'{type(box_head).__name__} predicts no classes or no boxes'
         yield from _against_coder(box_head)
-    extractors = [*_each(head.bbox_roi_extractor)]
+    extractors = [*each_stage(head.bbox_roi_extractor)]
     if head.with_mask:
-        extractors += _each(head.mask_roi_extractor)
-        for mask_head in _each(head.mask_head):
+        extractors += each_stage(head.mask_roi_extractor)
+        for mask_head in each_stage(head.mask_head):
             if not isinstance(mask_head, FCNMaskHead) or _overrides(
                 mask_head, FCNMaskHead, *_OF_MASKS
             ):
@@ -98,10 +103,6 @@ def _against_regions(head: Any) -> Iterator[str]:
             type(layer).__name__ != 'RoIAlign' or layer.pool_mode != 'avg' for layer in layers
         ):
             yield f'{type(extractor).__name__} reads regions otherwise than by averages'
-
-
-def _each(part: Any) -> Any:
-    return part if isinstance(part, nn.ModuleList) else [part]
 
 
 def _against_coder(head: Any) -> Iterator[str]:
