@@ -1,0 +1,57 @@
+"""The gates of any network by name, and the stages they stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from ge_det.attach.stages import stage_numbers
+from ge_det.attach.units import check_model
+from ge_det.blocks import AttentionBlock
+
+# What torch.compile calls the network that it wraps.
+_COMPILED = '_orig_mod'
+
+
+def named_gates(model: nn.Module) -> dict[str, AttentionBlock]:
+    """The attention blocks of a network, in the order of execution.
+
+    Args:
+        model (nn.Module): Any network: AttentionResNet, one with the blocks in ``plugins=``, or one
+            after :func:`ge_det.add_attention`, as a whole, such as a detector.
+
+    Returns:
+        dict[str, AttentionBlock]: By names such as ``'backbone.layer1.0.sge'``. What
+        ``torch.compile``, DistributedDataParallel and DataParallel wrap has the names that it has
+        without them.
+
+    Raises:
+        UserError: If ``model`` is no module.
+    """
+    check_model(model)
+    network: nn.Module = model
+    while isinstance(network, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
+        network = network.module
+    return {
+        '.'.join(part for part in name.split('.') if part != _COMPILED): module
+        for name, module in network.named_modules()
+        if isinstance(module, AttentionBlock)
+    }
+
+
+def unit_of(name: str) -> str:
+    """Name of the unit that a gate stands in: ``'layer1.0'`` of ``'layer1.0.sge'``."""
+    return name.rpartition('.')[0]
+
+
+def stage_of(name: str, names: Iterable[str] | None = None) -> int:
+    """Stage of a gate, 0 for ``layer1``.
+
+    Args:
+        name (str): Of the gate.
+        names (Iterable[str], optional): Of all gates of the network, which count the stages where
+            their names do not, such as ``'4.0.sge'`` of a Sequential. Defaults to None.
+    """
+    found = list(names or [name])
+    return stage_numbers([unit_of(one) for one in found])[found.index(name)]
