@@ -174,7 +174,7 @@ def _arrange(
     taken = np.zeros((region.height + 2 * GAP, region.width + 2 * GAP), dtype=np.bool_)
     placed = []
     for shape, sizes in kinds:
-        places = np.empty(0, dtype=np.intp)
+        places: np.ndarray = np.empty(0, dtype=np.intp)
         while not len(places):
             if not sizes:
                 return None

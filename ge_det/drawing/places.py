@@ -23,7 +23,7 @@ def places_for(
     Returns:
         list[tuple | None]: The upper left corner of each label; None where it has no room.
     """
-    taken = np.empty((0, 4))
+    taken: np.ndarray = np.empty((0, 4))
     places: list[Place | None] = []
     for index, (box, (wide, high)) in enumerate(zip(boxes, sizes, strict=True)):
         most = picture[0] - wide, picture[1] - high

@@ -30,4 +30,5 @@ def test_tries_write_what_they_would_without(tmp_path: Path) -> None:
         trial = attempt(show, tmp_path)
     assert trial.outcome == 'accepted', trial.err
     assert trial.out == f'{__version__}\n'
-    assert (subprocess.Popen, gc.get_freeze_count()) == (popen, frozen)
+    # Python 3.12 starts with some objects frozen, which unfreezing releases as well.
+    assert subprocess.Popen is popen and gc.get_freeze_count() <= frozen
