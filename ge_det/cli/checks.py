@@ -81,12 +81,12 @@ def check_arguments(args: argparse.Namespace) -> None:
     if out is not None and not out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {out}: predictions are pickled, the name must end in .pkl')
     if out is not None:
-        _check_can_be_written(Path(out))
+        check_can_be_written(Path(out))
     if _wants_amp(args) and not _has_amp_device():
         raise UserError('--amp needs a GPU, and none is visible here; leave it out on a CPU')
 
 
-def _check_can_be_written(out: Path) -> None:
+def check_can_be_written(out: Path) -> None:
     """Raise a UserError now, not when the figures are there and would be lost."""
     try:
         if os.path.lexists(out):  # A pipe would wait for its reader; a link is the user's.

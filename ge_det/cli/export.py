@@ -17,7 +17,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ge_det.cli.checks import check_model, check_new, load_safely
+from ge_det.cli.checks import check_can_be_written, check_model, check_new, load_safely
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.parsing import new_parser
 from ge_det.cli.screen import quiet_screen, show
@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not out.absolute().parent.is_dir():
         raise UserError(f'--out {args.out}: its folder does not exist; make it first')
     check_new([out], '--out', args.overwrite)
+    check_can_be_written(out)
     check_export('onnx', 'onnxscript', 'onnxruntime')
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     with quiet_screen('export'):
@@ -103,7 +104,7 @@ def _export(args: argparse.Namespace, out: Path) -> None:
         check_supported(detector.model)
     size = choose_size(cfg, detector.model, args.size)
     graph = Graph(detector.model, args.what, size, args.size is None)
-    measured = to_measure(args.int8) if args.int8 else []
+    measured = to_measure(detector, args.int8) if args.int8 else []
     pictures, told = to_check(cfg, detector, args.check)
     order = Order(cfg, detector, graph, args.checkpoint, out, pictures, told, args.half, measured)
     write_whole(out, lambda part: write(order, part))

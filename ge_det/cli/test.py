@@ -57,7 +57,7 @@ def _measure_file(args: argparse.Namespace) -> None:
     check_file(args.onnx, '--onnx')
     check_export('onnxruntime')
     with quiet_screen(args.config), run_errors('run it again'):
-        from ge_det.export.evaluate import evaluate
+        from ge_det.export.evaluate import OnnxDetector, evaluate_model
         from ge_det.export.session import Session
 
         cfg = read_model(args.config, args.cfg_options)
@@ -66,13 +66,14 @@ def _measure_file(args: argparse.Namespace) -> None:
         check_class_order(cfg, found)
         session = Session(args.onnx)
         _check_classes(args.onnx, session.metadata.classes, classes_of(found))
+        detector = OnnxDetector(session)
         for word in [*worker_options(cfg), *missing_hooks(cfg, 'test')[1:]]:
             cfg.merge_from_dict(parse_change(word))
         work_dir = find_work_dir(args, cfg)
         make_work_dir(work_dir)
         show(f'file:    {args.onnx}, {session.metadata.precision}, onnxruntime on the CPU')
         with named_pictures('put it back and run it again, or take it out of the data'):
-            evaluate(cfg, session, work_dir)
+            evaluate_model(cfg, detector, work_dir)
 
 
 def _check_classes(file: str, exported: Sequence[str], wanted: Sequence[str]) -> None:

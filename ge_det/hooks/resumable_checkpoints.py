@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 
 from ge_det.compat.whole_files import write_whole_files
@@ -53,8 +53,9 @@ class ResumableCheckpoints(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Keep two checkpoints, and find what to resume; MMEngine reads its note after this."""
+        trains = isinstance(runner._train_loop, BaseLoop)  # Else it is still a config.
         for hook in runner.hooks:
-            if isinstance(hook, CheckpointHook) and hook.max_keep_ckpts == 1:
+            if trains and isinstance(hook, CheckpointHook) and hook.max_keep_ckpts == 1:
                 hook.max_keep_ckpts = 2
                 runner.logger.info('Two checkpoints are kept: with one, a kill might lose all.')
         if runner._resume and runner._load_from is None:

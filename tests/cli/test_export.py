@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -17,7 +16,6 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('mmdet')
 
 import onnx  # noqa: E402
-import torch  # noqa: E402
 from command_line import exit_code  # noqa: E402
 from exported import NAMES, SIDE, write_detector  # noqa: E402
 
@@ -185,71 +183,6 @@ def test_one_that_differs_is_not_written(
         shown.err,
     )
     assert rows(shown.out) and sorted(os.listdir()) == before
-
-
-@pytest.mark.parametrize(
-    ('words', 'message'),
-    [
-        ('my.py my_1.pth --out a.pth', '--out a.pth: the name must end in .onnx'),
-        ('my.py my_1.pth --out no/a.onnx', '--out no/a.onnx: its folder does not exist'),
-        ('my.py my_1.pth --out there.onnx', 'there.onnx is there already; choose another --out'),
-        ('none.py my_1.pth --out a.onnx', 'none.py: no such config file'),
-        ('my.py none.pth --out a.onnx', 'none.pth: no such checkpoint file'),
-        ('my.py my_1.pth --out a.onnx --size 96 90', '--size 96 90: this detector pads'),
-        ('my.py my_1.pth --out a.onnx --size 9600 96', '--size 9600 96: sides must be'),
-        ('my.py my_1.pth --out a.onnx --size 96 96 --dynamic', '--dynamic: not allowed with'),
-        ('my.py my_1.pth --out a.onnx --half --int8 pictures', '--int8: not allowed with'),
-        ('my.py my_1.pth --out a.onnx --int8 nowhere', 'nowhere: no such image or folder'),
-        ('my.py my_1.pth --out a.onnx --int8 empty', 'empty: no image in this folder'),
-        ('my.py my_1.pth --out a.onnx --check val.json', 'val.json: no picture that can be read'),
-        ('other.py my_1.pth --out a.onnx', "does not belong to this config's model"),
-        ('detr.py detr.pth --out a.onnx', 'DETR cannot be exported whole'),
-    ],
-)
-def test_bad_input_is_one_line(folder: Path, capsys: Screen, words: str, message: str) -> None:
-    (folder / 'there.onnx').touch()
-    (folder / 'empty').mkdir(exist_ok=True)
-    text = (folder / 'my.py').read_text()
-    (folder / 'other.py').write_text(text.replace('depth=18', 'depth=34'))
-    if 'detr' in words:
-        write_detr(folder)
-    assert exit_code('export', *words.split()) == 2
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith('export: ') and message in line
-    assert not (folder / 'a.onnx').exists() and not list(folder.glob('.*.part'))
-
-
-def write_detr(folder: Path) -> None:
-    from ge_det.cli.preflight import build_without_memory
-
-    file = folder / 'detr.py'
-    file.write_text(
-        "_base_ = 'mmdet::detr/detr_r50_8xb2-150e_coco.py'\n"
-        'model = dict(backbone=dict(depth=18, base_channels=8, init_cfg=None),\n'
-        '    neck=dict(in_channels=[64], out_channels=16),\n'
-        '    encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=dict(embed_dims=16),\n'
-        '        ffn_cfg=dict(embed_dims=16, feedforward_channels=16))),\n'
-        '    decoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=dict(embed_dims=16),\n'
-        '        cross_attn_cfg=dict(embed_dims=16),\n'
-        '        ffn_cfg=dict(embed_dims=16, feedforward_channels=16))),\n'
-        '    positional_encoding=dict(num_feats=8), bbox_head=dict(embed_dims=16))\n'
-    )
-    model = build_without_memory(str(file))
-    state = {name: torch.zeros(value.shape) for name, value in model.state_dict().items()}
-    torch.save(dict(state_dict=state), folder / 'detr.pth')
-
-
-def test_what_is_missing_is_named_with_its_extra(
-    folder: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, 'find_spec', lambda name: None if name == 'onnxscript' else find(name)
-    )
-    assert exit_code('export', 'my.py', 'my_1.pth', '--out', 'a.onnx') == 2
-    assert capsys.readouterr().err == (
-        "export: onnxscript is not installed here: pip install 'ge-det[export]'\n"
-    )
 
 
 def test_sizes_are_multiples_within_bounds() -> None:

@@ -47,9 +47,16 @@ def to_check(
     return list(read(detector, spread(files, CHECKED))), told
 
 
-def to_measure(given: str) -> list[str]:
-    """The pictures of ``--int8``, evenly spread if they are many."""
-    return spread(find_images(str(Path(given).expanduser())), MEASURED)
+def to_measure(detector: PictureDetector, given: str) -> list[str]:
+    """The pictures of ``--int8``, evenly spread if they are many.
+
+    Raises:
+        UserError: If none are there, or one cannot be read.
+    """
+    files = spread(find_images(str(Path(given).expanduser())), MEASURED)
+    for _ in read(detector, files):  # Now, not after minutes of export.
+        pass
+    return files
 
 
 def read(detector: PictureDetector, files: Sequence[str]) -> Iterator[np.ndarray]:

@@ -23,7 +23,7 @@ from ge_det.export.cases import predict, prepare
 from ge_det.export.evaluate import evaluate
 from ge_det.export.half import to_half
 from ge_det.export.metadata import Metadata, describe, unknown_steps, versions, write_metadata
-from ge_det.export.parity import EXACT, Row, Tolerance, table, together
+from ge_det.export.parity import EXACT, FLOOR, Row, Tolerance, table, together
 from ge_det.export.quantise import Feed, quantise
 from ge_det.export.session import Session
 from ge_det.export.timing import Call, ratios
@@ -112,7 +112,10 @@ def _about(order: Order) -> Metadata:
 def _tell(rows: Sequence[Row]) -> None:
     show(*(f'  {line}' for line in table(rows)))
     if all(row.agreement is not None and not row.agreement.compared for row in rows):
-        show('warning: nothing is found in these pictures, so nothing was compared; give --check')
+        show(
+            f'warning: nothing scores over {FLOOR} in these pictures, so no detection was compared '
+            'and the file is as good as unchecked; --check IMAGES takes some with more in them'
+        )
 
 
 def _halve(order: Order, part: Path, small: Path, about: Metadata, check: Check) -> None:
