@@ -29,6 +29,17 @@ def named_gates(model: nn.Module) -> dict[str, AttentionBlock]:
     Raises:
         UserError: If ``model`` is no module.
     """
+    return {
+        name: part for name, part in named_parts(model).items() if isinstance(part, AttentionBlock)
+    }
+
+
+def named_parts(model: nn.Module) -> dict[str, nn.Module]:
+    """All modules of a network, by the names that they have without what wraps it.
+
+    Raises:
+        UserError: If ``model`` is no module.
+    """
     check_model(model)
     network: nn.Module = model
     while isinstance(network, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
@@ -36,7 +47,6 @@ def named_gates(model: nn.Module) -> dict[str, AttentionBlock]:
     return {
         '.'.join(part for part in name.split('.') if part != _COMPILED): module
         for name, module in network.named_modules()
-        if isinstance(module, AttentionBlock)
     }
 
 
