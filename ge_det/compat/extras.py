@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 
 from ge_det.errors import UserError
 
@@ -35,9 +36,18 @@ def extra_of(package: str) -> str:
 
 def check_export(*packages: str) -> None:
     """Raise a UserError if one of these packages of the extra ``export`` is not installed."""
+    _check_extra('export', packages)
+
+
+def check_inspect(*packages: str) -> None:
+    """Raise a UserError if one of these packages of the extra ``inspect`` is not installed."""
+    _check_extra('inspect', packages)
+
+
+def _check_extra(extra: str, packages: Sequence[str]) -> None:
     for name in packages:
         if importlib.util.find_spec(name) is None:
-            raise UserError(f"{name} is not installed here: pip install 'ge-det[export]'")
+            raise UserError(f"{name} is not installed here: pip install 'ge-det[{extra}]'")
 
 
 def told_missing(error: ImportError) -> str:
