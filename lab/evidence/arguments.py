@@ -24,7 +24,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         add('matrix', type=Path, help='YAML file, such as those in lab/configs')
         if command != 'report':  # Which has all that there is.
             add('--cells', metavar='PATTERN', help="such as '*-sge_*seed0'")
-        where = 'of all cells, classifiers beside it; default: work_dirs/evidence/MATRIX'
+        where = 'of all cells, what they start from beside it; default: work_dirs/evidence/MATRIX'
         add('--work-dir', type=Path, help=where)
         add('--out', type=Path, help='results and report; default: docs/evidence/MATRIX')
         if command == 'run':

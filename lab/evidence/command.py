@@ -136,7 +136,7 @@ def _tell(outcome: Outcome, workspace: Workspace) -> None:
         print(f'failed: {line if name in line else f"{name}: {line}"}')
     for run in outcome.blocked:
         why = 'is trained by another process' if run.needs in outcome.busy else 'is not trained'
-        print(f'not run: {run.name}, since the classifier it starts from {why}')
+        print(f'not run: {run.name}, since what it starts from {why}')
     for run in outcome.busy:
         print(f'left alone: {run.name}, which another process runs')
     if outcome.failed or outcome.blocked:

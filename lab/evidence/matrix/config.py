@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from pprint import pformat
@@ -42,8 +43,8 @@ def read_base(file: Path) -> Config:
 def resolve_config(cell: Cell, start: Path | None = None) -> Config:
     """The config of a cell, but for what pairs it with others.
 
-    ``start`` is the checkpoint of the classifier it needs. A UserError if the schedule or the block
-    does not fit the config that the cell derives from.
+    ``start`` is the checkpoint of what it needs, a classifier or a detector. A UserError if the
+    schedule or the block does not fit the config that the cell derives from.
     """
     base, key = read_base(cell.base), cell.key
     config = copy.deepcopy(base)
@@ -69,8 +70,29 @@ def resolve_config(cell: Cell, start: Path | None = None) -> Config:
     if start is not None:
         backbone.pretrained = dict(source='ge_det', checkpoint=str(start))
         backbone.pretrained.preserve_function = cell.start.preserve_function
+        if cell.start.detector:
+            for name, head in _heads(config.model):
+                head['init_cfg'] = dict(type='Pretrained', checkpoint=str(start), prefix=name)
+    if cell.data.root:
+        for split in ('train', 'val', 'test'):
+            data = config[f'{split}_dataloader'].dataset
+            data.data_root = f'{cell.data.root}/'
+            if split != 'train':
+                config[f'{split}_evaluator'].ann_file = data.data_root + data.ann_file
     config.merge_from_dict(dict(randomness=dict(seed=key.seed)))
     return config
+
+
+def _heads(model: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Configs of a detector's parts beside the backbone, by how their weights' names begin."""
+    for name in ('neck', 'rpn_head', 'bbox_head', 'mask_head'):
+        part = model.get(name) or []
+        if isinstance(part, list):  # A cascade has one of each stage.
+            yield from ((f'{prefix}{name}.{stage}.', each) for stage, each in enumerate(part))
+        else:
+            yield f'{prefix}{name}.', part
+    if 'roi_head' in model:
+        yield from _heads(model['roi_head'], f'{prefix}roi_head.')
 
 
 def config_text(config: Config) -> str:
@@ -115,16 +137,19 @@ def data_files(cell: Cell, config: Config) -> dict[str, Path]:
     return dict(drawn=root / SCENES_MARKER) if cell.data.scenes else {}
 
 
-def cell_fingerprint(cell: Cell, config: Config, classifier: str, matrix: Matrix) -> str:
+def cell_fingerprint(cell: Cell, config: Config, start: str, matrix: Matrix) -> str:
     """Hash of what decides a cell's result: config, how data are drawn, what is measured.
 
     Photos are not in it, since committed results must be known without them; a result says itself
-    which annotations it is from. ``classifier`` is the fingerprint of the one it starts from, which
-    counts instead of its place; empty without one.
+    which annotations it is from. ``start`` is the fingerprint of the cell whose weights it starts
+    from, which counts instead of its place; empty without one.
     """
     resolved = config.to_dict()
-    if classifier:
-        resolved['model']['backbone']['pretrained']['checkpoint'] = classifier
+    if start:
+        resolved['model']['backbone']['pretrained']['checkpoint'] = start
+        if cell.start.detector:
+            for _, head in _heads(resolved['model']):
+                head['init_cfg']['checkpoint'] = start
     parts: list[Any] = [REVISION, resolved, matrix.processes]
     if not cell.is_classifier:
         parts += [cell.data.groups, matrix.resamples]

@@ -13,6 +13,8 @@ from ge_det.catalogue import NAMES
 from ge_det.datasets import ContextShapes
 from ge_det.errors import UserError
 
+from ..swapped_marks import SwappedMarks
+
 Options = dict[str, Any]
 Block = Literal[NAMES]  # type: ignore[valid-type]
 Count = Annotated[int, Field(ge=0)]
@@ -59,11 +61,12 @@ class DataSet(Entry):
     draw: Options | None = None  # Arguments of ContextShapes; photos have none and must be there.
     train: Count = 0  # Pictures to draw.
     val: Count = 0
+    root: str = ''  # Folder of a set for detectors; empty for the config's.
     scenes: bool = False  # Drawn as folders of pictures for a classifier.
     # Names of classes that are also measured apart.
     groups: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
-    # Sets that every detector is tested on as well: what is changed in `draw`. Where the marks are
-    # gone, say, a gain that came from them must be gone too.
+    # Sets that every detector is tested on as well: what is changed in `draw`, or the marks of the
+    # other scene. Where the marks are gone, say, a gain that came from them must be gone too.
     controls: dict[Name, Options] = {}
     about: str = ''  # For readers, such as where to get it.
 
@@ -77,6 +80,8 @@ class DataSet(Entry):
             raise ValueError(
                 f'groups: {wrong}: use letters, digits, -, _ and spaces; all is every class'
             )
+        if self.root and self.scenes:
+            raise ValueError('root: the config of a classifier says where its pictures are')
         if self.controls and (self.draw is None or self.scenes):
             raise ValueError('controls: only sets that are drawn for detectors have them')
         if self.draw is not None:
@@ -98,10 +103,12 @@ class DataSet(Entry):
         """What draws the set, or a control of it, if anything does."""
         if self.draw is None:
             return None
+        arguments = {**self.draw, **self.controls.get(control, {})}
+        kind = SwappedMarks if arguments.get('swapped_marks') else ContextShapes
         try:
-            return ContextShapes(**{**self.draw, **self.controls.get(control, {})})
+            return kind(**arguments)
         except TypeError as error:
-            known = list(inspect.signature(ContextShapes).parameters)
+            known = list(inspect.signature(SwappedMarks).parameters)
             raise UserError(f'{error}; draw may hold {known}') from error
 
 
@@ -109,6 +116,7 @@ class Start(Entry):
     """Where the weights of cells come from."""
 
     classifier: str = ''  # Whose backbone they import; empty for what the config says.
+    detector: str = ''  # The plain one, of the cell's own seed, that they go on from as a whole.
     attention: Block | Literal[''] = ''  # Block of that classifier; empty for that of the cell.
     preserve_function: bool = True  # Whether fresh gates keep what the import computes.
     blocks: list[str] = []  # That it is run with; empty for all of the matrix.

@@ -32,8 +32,9 @@ class Cell:
     data: DataSet
     options: Options  # Changes to the config, as of `--cfg-options`.
     start: Start = Start()
-    needs: CellKey | None = None  # The classifier to train first.
+    needs: CellKey | None = None  # The classifier or plain detector to train first.
     is_classifier: bool = False  # Trained by mmpretrain.
+    is_start: bool = False  # Trained for the weights that others start from.
 
 
 class Matrix(Entry):
@@ -48,6 +49,8 @@ class Matrix(Entry):
     classifiers: Annotated[dict[Name, str], ByName] = {}
     data: Annotated[dict[Name, DataSet], ByName, Field(min_length=1)]
     classifier_data: str = ''
+    # Trained once a seed, without attention, on the data of the cells that go on from it.
+    plain_detectors: Annotated[dict[Name, str], ByName] = {}
     attention: Annotated[dict[Block, Options], ByName, Field(min_length=1)]  # With more arguments.
     depths: Annotated[list[Depth], Field(min_length=1)] = [50]
     schedules: Annotated[dict[Name, Options], ByName] = {}  # Changes to the config.
@@ -93,11 +96,19 @@ class Matrix(Entry):
             if unknown := [block for block in names if block not in self.attention]:
                 yield f'{where} {unknown} are not among {list(self.attention)}'
         for name, start in self.starts.items():
-            known = list(self.classifiers)
-            if not start.classifier and (start.attention or not start.preserve_function):
+            if start.classifier and start.detector:
+                yield f'starts {name}: weights come from a classifier or a detector, not from both'
+            has_source = start.classifier or (start.detector and not start.attention)
+            if not has_source and (start.attention or not start.preserve_function):
                 yield f'starts {name}: name the classifier whose weights it takes'
-            if start.classifier and start.classifier not in known:
-                yield f'starts {name}: there is no classifier {start.classifier!r} among {known}'
+            for what, source, known in (
+                ('classifier', start.classifier, [*self.classifiers]),
+                ('plain detector', start.detector, [*self.plain_detectors]),
+            ):
+                if source and source not in known:
+                    yield f'starts {name}: there is no {what} {source!r} among {known}'
+        if twice := [name for name in self.plain_detectors if name in self.detectors]:
+            yield f'plain_detectors: {twice} are in detectors too; give them other names'
         if self.classifiers and self.classifier_data not in self.data:
             yield f'classifier_data must name one of {[*self.data]}'
         if not any(name != self.classifier_data for name in self.data):
@@ -112,7 +123,7 @@ class Matrix(Entry):
                 yield f'{where}: classifiers learn from folders; add scenes: true'
 
     def cells(self) -> list[Cell]:
-        """All cells, in the order to run them: seed by seed, a classifier before its first use."""
+        """All cells, in the order to run them: seed by seed, and a start before its first use."""
         cells: dict[CellKey, Cell] = {}
         for seed, data, detector, depth, schedule, (name, start), attention in product(
             self.seeds,
@@ -131,7 +142,12 @@ class Matrix(Entry):
                 block, where = start.attention or attention, self.classifier_data
                 needs = CellKey(where, start.classifier, depth, '', '', block, self.seeds[0])
                 first = self._cell(needs, self.classifiers[start.classifier])
-                cells.setdefault(needs, replace(first, is_classifier=True))
+                cells.setdefault(needs, replace(first, is_classifier=True, is_start=True))
+                cell = replace(cell, needs=needs)
+            elif start.detector:
+                needs = CellKey(data, start.detector, depth, '', '', 'none', seed)
+                first = self._cell(needs, self.plain_detectors[start.detector])
+                cells.setdefault(needs, replace(first, is_start=True))
                 cell = replace(cell, needs=needs)
             cells[key] = cell
         return list(cells.values())

@@ -11,6 +11,7 @@ from ..results.result import CellResult, machine_name
 from . import tables
 from .comparison import Comparison, primary
 from .markdown import bullets, escape, width
+from .onset import onset_table
 from .published import TOLERANCE, gains_of_others, published_table, sources
 
 _FOLDER = Path(__file__).parent
@@ -110,6 +111,8 @@ def _section(comparison: Comparison) -> Iterator[str]:
                 yield tables.parts_table(comparison, kind).markdown()
             if comparison.classes(kind):
                 yield tables.class_table(comparison, kind).markdown()
+    if onset := onset_table(comparison):
+        yield onset.markdown()
     if published := published_table(comparison):
         yield published.markdown()
     if any(result.cost for result in comparison.results):

@@ -42,7 +42,7 @@ class CellResult:
     # By group or 'class:NAME', metrics on resamples of the validation images. The draws depend on
     # the images and the number of the resample alone, so those of two cells pair.
     resamples: dict[str, dict[str, dict[str, list[Number]]]] = field(default_factory=dict)
-    # 'loss', 'bbox AP' or 'accuracy' at steps, by name.
+    # 'loss', 'bbox AP', 'bbox AP, GROUP' or 'accuracy' at steps, by name.
     curve: dict[str, list[tuple[int, Number]]] = field(default_factory=dict)
     # Parameters in millions and gflops (multiply-adds), gate_... for the part of the blocks.
     cost: dict[str, float] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import fmean, mean
 from typing import Any
 
 from mmengine.logging import MMLogger
@@ -57,6 +57,9 @@ def measure_run(
     else:
         commands.append(trained.test_command())
         curve['bbox AP'] = _points(records, 'coco/bbox_mAP')
+        for group, classes in run.cell.data.groups.items():
+            if points := _group_points(records, classes):
+                curve[f'bbox AP, {group}'] = points
         found = _detections(run, tests, resamples)
         files = annotation_files(run.config)
         found['annotations'] = {split: file_digest(file) for split, file in files.items()}
@@ -118,6 +121,13 @@ def _cost(run: Run, trained: Experiment) -> dict[str, float]:
 
 def _points(records: Sequence[Record], name: str) -> list[tuple[int, float]]:
     return [(record['step'], record[name]) for record in records if name in record]
+
+
+def _group_points(records: Sequence[Record], classes: Sequence[str]) -> list[tuple[int, float]]:
+    """AP of a group at the validations that tell that of each class (``classwise=True``)."""
+    names = [f'coco/{name}_precision' for name in classes]
+    told = [record for record in records if all(name in record for name in names)]
+    return [(record['step'], fmean(record[name] for name in names)) for record in told]
 
 
 def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:

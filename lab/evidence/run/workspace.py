@@ -36,7 +36,7 @@ class Run:
     folder: Path  # Work dir.
     fingerprint: str  # Hash of what decides its result.
     data_files: dict[str, Path]  # That tell its data from others; not there before they are drawn.
-    needs: Run | None = None  # The classifier that it starts from.
+    needs: Run | None = None  # The classifier or plain detector that it starts from.
     processes: int = 1  # That train together.
 
     @property
@@ -100,12 +100,12 @@ class Workspace:
     """A matrix, and the folders that its cells use."""
 
     matrix: Matrix
-    work_dir: Path  # Of runs; those of classifiers lie beside it, where matrices share them.
+    work_dir: Path  # Of runs; those that others start from lie beside it, shared by matrices.
     # Folder of results that are kept with the project: a cell is done whose result is there, with
     # the same fingerprint.
     committed: Path | None = None
     launch: Launch = Launch()  # Of the trainings.
-    only: str = '*'  # Names of the cells to look at; the classifiers they start from come along.
+    only: str = '*'  # Names of the cells to look at; what they start from comes along.
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -119,8 +119,9 @@ class Workspace:
             upstream = needs.fingerprint if needs else ''
             fingerprint = cell_fingerprint(cell, config, upstream, self.matrix)
             folder = self.work_dir / name
-            if cell.is_classifier:  # Another matrix may have another one of the same name.
-                folder = self.work_dir.parent / 'classifiers' / f'{name}_{fingerprint}'
+            if cell.is_start:  # Another matrix may have another one of the same name.
+                kind = 'classifiers' if cell.is_classifier else 'plain-detectors'
+                folder = self.work_dir.parent / kind / f'{name}_{fingerprint}'
             where = (folder, fingerprint, data_files(cell, config))
             runs[cell.key] = Run(cell, config, *where, needs, self.matrix.processes)
         return list(runs.values())
@@ -180,7 +181,7 @@ class Workspace:
         )
 
     def left(self) -> list[Run]:
-        """Cells to run, and the classifiers whose weights they lack."""
+        """Cells to run, and those whose weights they lack."""
         return [run for run in self.runs if not self.is_complete(run)]
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from field_of_view import field_of_view
 from mmengine.config import Config
-from torch import nn
 
 from ge_det.datasets import CLASSES, CONTEXT_CLASSES, PLAIN_CLASSES, SCENES
 from ge_det.weights.checkpoint import read_checkpoint
@@ -50,38 +50,11 @@ def test_the_two_configs_differ_in_attention_start_and_schedule_alone():
     assert all(plain['model'][key] == gated['model'][key] for key in ('train_cfg', 'test_cfg'))
 
 
-def linear(detector):
-    """All weights positive and every pool an average: a gradient then shows the whole field."""
-    for parameter in detector.parameters():
-        parameter.data.abs_().add_(1e-3)
-    pool = detector.backbone.maxpool
-    detector.backbone.maxpool = nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding)
-    return detector.double()
-
-
 def test_the_field_of_view_of_an_object_ends_before_the_marks():
-    detector = linear(detectors.build(Config.fromfile(PLAIN), WEIGHTS))
-    reaches = []
-    for index in range(6):
-        picture = SHAPES.draw('val', index)
-        image = tensor(picture)[None].double().requires_grad_()
-        maps = detector.neck(detector.backbone(image))
-        seen_marks = torch.zeros(224, 224, dtype=torch.bool)
-        for left, top, width, height in picture.cue_boxes:
-            seen_marks[top : top + height, left : left + width] = True
-        for annotation in picture.annotations:
-            left, top, width, height = annotation['bbox']
-            roi = torch.tensor([[0, left, top, left + width, top + height]]).double()
-            pooled = detector.roi_head.bbox_roi_extractor(maps, roi)
-            scores, _ = detector.roi_head.bbox_head(pooled)
-            (seen,) = torch.autograd.grad(scores.sum(), image, retain_graph=True)
-            seen = seen[0].abs().sum(0) > 0
-            assert not (seen & seen_marks).any()
-            rows = seen.any(1).nonzero()
-            reaches += [top - int(rows.min())] if rows.min() > 0 else []
-            reaches += [int(rows.max()) + 1 - top - height] if rows.max() < 223 else []
+    seen = field_of_view(detectors.build(Config.fromfile(PLAIN), WEIGHTS), SHAPES)
+    assert not seen.marks
     # The field is not small for want of a gradient, and ends within the clearance.
-    assert 50 < max(reaches) < SHAPES.cue_clearance
+    assert 50 < seen.reach < SHAPES.cue_clearance
 
 
 def test_the_plain_detector_says_the_same_whatever_the_marks(plain):
