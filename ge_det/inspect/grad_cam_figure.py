@@ -47,8 +47,8 @@ def draw_explanations(
         draw((1.9 * columns, (1.9 * height / width + 0.25) * len(explained)), into),
         'What speaks for the class of the boxed detection in the maps of one layer, brightest '
         'where most. GradCAM weights channels for the whole picture, so that objects alike are '
-        'bright, too; HiResCAM weights every position by itself. What a gate behind the layer has '
-        'seen elsewhere is part of it, what a gate before the layer has seen is not.',
+        'bright, too; HiResCAM weights every position by itself. A gate of whole channels takes in '
+        'every position a little: what it has seen elsewhere hardly shows here.',
         {
             label: [
                 dict(class_name=names[one.label], score=one.score, box=list(one.box)) for one in row
