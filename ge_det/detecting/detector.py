@@ -115,10 +115,16 @@ class PictureDetector:
             found = _within(self._detect(_widen(read)), height, width)
         return self._as_detections(found)
 
-    def _detect(self, read: dict[str, Any]) -> Any:
+    def prepare(self, read: dict[str, Any]) -> dict[str, Any]:
+        """What the network takes of a picture: its ``inputs`` and ``data_samples``."""
         data: Any = dict(read)
         for step in self._inferencer.pipeline.transforms[1:]:
             data = step(data)
+        prepared: dict[str, Any] = data
+        return prepared
+
+    def _detect(self, read: dict[str, Any]) -> Any:
+        data = self.prepare(read)
         batch = dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
         result = self._inferencer.model.test_step(batch)[0]
         return result.get('pred_instances')  # None of a panoptic head alone.

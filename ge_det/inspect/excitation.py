@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .figure import Figure
-from .gates import stage_of, unit_of
+from .gates import short_units, stage_of
 
 CHANNELS = 50
 """Channels that a curve shows at most, as in the paper: evenly spread ones."""
@@ -111,6 +111,7 @@ def draw_excitation(excitation: Excitation, most: int = CLASSES) -> list[Figure]
     if not names or not excitation.pictures:
         return []
     last = {stage_of(name, names): name for name in names}
+    units = short_units(names)
     chosen = excitation.counts.argsort(descending=True, stable=True)[:most].tolist()
     chosen = [label for label in chosen if excitation.counts[label] > 0]
     shown_names = drawable(excitation.classes)
@@ -133,7 +134,7 @@ def draw_excitation(excitation: Excitation, most: int = CLASSES) -> list[Figure]
                 axes.plot(places, values, lw=1.1, label=shown_names[label])
                 drawn[excitation.classes[label]] = values
             curves[name] = dict(channels=places, **drawn)
-            axes.set_title(f'stage {stage + 1}, unit {unit_of(name)}')
+            axes.set_title(f'stage {stage + 1}, unit {units[name]}')
             axes.set(ylabel='gate', xlim=(0, max(1, places[-1])))
             if stage == min(last):
                 axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
@@ -161,7 +162,7 @@ def _shares(excitation: Excitation) -> Figure:
 
     def into(figure: Any) -> None:
         axes = figure.subplots()
-        units = [unit_of(name) for name in shares]
+        units = list(short_units(shares).values())
         axes.bar(range(len(units)), list(shares.values()), color=BLUE, width=0.7)
         axes.set_xticks(range(len(units)), units, rotation=90, fontsize=7)
         axes.set(ylim=(0, 1), ylabel='share of the variance')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from torch import nn
@@ -53,6 +54,21 @@ def named_parts(model: nn.Module) -> dict[str, nn.Module]:
 def unit_of(name: str) -> str:
     """Name of the unit that a gate stands in: ``'layer1.0'`` of ``'layer1.0.sge'``."""
     return name.rpartition('.')[0]
+
+
+def short_units(names: Iterable[str]) -> dict[str, str]:
+    """Units of gates without what all of them begin with: ``layer1.0`` of a detector's.
+
+    Args:
+        names (Iterable[str]): Of all gates that are shown together.
+
+    Returns:
+        dict[str, str]: By the gates' names.
+    """
+    units = {name: unit_of(name).split('.') for name in names}
+    heads = [unit[:-2] for unit in units.values()]
+    common = len(os.path.commonprefix(heads)) if heads else 0
+    return {name: '.'.join(unit[common:]) for name, unit in units.items()}
 
 
 def stage_of(name: str, names: Iterable[str] | None = None) -> int:

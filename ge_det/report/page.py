@@ -40,10 +40,19 @@ class Image:
         return int.from_bytes(self.content[16:20], 'big') * 96 // DPI
 
 
-def render(values: Mapping[str, Any]) -> bytes:
-    """The page, as UTF-8; every name in it is data, never HTML."""
-    from jinja2 import Environment, StrictUndefined
+def render(values: Mapping[str, Any], package: str = 'ge_det.report') -> bytes:
+    """A page, as UTF-8; every name in it is data, never HTML.
 
-    text = files('ge_det.report').joinpath('page.html.j2').read_text(encoding='utf-8')
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    return environment.from_string(text).render(values).encode('utf-8', 'replace')
+    Args:
+        values (Mapping): What its template takes.
+        package (str): Whose ``page.html.j2`` it is, which may include the templates here. Defaults
+            to the report's.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folders = [str(files(name)) for name in (package, 'ge_det.report')]
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(folders)
+    )
+    text = environment.get_template('page.html.j2').render(values)
+    return text.encode('utf-8', 'replace')

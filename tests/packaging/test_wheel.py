@@ -44,7 +44,9 @@ def test_the_metadata(wheel: Path, names: set[str]) -> None:
 
 
 def test_what_is_in_it(names: set[str]) -> None:
-    assert {'ge_det/py.typed', 'ge_det/report/page.html.j2'} <= names
+    pages = {f'ge_det/{part}/page.html.j2' for part in ('report', 'inspect')}
+    pages |= {f'ge_det/report/{part}.html.j2' for part in ('style', 'picture')}
+    assert {'ge_det/py.typed'} | pages <= names
     assert {name.split('/')[0].split('-')[0] for name in names} == {'ge_det'}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / 'ge_det').rglob('*.py')}
     assert {name for name in names if name.endswith('.py') and '/.mim/' not in name} == modules

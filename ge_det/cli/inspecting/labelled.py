@@ -1,0 +1,179 @@
+"""What needs to know what is in the pictures: selectivity, and importance by pruning."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from ge_det.cli.inspecting.looking import readable
+from ge_det.cli.inspecting.pictures import Photo, Photos
+from ge_det.errors import UserError
+from ge_det.inspect.gates import named_gates, stage_of, unit_of
+from ge_det.inspect.importance import (
+    Ends,
+    Evaluate,
+    channel_importance,
+    draw_importance,
+    evaluation,
+    plain_ends,
+)
+from ge_det.inspect.networks import Classifier, Detector, Network
+from ge_det.inspect.page import Section
+from ge_det.inspect.selectivity_figure import draw_selectivity
+from ge_det.inspect.unit_selectivity import LabelledBatch, Selectivity, selectivity_of
+
+
+def selectivity_section(
+    network: Network, plain: Network | None, photos: Photos, done: list[Photo]
+) -> Section | None:
+    """Class selectivity by unit; None unless two classes are known."""
+    labelled = [one for one in done if one.labels]
+    if len({label for one in labelled for label in one.labels}) < 2:
+        return None
+    found = [
+        None if one is None else _selectivity(one, labelled, len(photos.classes))
+        for one in (network, plain)
+    ]
+    assert found[0] is not None
+    text = ['The classes are those of the boxes: features are pooled over each.']
+    boxes = any(one.boxes for one in labelled)
+    return Section('Class selectivity', text * boxes, draw_selectivity(*found))
+
+
+def _selectivity(network: Network, photos: list[Photo], classes: int) -> dict[str, Selectivity]:
+    model: Any = network.model
+
+    def batches() -> Iterator[LabelledBatch]:
+        for photo, prepared in readable(network, photos, 'selectivity'):
+            images, labels = network.images(prepared), torch.tensor(photo.labels)
+            if not photo.boxes:
+                yield LabelledBatch(images, labels)
+                continue
+            scaled = torch.tensor(photo.boxes) * torch.tensor([*prepared.scale, *prepared.scale])
+            yield LabelledBatch(images, [labels], [scaled])
+
+    return selectivity_of(model, batches(), classes, model.backbone)
+
+
+def importance_section(
+    network: Network, plain: Network | None, photos: Photos, units: Sequence[str]
+) -> Section:
+    """Importance of channels by the order of their gates.
+
+    Args:
+        network (Network): With gates.
+        plain (Network, optional): One without, whose ends are drawn beside it.
+        photos (Photos): Labelled.
+        units (Sequence[str]): Such as ``'layer1.0'``; none for the last of each stage.
+
+    Raises:
+        UserError: If the pictures are not labelled, or there is no such unit.
+    """
+    chosen = _chosen(list(named_gates(network.model)), units)
+    with tempfile.TemporaryDirectory() as folder:
+        evaluate, metric = _evaluate(network, photos, Path(folder))
+        found = {
+            name: channel_importance(network.model, name, evaluate)
+            for name in tqdm(chosen, desc='importance', unit='unit', disable=None)
+        }
+        ends: dict[str, Ends] = {}
+        if plain is not None:
+            evaluate, _ = _evaluate(plain, photos, Path(folder))
+            for name in chosen:
+                ends[unit_of(name)] = plain_ends(plain.model, unit_of(name), evaluate)
+    text = [
+        f'{metric} on the pictures given, whose number limits its precision: compare curves, not '
+        'single values.'
+    ]
+    return Section('Feature importance', text, [draw_importance(found, ends or None, metric)])
+
+
+def _chosen(names: list[str], units: Sequence[str]) -> list[str]:
+    """Gates of units by the ends of their names."""
+    if not units:
+        return list({stage_of(name, names): name for name in names}.values())
+    found = []
+    for unit in units:
+        fitting = [name for name in names if f'.{unit_of(name)}'.endswith(f'.{unit}')]
+        if not fitting:
+            have = ', '.join(unit_of(name) for name in names)
+            raise UserError(f'--importance {unit}: no unit with a gate; there are {have}')
+        found.append(fitting[0])
+    return found
+
+
+def _evaluate(network: Network, photos: Photos, folder: Path) -> tuple[Evaluate, str]:
+    """What measures a network on the pictures, and what it measures."""
+    if isinstance(network, Detector) and photos.annotations is not None:
+        return _precision(network, photos, folder), 'AP'
+    if isinstance(network, Classifier) and photos.classes:
+        return _accuracy(network, photos), 'top-1'
+    raise UserError(
+        '--importance measures the network: give a COCO file for a detector, a folder with a '
+        'folder of pictures for each class for a classifier'
+    )
+
+
+class _Batches:
+    """Batches of one picture, with its id."""
+
+    def __init__(self, network: Network, photos: Photos) -> None:
+        self._network, self._photos = network, photos
+
+    def __len__(self) -> int:
+        return len(self._photos.photos)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for number, photo in zip(self._photos.ids, self._photos.photos, strict=True):
+            batch = self._network.batch(self._network.read(photo.path))
+            batch['data_samples'][0].set_metainfo(dict(img_id=number))
+            yield batch
+
+
+def _precision(network: Detector, photos: Photos, folder: Path) -> Evaluate:
+    """AP in percent on those pictures of the COCO file that are looked at."""
+    from mmdet.evaluation import CocoMetric
+    from mmengine.evaluator import Evaluator
+
+    from ge_det.datasets.coco_file import read_coco
+
+    assert photos.annotations is not None
+    coco, kept = read_coco(photos.annotations), set(photos.ids)
+    content = dict(
+        images=[one for one in coco.images if one['id'] in kept],
+        annotations=[one for one in coco.annotations if one['image_id'] in kept],
+        categories=coco.categories,
+    )
+    unknown = sorted(set(photos.classes) - set(network.names))
+    if unknown:
+        raise UserError(
+            f'{photos.annotations}: the detector has no class {unknown[0]!r}; its classes are '
+            f'{", ".join(network.names[:8])}'
+        )
+    file = folder / 'looked-at.json'
+    file.write_text(json.dumps(content), encoding='utf-8')
+    evaluator = Evaluator(CocoMetric(ann_file=str(file), metric='bbox'))
+    evaluator.dataset_meta = dict(classes=network.names)
+    measure = evaluation(network.model, _Batches(network, photos), evaluator, 'coco/bbox_mAP')
+    return lambda: 100 * max(0.0, measure())  # It is -1 where nothing is found.
+
+
+def _accuracy(network: Classifier, photos: Photos) -> Evaluate:
+    """Top-1 in percent."""
+    order = network.labels_of(photos.classes)
+
+    def evaluate() -> float:
+        right = [
+            int(network.run(prepared).sample.pred_label) == order[photo.labels[0]]
+            for photo, prepared in readable(network, photos.photos, 'top-1')
+            if photo.labels
+        ]
+        return 100 * sum(right) / max(1, len(right))
+
+    return evaluate

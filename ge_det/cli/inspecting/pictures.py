@@ -1,0 +1,150 @@
+"""Which pictures are looked at, and what is known to be in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ge_det.cli.inferring.sources import Source, find_sources
+from ge_det.errors import UserError, shown
+from ge_det.words import counted
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture.
+
+    Args:
+        path (Path): The file.
+        name (str): What the page calls it.
+        labels (tuple[int, ...]): Of its objects, or its one class; none where nothing is known.
+        boxes (tuple): Of each object x1, y1, x2, y2 in pixels of the file; none of a class.
+    """
+
+    path: Path
+    name: str
+    labels: tuple[int, ...] = ()
+    boxes: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Pictures and their classes.
+
+    Args:
+        photos (list[Photo]): In the order of the file, or of their names.
+        classes (tuple[str, ...]): What labels count in; none where nothing is known.
+        annotations (Path | None): The COCO file they come from.
+        told (str): Where they come from, for the page.
+        ids (list[int]): Of the pictures in the COCO file.
+    """
+
+    photos: list[Photo]
+    classes: tuple[str, ...] = ()
+    annotations: Path | None = None
+    told: str = ''
+    ids: list[int] = field(default_factory=list)
+
+
+def find_photos(
+    given: Sequence[str], folder: str | None, out: Path, most: int, with_classes: bool
+) -> Photos:
+    """The pictures that are given.
+
+    Args:
+        given (Sequence[str]): Files, folders and patterns, or one COCO file, ending in ``.json``.
+        folder (str, optional): Where the pictures of a COCO file lie. Defaults to None: beside it.
+        out (Path): The page's folder, which holds none of them.
+        most (int): How many at most, evenly spread.
+        with_classes (bool): Whether the folders of pictures are their classes, as of a classifier.
+
+    Raises:
+        UserError: If there is none.
+    """
+    files = [one for one in given if one.lower().endswith('.json')]
+    if files and len(given) > 1:
+        raise UserError(f'{files[0]}: give one COCO file, or pictures and folders, not both')
+    if files:
+        return _of_coco(Path(os.path.expanduser(files[0])), folder, most)
+    if folder is not None:
+        raise UserError('--folder goes with a COCO file')
+    sources = [one for one in find_sources(given, out) if not one.is_video]
+    if not sources:
+        raise UserError('no picture among what is given: videos are not looked at')
+    sources = _spread(sources, most)
+    names = sorted({_class_of(one) for one in sources}) if with_classes else []
+    names = [name for name in names if name]
+    photos = [
+        Photo(
+            one.path,
+            one.name.as_posix(),
+            (names.index(_class_of(one)),) if len(names) > 1 and _class_of(one) else (),
+        )
+        for one in sources
+    ]
+    told = f'{counted(len(photos), "picture")} of {", ".join(map(str, given[:3]))}'
+    return Photos(photos, tuple(names) if len(names) > 1 else (), told=told)
+
+
+def _class_of(source: Source) -> str:
+    """The folder that a picture lies in, below that which was given."""
+    return source.name.parts[-2] if len(source.name.parts) > 1 else ''
+
+
+def _of_coco(file: Path, folder: str | None, most: int) -> Photos:
+    from ge_det.datasets.coco_file import read_coco
+    from ge_det.datasets.coco_ids import id_problems
+    from ge_det.datasets.coco_schema import wrong_types
+
+    coco = read_coco(file)
+    for problem in [*wrong_types(coco), *id_problems(coco)]:
+        if problem.level == 'error':
+            raise UserError(f'{problem}; `ge-det make-config` mends what can be mended')
+    place = _folder_of(file, [one['file_name'] for one in coco.images], folder)
+    numbers = {one['id']: number for number, one in enumerate(coco.categories)}
+    objects: dict[Any, list[dict[str, Any]]] = {}
+    for one in coco.annotations:
+        if not one.get('iscrowd') and one['bbox'][2] > 0 and one['bbox'][3] > 0:
+            objects.setdefault(one['image_id'], []).append(one)
+    images = _spread(coco.images, most)
+    photos = []
+    for image in images:
+        found = objects.get(image['id'], [])
+        boxes = (one['bbox'] for one in found)
+        photos.append(
+            Photo(
+                place / image['file_name'],
+                image['file_name'],
+                tuple(numbers[one['category_id']] for one in found),
+                tuple((x, y, x + w, y + h) for x, y, w, h in boxes),
+            )
+        )
+    told = f'{counted(len(photos), "picture")} of {file}'
+    return Photos(photos, coco.classes, file, told, [one['id'] for one in images])
+
+
+def _folder_of(file: Path, names: Sequence[str], folder: str | None) -> Path:
+    """Where the first picture of a COCO file lies."""
+    parents = [file.parent, file.parent.parent]
+    wanted = [Path(os.path.expanduser(folder))] if folder is not None else [
+        *(parent / name for parent in parents
+          for name in ('', 'images', file.stem, file.stem.removeprefix('instances_'))),
+    ]  # fmt: skip
+    for place in wanted:
+        if (place / names[0]).exists():
+            return place
+    if folder is not None:
+        raise UserError(f'--folder {folder}: {shown(Path(names[0]))} of {file} is not in it')
+    raise UserError(
+        f'{file}: its pictures, such as {shown(Path(names[0]))}, are not beside it; '
+        'name their folder with --folder'
+    )
+
+
+def _spread(things: list[Any], most: int) -> list[Any]:
+    if len(things) <= most:
+        return things
+    return [things[place * len(things) // most] for place in range(most)]

@@ -1,0 +1,96 @@
+"""`ge-det inspect` on a tiny detector with SGE: the page, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import exit_code
+from html_page import Page
+from PIL import Image
+
+pytest.importorskip('mmdet')
+
+
+@pytest.fixture(scope='module')
+def detector(tmp_path_factory):
+    from tiny_detector import narrow_detector
+
+    return narrow_detector(tmp_path_factory.mktemp('detector'))
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Five pictures and one that is none, and the COCO file of two of them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    folder = tmp_path / 'ph'
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (5, 32, 48, 3), dtype=np.uint8)
+    for number, one in enumerate(pixels):
+        Image.fromarray(one).save(folder / f'{number}.png')
+    images = [dict(id=n, file_name=f'{n}.png', width=48, height=32) for n in range(2)]
+    objects = [
+        dict(id=n, image_id=n, category_id=3 + n, bbox=[4, 4, 20, 16], area=320, iscrowd=0)
+        for n in range(2)
+    ]
+    names = [dict(id=3, name='disc'), dict(id=4, name='ring')]
+    content = dict(images=images, annotations=objects, categories=names)
+    (tmp_path / 'val.json').write_text(json.dumps(content))
+    return folder
+
+
+def inspect(detector: Path, *arguments: object) -> int:
+    return exit_code('inspect', detector / 'my.py', detector / 'my_1.pth', *arguments)
+
+
+def test_a_folder_of_pictures(detector, photos, capsys):
+    (photos / '9.png').write_bytes(b'no picture')
+    assert inspect(detector, photos, '--out', 'in', '--shown', 1) == 1
+    page = Page(Path('in/index.html'))
+    assert all(one.startswith('data:') for one in page.loads)
+    for text in ('The gates', 'Where gates are open', 'Gate maps of 0.png', 'give a COCO file',
+                 'None of the 8 gates has moved from its start'):  # fmt: skip
+        assert text in page.text
+    numbers = json.loads(Path('in/numbers.json').read_text())
+    assert numbers['pictures'] == 5
+    assert sorted(numbers['figures']) == sorted(one.name for one in Path('in/figures').iterdir())
+    gates = next(one for one in numbers['figures'].values() if one['title'] == 'Gates by unit')
+    assert gates['backbone.layer1.0.sge']['constant'] is True
+    shown = capsys.readouterr()
+    assert '8 gates, 5 pictures in' in shown.out and 'inspect: in/index.html' in shown.out
+    assert '9.png: no picture' in shown.err
+
+    before = Path('in/index.html').read_bytes()
+    assert inspect(detector, photos, '--out', 'in') == 2
+    assert 'index.html and 2 others are there already' in capsys.readouterr().err
+    assert Path('in/index.html').read_bytes() == before
+
+
+def test_a_coco_file(detector, photos, capsys):
+    assert inspect(detector, 'val.json', '--folder', 'ph', '--out', 'in', '--shown', 0) == 0
+    figures = json.loads(Path('in/numbers.json').read_text())['figures'].values()
+    curves = next(one for one in figures if one['title'] == 'Excitation by class')
+    assert {'disc', 'ring'} < set(curves['backbone.layer4.1.sge'])
+    assert inspect(detector, 'val.json', '--out', 'other') == 2
+    told = capsys.readouterr().err
+    assert told.startswith('inspect: val.json: its pictures, such as 0.png, are not beside')
+    assert not Path('other').exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'told'),
+    [
+        (['nowhere', '--out', 'in'], 'nowhere: no such image or folder'),
+        (['ph', 'val.json', '--out', 'in'], 'give one COCO file, or pictures and folders'),
+        (['ph', '--out', 'in', '--folder', 'ph'], '--folder goes with a COCO file'),
+        (['ph', '--out', 'val.json'], 'is a file; give a folder'),
+        (['ph', '--out', 'in', '--most', '0'], '--most 0: give at least 1'),
+    ],
+)
+def test_wrong_arguments(detector, photos, capsys, arguments, told):
+    assert inspect(detector, *arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
