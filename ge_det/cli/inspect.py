@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     if args.plain:
         args.plain = take_trained(args.plain[1], args.plain[0])
-    with quiet_screen('inspect'):
+    with quiet_screen('inspect', with_tables=False):
         show(f'weights: {args.checkpoint}')  # Before torch is imported, which may take long.
         return _inspect(args, out)
 

@@ -39,7 +39,8 @@ def test_the_metadata(wheel: Path, names: set[str]) -> None:
     assert metadata['License-Expression'] == 'Apache-2.0'
     assert metadata['Description-Content-Type'] == 'text/markdown'
     assert metadata.get_payload().strip() == (ROOT / 'README.md').read_text().strip()
-    extras = {'detect', 'openmmlab', 'onedl', 'export', 'lab', 'peers', 'kernels', 'dev', 'docs'}
+    extras = {'detect', 'openmmlab', 'onedl', 'export', 'inspect', 'lab', 'peers', 'kernels'}
+    extras |= {'dev', 'docs'}
     assert set(metadata.get_all('Provides-Extra')) == extras
 
 
