@@ -15,6 +15,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,15 +126,17 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
         raise UserError(
             f'{args.config}: its network has no gates; `ge-det blocks` lists those there are'
         )
+    _make_folder(out)
     start = time.perf_counter()
     looked = look(network, photos, args.shown)
     if not looked.statistics.summaries():
         raise UserError(f'{args.config}: none of its gates ran')
+    photos = replace(photos, photos=looked.done)
     sections = [
         gates_section(looked),
         maps_section(looked),
         excitation_section(looked, is_detector),
-        selectivity_section(network, plain, photos, looked.done),
+        selectivity_section(network, plain, photos),
     ]
     if args.importance is not None:
         sections.append(importance_section(network, plain, photos, args.importance))
@@ -154,6 +157,14 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
         f'inspect: {page}',
     )
     return 1 if looked.skipped else 0
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f'no folder can be made there ({error.strerror}); choose another'
+        raise UserError(f'--out {out}: {reason}') from error
 
 
 def _network(config: str, checkpoint: str, device: str | None) -> Network:

@@ -19,6 +19,7 @@ SATURATED = 0.05
 """A gate value nearer to 0 or to 1 than this is saturated: its sigmoid hardly learns any more."""
 STILL = 0.01
 """A gate whose values vary by less than this in every way does next to nothing."""
+_PART = 1 << 20  # Values.
 
 
 class Moments:
@@ -29,11 +30,12 @@ class Moments:
 
     def add(self, values: Tensor) -> None:
         """Take values of any shape."""
-        count = values.numel()
-        if not count:
-            return
-        values = values.double()
-        mean = float(values.mean())
+        for part in values.reshape(-1).split(_PART):  # A large map in double would take much.
+            if part.numel():
+                self._add(part.double())
+
+    def _add(self, values: Tensor) -> None:
+        count, mean = values.numel(), float(values.mean())
         squares = float((values - mean).square().sum())
         total, apart = self.count + count, mean - self._mean
         self._squares += squares + apart**2 * self.count * count / total

@@ -70,10 +70,17 @@ def test_a_folder_of_pictures(detector, photos, capsys):
 
 
 def test_a_coco_file(detector, photos, capsys):
-    assert inspect(detector, 'val.json', '--folder', 'ph', '--out', 'in', '--shown', 0) == 0
-    figures = json.loads(Path('in/numbers.json').read_text())['figures'].values()
-    curves = next(one for one in figures if one['title'] == 'Excitation by class')
-    assert {'disc', 'ring'} < set(curves['backbone.layer4.1.sge'])
+    arguments = ('val.json', '--folder', 'ph', '--out', 'in', '--importance', 'layer1.0')
+    assert inspect(detector, *arguments, '--shown', 1, '--score-thr', 0) == 0
+    found = json.loads(Path('in/numbers.json').read_text())['figures'].values()
+    figures = {one['title']: one for one in found}
+    assert {'disc', 'ring'} < set(figures['Excitation by class']['backbone.layer4.1.sge'])
+    assert 'backbone.layer4.1' in figures['Class selectivity of units']
+    (pruned,) = (one for one in figures['Feature importance'].values() if isinstance(one, dict))
+    assert pruned['ascending'][-1] == pruned['descending'][-1]
+    assert 'What detections follow from' in Page(Path('in/index.html')).text
+    shown = capsys.readouterr().out
+    assert 'Average Precision' not in shown
     assert inspect(detector, 'val.json', '--out', 'other') == 2
     told = capsys.readouterr().err
     assert told.startswith('inspect: val.json: its pictures, such as 0.png, are not beside')
@@ -86,6 +93,7 @@ def test_a_coco_file(detector, photos, capsys):
         (['nowhere', '--out', 'in'], 'nowhere: no such image or folder'),
         (['ph', 'val.json', '--out', 'in'], 'give one COCO file, or pictures and folders'),
         (['ph', '--out', 'in', '--folder', 'ph'], '--folder goes with a COCO file'),
+        (['ph', '--out', 'in', '--score-thr', '2'], '--score-thr 2.0: scores lie between 0 and 1'),
         (['ph', '--out', 'val.json'], 'is a file; give a folder'),
         (['ph', '--out', 'in', '--most', '0'], '--most 0: give at least 1'),
     ],
@@ -94,3 +102,58 @@ def test_wrong_arguments(detector, photos, capsys, arguments, told):
     assert inspect(detector, *arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
+
+
+def test_units_are_chosen_by_the_ends_of_their_names():
+    from ge_det.cli.inspecting.labelled import _chosen
+    from ge_det.errors import UserError
+
+    names = [f'backbone.layer{stage}.{unit}.sge' for stage in (1, 2) for unit in (0, 1)]
+    assert _chosen(names, []) == ['backbone.layer1.1.sge', 'backbone.layer2.1.sge']
+    assert _chosen(names, ['layer2.0', 'backbone.layer1.0']) == [names[2], names[0]]
+    with pytest.raises(
+        UserError, match='--importance 1.9: no unit with a gate; there are backbone'
+    ):
+        _chosen(names, ['1.9'])
+
+
+@pytest.mark.usefixtures('peers')
+def test_a_classifier(photos, capsys):
+    """Its classes are the folders of the pictures."""
+    import torch
+
+    from ge_det.cli.preflight import build_without_memory
+
+    for number in range(4):
+        folder = photos / ('cat', 'dog')[number % 2]
+        folder.mkdir(exist_ok=True)
+        (photos / f'{number}.png').rename(folder / f'{number}.png')
+    (photos / '4.png').unlink()
+    Path('cls.py').write_text("""
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='ge_det.AttentionResNet', depth=18, base_channels=8, out_indices=(3,),
+                  attention=dict(type='ge_det.SqueezeExcite', ratio=4)),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', in_channels=64, num_classes=2, topk=(1,)),
+)
+data_preprocessor = dict(num_classes=2, mean=[128, 128, 128], std=[64, 64, 64], to_rgb=True)
+test_dataloader = dict(dataset=dict(
+    type='CustomDataset', metainfo=dict(classes=('dog', 'cat')),
+    pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')]))
+""")
+    model = build_without_memory('cls.py').to_empty(device='cpu')
+    torch.manual_seed(0)
+    model.init_weights()
+    for name, buffer in model.named_buffers():
+        buffer.fill_(1.0 if name.endswith('running_var') else 0.0)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), 'cls.pth')
+    arguments = ('cls.py', 'cls.pth', 'ph', '--out', 'in', '--importance', 'layer4.1')
+    assert exit_code('inspect', *arguments) == 0, capsys.readouterr().err
+    found = json.loads(Path('in/numbers.json').read_text())['figures'].values()
+    figures = {one['title']: one for one in found}
+    assert {'cat', 'dog'} < set(figures['Excitation by class']['backbone.layer4.1.se_layer'])
+    assert 'backbone.layer4.1' in figures['Class selectivity of units']
+    pruned = figures['Feature importance']['backbone.layer4.1.se_layer']
+    assert set(pruned['ascending']) <= {0, 25, 50, 75, 100}

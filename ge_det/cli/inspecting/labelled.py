@@ -29,11 +29,9 @@ from ge_det.inspect.selectivity_figure import draw_selectivity
 from ge_det.inspect.unit_selectivity import LabelledBatch, Selectivity, selectivity_of
 
 
-def selectivity_section(
-    network: Network, plain: Network | None, photos: Photos, done: list[Photo]
-) -> Section | None:
+def selectivity_section(network: Network, plain: Network | None, photos: Photos) -> Section | None:
     """Class selectivity by unit; None unless two classes are known."""
-    labelled = [one for one in done if one.labels]
+    labelled = [one for one in photos.photos if one.labels]
     if len({label for one in labelled for label in one.labels}) < 2:
         return None
     found = [
@@ -130,9 +128,9 @@ class _Batches:
         return len(self._photos.photos)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for number, photo in zip(self._photos.ids, self._photos.photos, strict=True):
+        for photo in self._photos.photos:
             batch = self._network.batch(self._network.read(photo.path))
-            batch['data_samples'][0].set_metainfo(dict(img_id=number))
+            batch['data_samples'][0].set_metainfo(dict(img_id=photo.number))
             yield batch
 
 
@@ -144,7 +142,7 @@ def _precision(network: Detector, photos: Photos, folder: Path) -> Evaluate:
     from ge_det.datasets.coco_file import read_coco
 
     assert photos.annotations is not None
-    coco, kept = read_coco(photos.annotations), set(photos.ids)
+    coco, kept = read_coco(photos.annotations), {one.number for one in photos.photos}
     content = dict(
         images=[one for one in coco.images if one['id'] in kept],
         annotations=[one for one in coco.annotations if one['image_id'] in kept],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ class Photo:
         name (str): What the page calls it.
         labels (tuple[int, ...]): Of its objects, or its one class; none where nothing is known.
         boxes (tuple): Of each object x1, y1, x2, y2 in pixels of the file; none of a class.
+        number (int | str): Its id in the COCO file.
     """
 
     path: Path
     name: str
     labels: tuple[int, ...] = ()
     boxes: tuple[tuple[float, ...], ...] = ()
+    number: int | str = 0
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,12 @@ class Photos:
         classes (tuple[str, ...]): What labels count in; none where nothing is known.
         annotations (Path | None): The COCO file they come from.
         told (str): Where they come from, for the page.
-        ids (list[int]): Of the pictures in the COCO file.
     """
 
     photos: list[Photo]
     classes: tuple[str, ...] = ()
     annotations: Path | None = None
     told: str = ''
-    ids: list[int] = field(default_factory=list)
 
 
 def find_photos(
@@ -109,9 +109,8 @@ def _of_coco(file: Path, folder: str | None, most: int) -> Photos:
     for one in coco.annotations:
         if not one.get('iscrowd') and one['bbox'][2] > 0 and one['bbox'][3] > 0:
             objects.setdefault(one['image_id'], []).append(one)
-    images = _spread(coco.images, most)
     photos = []
-    for image in images:
+    for image in _spread(coco.images, most):
         found = objects.get(image['id'], [])
         boxes = (one['bbox'] for one in found)
         photos.append(
@@ -120,10 +119,11 @@ def _of_coco(file: Path, folder: str | None, most: int) -> Photos:
                 image['file_name'],
                 tuple(numbers[one['category_id']] for one in found),
                 tuple((x, y, x + w, y + h) for x, y, w, h in boxes),
+                image['id'],
             )
         )
     told = f'{counted(len(photos), "picture")} of {file}'
-    return Photos(photos, coco.classes, file, told, [one['id'] for one in images])
+    return Photos(photos, coco.classes, file, told)
 
 
 def _folder_of(file: Path, names: Sequence[str], folder: str | None) -> Path:
