@@ -120,7 +120,7 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
     is_detector = _is_detector(cfg)
     photos = find_photos(args.images, args.folder, out, args.most, not is_detector)
     network = _network(args.config, args.checkpoint, args.device)
-    plain = _network(*args.plain, args.device) if args.plain else None
+    plain = _network(args.plain[0], args.plain[1], args.device) if args.plain else None
     gates = named_gates(network.model)
     if not gates:
         raise UserError(
@@ -132,8 +132,9 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
     if not looked.statistics.summaries():
         raise UserError(f'{args.config}: none of its gates ran')
     photos = replace(photos, photos=looked.done)
+    gates_told = gates_section(looked)
     sections = [
-        gates_section(looked),
+        gates_told,
         maps_section(looked),
         excitation_section(looked, is_detector),
         selectivity_section(network, plain, photos),
@@ -153,7 +154,7 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
     show(
         f'{counted(len(gates), "gate")}, {counted(len(looked.done), "picture")} in '
         f'{duration(time.perf_counter() - start)}',
-        *sections[0].text[:1],
+        gates_told.text[0],
         f'inspect: {page}',
     )
     return 1 if looked.skipped else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,7 +107,7 @@ def over_picture(values: Tensor, shape: tuple[int, int], area: tuple[float, floa
 
 
 def draw_maps(
-    maps: dict[str, Sequence[GateMap]],
+    maps: Mapping[str, Sequence[GateMap]],
     picture: int,
     image: np.ndarray,
     title: str,
@@ -116,7 +116,7 @@ def draw_maps(
     """The maps of one picture: the mean of every unit, then the groups that differ most.
 
     Args:
-        maps (dict): Of :class:`GateMaps`.
+        maps (Mapping): Of :class:`GateMaps`.
         picture (int): Its number there.
         image (np.ndarray): RGB, (H, W, 3) of ``uint8``.
         title (str): What the picture is called.

@@ -63,7 +63,7 @@ def write_page(
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     images: list[list[report_page.Image]] = []
-    told = {}
+    told: dict[str, dict[str, Any]] = {}
     for section in sections:
         images.append([])
         for figure in section.figures:

@@ -34,14 +34,12 @@ def selectivity_section(network: Network, plain: Network | None, photos: Photos)
     labelled = [one for one in photos.photos if one.labels]
     if len({label for one in labelled for label in one.labels}) < 2:
         return None
-    found = [
-        None if one is None else _selectivity(one, labelled, len(photos.classes))
-        for one in (network, plain)
-    ]
-    assert found[0] is not None
+    count = len(photos.classes)
+    found = _selectivity(network, labelled, count)
+    beside = None if plain is None else _selectivity(plain, labelled, count)
     text = ['The classes are those of the boxes: features are pooled over each.']
     boxes = any(one.boxes for one in labelled)
-    return Section('Class selectivity', text * boxes, draw_selectivity(*found))
+    return Section('Class selectivity', text * boxes, draw_selectivity(found, beside))
 
 
 def _selectivity(network: Network, photos: list[Photo], classes: int) -> dict[str, Selectivity]:
