@@ -63,9 +63,11 @@ def pool_boxes(features: Tensor, boxes: Sequence[Tensor], size: tuple[int, int])
         size (tuple[int, int]): Height and width of the network's input.
 
     Returns:
-        Tensor: (sum of k, C), picture by picture.
+        Tensor: (sum of k, C), picture by picture, of ``float32`` at least.
     """
     height, width = size
+    # Boxes of a large picture are not whole pixels in half precision.
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
     steps = (torch.arange(GRID, device=features.device) + 0.5) / GRID
     pooled = []
     for image, told in zip(features.split(1), boxes, strict=True):

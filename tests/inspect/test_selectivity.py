@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from narrow_detectors import block
 from random_networks import randomise
 
-from ge_det import AttentionResNet, execution_plan
+from ge_det import AttentionResNet, add_attention, execution_plan
 from ge_det.errors import UserError
 from ge_det.inspect.gates import named_gates
 from ge_det.inspect.selectivity import ClassSelectivity
@@ -81,6 +81,8 @@ def test_features_of_boxes_by_hand():
     pooled = pool_boxes(features, boxes, (48, 64))
     expected = torch.tensor([[16.0, 24], [10.5, 5.5], [44, 20]])
     torch.testing.assert_close(pooled, expected)
+    half = pool_boxes(features.half(), boxes, (48, 64))
+    torch.testing.assert_close(half, expected)  # Its positions are not rounded.
 
 
 def by_definition(features, labels):
@@ -139,6 +141,22 @@ def test_units_of_a_plain_network_on_boxes():
     told = found['layer2.1']
     torch.testing.assert_close(told.unit, expected, equal_nan=True, rtol=1e-3, atol=1e-4)
     assert told.gated is None and told.ungated is None
+
+
+@torch.no_grad()
+def test_units_of_a_network_of_torchvision(peers):
+    from torchvision.models import resnet18
+
+    network = resnet18().eval()
+    pictures, labels = torch.randn(4, 3, 40, 40), torch.tensor([0, 1, 0, 1])
+    before = network(pictures)
+    add_attention(network, 'sge')
+    found = selectivity_of(network, [LabelledBatch(pictures, labels)], 2)
+    assert list(found) == [f'layer{1 + number // 2}.{number % 2}' for number in range(8)]
+    # Fresh gates are the same for all classes, and what the network computes is what it was.
+    for one in found.values():
+        torch.testing.assert_close(one.gated, one.ungated, rtol=1e-3, atol=1e-4, equal_nan=True)
+    torch.testing.assert_close(network(pictures), before)
 
 
 def test_a_network_without_units_is_refused():
