@@ -12,8 +12,14 @@ from PIL import Image, PngImagePlugin
 from ..key import CellKey
 from ..results.result import CellResult
 from .comparison import compare
+from .group_plots import draw_groups
 from .plots import PICTURES
 from .text import report_text
+
+_GROUPS = (
+    'Groups of classes on the validation pictures as drawn and on the controls: means over the '
+    'seeds, single seeds as small marks.'
+)
 
 
 def write_report(
@@ -37,7 +43,7 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     comparisons = compare(results, planned)  # Their gains are computed once, for text and pictures.
     captions = {}
-    for name, (draw, caption) in PICTURES.items():
+    for name, (draw, caption) in {**PICTURES, 'groups.png': (draw_groups, _GROUPS)}.items():
         if draw(comparisons, out / name):
             _sign(out / name, results)
             captions[name] = caption

@@ -11,6 +11,14 @@ from .markdown import Table
 #: Lead that counts, a share of AP: the plain network moves by less from validation to validation.
 AHEAD = 0.1
 
+_CURVE = 'bbox AP, '  # What the curve of a group is called, but for the group.
+
+
+def told_groups(comparison: Comparison) -> list[str]:
+    """Groups of classes whose AP the trainings tell at their validations."""
+    curves = (name for result in comparison.results for name in result.curve)
+    return [c.removeprefix(_CURVE) for c in dict.fromkeys(curves) if c.startswith(_CURVE)]
+
 
 def onset(cell: CellResult, baseline: CellResult, scalar: str) -> int | None:
     """Iteration of the first validation from which on a cell stays ahead of its baseline.
@@ -33,8 +41,7 @@ def onset(cell: CellResult, baseline: CellResult, scalar: str) -> int | None:
 
 def onset_table(comparison: Comparison) -> Table | None:
     """That of each group of classes whose AP the trainings tell; None where none does."""
-    curves = (name for result in comparison.results for name in result.curve)
-    groups = [name for name in dict.fromkeys(curves) if ', ' in name]
+    groups = told_groups(comparison)
     if not groups or not comparison.blocks:
         return None
     baselines = {cell.key.seed: cell for cell in comparison.cells(BASELINE)}
@@ -47,11 +54,12 @@ def onset_table(comparison: Comparison) -> Table | None:
         ]
         row = [block]
         for group in groups:
-            found = {cell.key.seed: onset(cell, plain, group) for cell, plain in pairs}
+            curve = f'{_CURVE}{group}'
+            found = {cell.key.seed: onset(cell, plain, curve) for cell, plain in pairs}
             row.append(', '.join(f'{s}: {"never" if i is None else i}' for s, i in found.items()))
         rows.append(row)
     caption = (
         f'Iteration from which on a block is {100 * AHEAD:.0f} points of AP ahead of the baseline '
         'with the same seed at every validation, by seed.'
     )
-    return Table(caption, ['block', *(name.replace('bbox', 'box') for name in groups)], rows)
+    return Table(caption, ['block', *(f'AP {group}' for group in groups)], rows)

@@ -23,10 +23,10 @@ Comparisons = Sequence[Comparison]
 Look = dict[str, Any]
 
 # Text and zero lines; single seeds; the noise band; published figures.
-_INK, _SOFT, _BAND, _MARK = '#222222', '#777777', '#e3e3e3', '#d55e00'
+INK, _SOFT, _BAND, _MARK = '#222222', '#777777', '#e3e3e3', '#d55e00'
 # Told apart by all common kinds of colour blindness (the palette of Okabe and Ito, its yellow left
 # out, which is too light on white). Dashes repeat what colours say.
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 _DASHES = ('-', '--', ':')
 _SEED: Look = dict(marker='.', color=_SOFT, linestyle='none', alpha=0.7)
 _PUBLISHED: Look = dict(
@@ -43,21 +43,21 @@ def draw_gains(comparisons: Comparisons, out: Path) -> bool:
     if not shown:
         return False
     height = 1.3 + 0.32 * max(len(c.gains(m)) for c, m in shown)
-    figure, all_axes = _grid(len(shown), 4.6 if len(shown) > 1 else 8, height)
+    figure, all_axes = make_grid(len(shown), 4.6 if len(shown) > 1 else 8, height)
     for axes, (comparison, metric) in zip(all_axes, shown, strict=True):
         _draw_gain_panel(axes, comparison, metric)
-    legend: list[Any] = [Line2D([], [], marker='o', color=_INK, label='gain, 95 % interval')]
+    legend: list[Any] = [Line2D([], [], marker='o', color=INK, label='gain, 95 % interval')]
     legend.append(Line2D([], [], label='one seed', **_SEED))
     legend.append(Patch(color=_BAND, label='noise of a mean gain'))
     if any(gains_of_others(c, block, m) for c, m in shown for block in c.gains(m)):
         legend.append(Line2D([], [], label='published gain on COCO', **_PUBLISHED))
-    _save(figure, legend, 4, out)
+    save_figure(figure, legend, 4, out)
     return True
 
 
 def _draw_gain_panel(axes: Axes, comparison: Comparison, metric: Metric) -> None:
     gains = comparison.gains(metric)
-    axes.axvline(0, color=_INK, linewidth=0.8, zorder=1)
+    axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     for place, (block, gain) in enumerate(gains.items()):
         if not math.isnan(gain.noise):
             # A band for each block: its width depends on the seeds that the block has.
@@ -65,9 +65,9 @@ def _draw_gain_panel(axes: Axes, comparison: Comparison, metric: Metric) -> None
             axes.barh(place, 2 * noise, left=-noise, height=1, color=_BAND, linewidth=0, zorder=0)
         seeds = [100 * difference for difference in gain.differences]
         axes.plot(seeds, [place + 0.2] * len(seeds), **_SEED)
-        axes.plot(100 * gain.gain, place, marker='o', color=_INK, zorder=4)
+        axes.plot(100 * gain.gain, place, marker='o', color=INK, zorder=4)
         if not math.isnan(gain.low):
-            axes.plot([100 * gain.low, 100 * gain.high], [place] * 2, color=_INK, zorder=3)
+            axes.plot([100 * gain.low, 100 * gain.high], [place] * 2, color=INK, zorder=3)
         # The one that the tables name first.
         for other in gains_of_others(comparison, block, metric)[:1]:
             axes.plot(100 * other.gain, place - 0.25, **_PUBLISHED)
@@ -75,7 +75,7 @@ def _draw_gain_panel(axes: Axes, comparison: Comparison, metric: Metric) -> None
     axes.set_yticks(range(len(gains)), list(gains))
     axes.set_ylim(len(gains) - 0.5, -0.5)
     axes.grid(visible=False, axis='y')
-    _label(axes, comparison, f'gain in {metric.name}, percent points', kind=metric.kind)
+    label_axes(axes, comparison, f'gain in {metric.name}, percent points', kind=metric.kind)
 
 
 def draw_training(comparisons: Comparisons, out: Path) -> bool:
@@ -88,7 +88,7 @@ def draw_training(comparisons: Comparisons, out: Path) -> bool:
         return False
     columns = max(len(names) for _, names in rows)
     looks, drawn = _looks(comparisons), set()
-    figure, all_axes = _grid(columns * len(rows), 4.4, 2.5, columns)
+    figure, all_axes = make_grid(columns * len(rows), 4.4, 2.5, columns)
     # Holes where another comparison has more to show.
     shown = [(c, name) for c, names in rows for name in [*names, *[''] * (columns - len(names))]]
     for axes, (comparison, scalar) in zip(all_axes, shown, strict=True):
@@ -102,9 +102,9 @@ def draw_training(comparisons: Comparisons, out: Path) -> bool:
                 drawn.add(block)
                 _draw_curves(axes, curves, 1 if is_loss else 100, looks[block])
         steps, values = ('iteration', scalar) if is_loss else ('epoch', f'{scalar}, %')
-        _label(axes, comparison, steps, values)
+        label_axes(axes, comparison, steps, values)
     legend = [Line2D([], [], label=b, **look) for b, look in looks.items() if b in drawn]
-    _save(figure, legend, 6, out)
+    save_figure(figure, legend, 6, out)
     return True
 
 
@@ -134,14 +134,14 @@ def _draw_curves(axes: Axes, curves: Sequence[Points], scale: int, look: Look) -
 def _looks(comparisons: Comparisons) -> dict[str, Look]:
     """How each block of a report is drawn in every panel, the baseline first."""
     blocks = dict.fromkeys(block for c in comparisons for block in c.blocks)
-    looks: dict[str, Look] = {BASELINE: dict(color=_INK, linestyle='-')}
+    looks: dict[str, Look] = {BASELINE: dict(color=INK, linestyle='-')}
     for place, block in enumerate(blocks):
-        dashes = _DASHES[place // len(_COLOURS) % len(_DASHES)]
-        looks[block] = dict(color=_COLOURS[place % len(_COLOURS)], linestyle=dashes)
+        dashes = _DASHES[place // len(COLOURS) % len(_DASHES)]
+        looks[block] = dict(color=COLOURS[place % len(COLOURS)], linestyle=dashes)
     return looks
 
 
-def _grid(
+def make_grid(
     count: int, width: float, height: float, columns: int | None = None
 ) -> tuple[Figure, list[Axes]]:
     """A figure of so many small panels of a size in inches, three beside each other at most."""
@@ -159,14 +159,15 @@ def _grid(
     return figure, axes[:count]
 
 
-def _label(axes: Axes, comparison: Comparison, x: str, y: str = '', kind: str = '') -> None:
+def label_axes(axes: Axes, comparison: Comparison, x: str, y: str = '', kind: str = '') -> None:
+    """Write what the axes show, and the comparison over them."""
     axes.set_xlabel(x, fontsize=8)
     axes.set_ylabel(y, fontsize=8)
     title = comparison.setting.title + (f' ({TITLES.get(kind, kind)})' if kind else '')
     axes.set_title('\n'.join(textwrap.wrap(title, 44, break_on_hyphens=False)), fontsize=9)
 
 
-def _save(figure: Figure, legend: Sequence[Any], columns: int, out: Path) -> None:
+def save_figure(figure: Figure, legend: Sequence[Any], columns: int, out: Path) -> None:
     """Write a PNG file that depends on what it shows alone, not on versions."""
     columns = min(columns, len(legend), max(1, int(figure.get_figwidth() / 2)))
     where: Look = dict(loc='outside lower center', ncols=columns, fontsize=8, frameon=False)

@@ -1,5 +1,6 @@
 """Blocks attached to a plain detector that the matrix has trained before, and trained on."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 from matrix_case import reproduce, write_matrix
+from report_case import key, rich_cell, rows_of
 
 from ge_det.datasets import SCENES
 from lab.demo import detectors
 from lab.evidence.matrix.matrix import Matrix
-from lab.evidence.report.onset import AHEAD, onset
+from lab.evidence.report import write_report
+from lab.evidence.report.comparison import compare
+from lab.evidence.report.onset import AHEAD, onset, onset_table
 from lab.evidence.run.workspace import Workspace
 from lab.evidence.swapped_marks import SwappedMarks
 
@@ -142,13 +146,18 @@ def test_swapped_marks_are_those_of_the_other_scene(tmp_path):
         ([], None),
     ],
 )
-def test_a_block_comes_away_where_it_stays_ahead(leads, expected):
-    from report_case import cell, key
-
+def test_a_block_comes_away_where_it_stays_ahead(leads, expected, tmp_path):
     def of(block, values):
-        points = [(2 * i, value) for i, value in enumerate(values, start=1)]
-        return cell(key(block), curve={'AP': points}, epochs=10, iterations=500)
+        curve = {'bbox AP, context': [(2 * i, ap) for i, ap in enumerate(values, start=1)]}
+        made = rich_cell(key(block))
+        return dataclasses.replace(made, curve=curve, epochs=10, iterations=500)
 
     plain, gated = of('none', [0.5] * 5), of('se', [0.5 + lead for lead in leads])
     assert AHEAD == 0.1
-    assert onset(gated, plain, 'AP') == expected
+    assert onset(gated, plain, 'bbox AP, context') == expected
+    # The report says so, and shows the group.
+    files = write_report([plain, gated], tmp_path, 'Title')
+    assert 'groups.png' in [file.name for file in files]
+    (row,) = rows_of(onset_table(compare([plain, gated])[0])).values()
+    assert row['AP context'] == f'0: {expected or "never"}'
+    assert '10 points of AP ahead' in files[0].read_text(encoding='utf-8')

@@ -1,0 +1,67 @@
+"""Picture of a report: AP of groups of classes, on the data and on its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ..statistics.gains import Metric
+from .comparison import BASELINE, Comparison
+from .onset import told_groups
+from .plots import COLOURS, INK, label_axes, make_grid, save_figure
+
+_MARKERS = ('o', 's', '^', 'D')
+
+
+def draw_groups(comparisons: Sequence[Comparison], out: Path) -> bool:
+    """AP of each block by group: means over seeds, single seeds as small dots.
+
+    Of the comparisons whose trainings tell the AP of groups. Writes a PNG file; False, and nothing
+    is written, if there is none.
+    """
+    shown = [(c, group) for c in comparisons if c.blocks for group in told_groups(c)]
+    if not shown:
+        return False
+    tests = list(dict.fromkeys(test for c, group in shown for test in _tests(c, group)))
+    height = 1.3 + 0.4 * max(1 + len(c.blocks) for c, _ in shown)
+    figure, all_axes = make_grid(len(shown), 4.6, height, columns=len(told_groups(shown[0][0])))
+    for axes, (comparison, group) in zip(all_axes, shown, strict=True):
+        _draw_panel(axes, comparison, group, tests)
+    legend = [
+        Line2D([], [], label=test or 'as drawn', **_look(place)) for place, test in enumerate(tests)
+    ]
+    save_figure(figure, legend, 4, out)
+    return True
+
+
+def _tests(comparison: Comparison, group: str) -> list[str]:
+    """``''`` for the data, and each control that the group was measured on."""
+    names = comparison.groups('bbox')
+    controls = [name.partition(', ')[2] for name in names if name.startswith(f'{group}, ')]
+    return ['', *controls]
+
+
+def _look(place: int) -> dict[str, Any]:
+    marker, colour = _MARKERS[place % len(_MARKERS)], (INK, *COLOURS)[place % 7]
+    return dict(marker=marker, color=colour, linestyle='none', markersize=6)
+
+
+def _draw_panel(axes: Axes, comparison: Comparison, group: str, tests: Sequence[str]) -> None:
+    blocks = [BASELINE, *comparison.blocks]
+    for row, block in enumerate(blocks):
+        for place, test in enumerate(tests):
+            metric = Metric('bbox', ', '.join(filter(None, (group, test))), 'AP')
+            values = [100 * metric.value(cell) for cell in comparison.cells(block)]
+            height = row + 0.2 * (place - (len(tests) - 1) / 2)
+            if values:
+                one: dict[str, Any] = {**_look(place), 'markersize': 2.5, 'alpha': 0.6}
+                axes.plot(values, [height] * len(values), **one)
+                axes.plot(fmean(values), height, **_look(place))
+    axes.set_yticks(range(len(blocks)), blocks)
+    axes.set_ylim(len(blocks) - 0.5, -0.5)
+    label_axes(axes, comparison, f'box AP of {group}, %')
