@@ -1,8 +1,8 @@
-"""Labelled pictures for selectivity, from MMEngine's data sets."""
+"""Labelled pictures for selectivity, from data sets of mmdet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -40,23 +40,6 @@ def detection_batches(detector: Any, dataset: Any) -> Iterator[LabelledBatch]:
         batch = dict(inputs=[data['inputs']], data_samples=[sample])
         images = detector.data_preprocessor(batch, False)['inputs']
         labels = torch.tensor([one['bbox_label'] for one in told])
-        boxes = torch.tensor([one['bbox'] for one in told]) * images.new_tensor(
-            sample.scale_factor
-        ).repeat(2).to('cpu')
+        scale = torch.tensor(sample.scale_factor).repeat(2)
+        boxes = torch.tensor([one['bbox'] for one in told]) * scale
         yield LabelledBatch(images, [labels], [boxes])
-
-
-def classification_batches(classifier: Any, loader: Iterable[Any]) -> Iterator[LabelledBatch]:
-    """The batches of a loader of mmpretrain.
-
-    Args:
-        classifier (BaseClassifier): Of mmpretrain, whose preprocessor makes its inputs.
-        loader (DataLoader): With pictures of one label.
-
-    Yields:
-        LabelledBatch: Without boxes.
-    """
-    for data in loader:
-        ready = classifier.data_preprocessor(data, False)
-        labels = torch.cat([sample.gt_label for sample in ready['data_samples']])
-        yield LabelledBatch(ready['inputs'], labels)
