@@ -142,6 +142,15 @@ get_triton() {
   [ -z "$why" ] || say "triton: not there ($why); the tests of the GPU kernels are skipped"
 }
 
+# Without the torchvision and the OpenCV that it asks for, which would not be those of this stack.
+get_grad_cam() {
+  "$py" -c 'from importlib.metadata import version as v; v("grad-cam"), v("ttach")' 2>>"$log" &&
+    return
+  try_step "$(pinned grad-cam): what detections follow from" \
+    "$py" -m pip install --no-deps "$(pinned grad-cam)" ttach
+  [ -z "$why" ] || say "grad-cam: not there ($why); its tests are skipped"
+}
+
 # ---- torchvision and timm, aside ----------------------------------------------------------------
 
 get_peers() {
@@ -189,6 +198,7 @@ if ! mmcv_runs; then
   get_mmcv mmcv_runs
 fi
 get_triton
+get_grad_cam
 [ "$torch" != "$usual_torch" ] || get_peers # a torchvision goes with one torch
 step 'check: every piece, as ge-det doctor does' "$py" -m ge_det doctor
 

@@ -1,5 +1,7 @@
 """Maps of detections by the library are what their definitions say, at the picture's own size."""
 
+from importlib.util import find_spec
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from ge_det.inspect import grad_cam
 from ge_det.inspect.grad_cam import DetectedBox, explain_detections
 from ge_det.inspect.grad_cam_figure import draw_explanations
 
-pytestmark = pytest.mark.usefixtures('peers')
+pytestmark = [
+    pytest.mark.usefixtures('peers'),
+    pytest.mark.skipif(find_spec('pytorch_grad_cam') is None, reason='grad-cam is not installed'),
+]
 SIZE, ORIGINAL = (80, 112), (40, 56)  # The picture was scaled up by two, and is padded to 96 x 128.
 
 
