@@ -16,14 +16,15 @@ from ge_det.blocks.checks import check_choice
 
 from .attention_config import attention_class, attention_dict, attention_plugins
 from .frozen_plugins import frozen_plugins, warn_of_frozen_plugins
-from .gates_apart import GatesApart, norms_of
+from .gates_apart import norms_of
 from .resnet_arguments import resnet_arguments
+from .valid_area_resnet import ValidAreaResNet
 
 if TYPE_CHECKING:
     from ge_det.weights.report import LoadReport
 
 
-class AttentionResNet(GatesApart):
+class AttentionResNet(ValidAreaResNet):
     """ResNet-18, 34, 50, 101 or 152 with a gate on the residual branch of every unit.
 
     The gate stands after the last convolution and its normalisation, before the addition. State
@@ -57,6 +58,11 @@ class AttentionResNet(GatesApart):
         gate_norm_eval (bool, optional): Whether batch normalisation inside gates that are not
             frozen runs on its running statistics in training. Defaults to None: as ``norm_eval``
             says for gates that were loaded, never for fresh ones.
+        valid_area (bool): Let every gate see a picture of a padded batch by itself: its statistics
+            run over the picture's own area, and convolutions of the trunk see zeros beyond, so that
+            the picture's features are those that it has alone. The sizes come with
+            :meth:`forward`, or under mmdet from ``ge_det.ValidAreaPreprocessor``. Blocks of others,
+            and further ``plugins``, see the whole map. Defaults to False.
         stem_pool (str): ``'padded'``, the max pool of torch's ResNets, or ``'ceil'``, Caffe's,
             without padding and rounding sizes up. Defaults to ``'padded'``.
         plugins (list[dict], optional): Further plugins, see mmdet's ResNet. Defaults to None.
@@ -85,6 +91,7 @@ class AttentionResNet(GatesApart):
         attention_stages: Sequence[bool] = (True, True, True, True),
         pretrained: dict[str, Any] | str | None = None,
         fused: bool = True,
+        valid_area: bool = False,
         *,
         freeze_gates: bool | None = None,
         gate_norm_eval: bool | None = None,
@@ -108,6 +115,7 @@ class AttentionResNet(GatesApart):
         plugins = list(plugins or [])
         check_choice('frozen_stages', frozen_stages, tuple(range(-1, num_stages + 1)))
         check_choice('fused', fused, (True, False))
+        check_choice('valid_area', valid_area, (True, False))
         check_choice('freeze_gates', freeze_gates, (None, True, False))
         check_choice('gate_norm_eval', gate_norm_eval, (None, True, False))
         check_choice('stem_pool', stem_pool, ('padded', 'ceil'))
@@ -130,6 +138,8 @@ class AttentionResNet(GatesApart):
         self.pretrained = options
         self.load_report: LoadReport | None = None
         self.fused = fused
+        if valid_area:
+            self.look_at_valid_area()
         self.freeze_gates = freeze_gates
         self.gate_norm_eval = gate_norm_eval
         # Whether the checkpoint loaded last holds each gate, whoever loads it.

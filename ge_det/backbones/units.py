@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
-import torch.utils.checkpoint as cp
 from mmcv.cnn import build_plugin_layer
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
+from ge_det.blocks import AttentionBlock
 from ge_det.execution import ConvNormGate, FusedUnit, finish_unit, obstacle
+from ge_det.ops.own_areas import OwnAreas
+
+from .valid_area import checkpointed, current_areas
 
 
 class PluginUnit(FusedUnit):
     """A unit of mmdet, which carries its gate as a plugin; what decides whether it runs fused."""
 
     relu: nn.Module
+    # Whether gates may be told where the pictures lie in padded maps.
+    valid_area = False
 
     @abstractmethod
     def last_plugins(self) -> list[str]:
@@ -40,6 +46,24 @@ class PluginUnit(FusedUnit):
         if len(plugins) > 1:
             return f'several plugins follow the last convolution: {", ".join(plugins)}'
         return obstacle(self.tail(), self.relu)
+
+    def areas_of(self, x: Tensor) -> OwnAreas | None:
+        """Where the pictures lie in a map; None if they fill it."""
+        areas = current_areas() if self.valid_area else None
+        return None if areas is None else areas.of(x)
+
+    def run_plugins(self, x: Tensor, names: Sequence[str]) -> Tensor:
+        """Plugins one after another; those that are blocks are told of the areas."""
+        areas = self.areas_of(x)
+        for name in names:
+            plugin = getattr(self, name)
+            x = plugin(x, areas) if areas is not None and _takes_areas(plugin) else plugin(x)
+        return x
+
+
+def _takes_areas(plugin: nn.Module) -> bool:
+    """Whether a plugin is a block that has its forward from us."""
+    return getattr(plugin.forward, '__func__', None) is AttentionBlock.forward
 
 
 class FusedBottleneck(PluginUnit, Bottleneck):
@@ -75,19 +99,37 @@ class FusedBottleneck(PluginUnit, Bottleneck):
     def forward(self, x: Tensor) -> Tensor:
         """Residual unit: (N, C_in, H, W) to (N, 4 * planes, H / stride, W / stride)."""
         if self.why_not_fused() is not None or x.numel() == 0:
-            return super().forward(x)
+            if not (self.valid_area and self.with_cp and x.requires_grad):
+                return super().forward(x)
+            return self.relu(checkpointed(self._run_modules, x))
         if self.with_cp and x.requires_grad:
-            return cp.checkpoint(self._fused_forward, x, use_reentrant=False)
+            return checkpointed(self._fused_forward, x)
         return self._fused_forward(x)
 
+    def forward_plugin(self, x: Tensor, plugin_names: list[str]) -> Tensor:
+        """Run the plugins of one place."""
+        return self.run_plugins(x, plugin_names)
+
+    def _run_modules(self, x: Tensor) -> Tensor:
+        """What mmdet's unit checkpoints."""
+        u = self._to_narrow(x)
+        out = self.forward_plugin(self.norm3(self.conv3(u)), self.last_plugins())
+        out += x if self.downsample is None else self.downsample(x)
+        return out
+
     def _fused_forward(self, x: Tensor) -> Tensor:
+        u = self._to_narrow(x)
+        identity = x if self.downsample is None else self.downsample(x)
+        return finish_unit(u, identity, self.tail(), self.areas_of(u))
+
+    def _to_narrow(self, x: Tensor) -> Tensor:
         u = self.relu(self.norm1(self.conv1(x)))
         if self.with_plugins:
             u = self.forward_plugin(u, self.after_conv1_plugin_names)
         u = self.relu(self.norm2(self.conv2(u)))
         if self.with_plugins:
             u = self.forward_plugin(u, self.after_conv2_plugin_names)
-        return finish_unit(u, x if self.downsample is None else self.downsample(x), self.tail())
+        return u
 
 
 class GatedBasicBlock(PluginUnit, BasicBlock):
@@ -152,12 +194,13 @@ class GatedBasicBlock(PluginUnit, BasicBlock):
         fused = self.why_not_fused() is None and x.numel() > 0
         run = self._fused_forward if fused else self._run_modules
         if self.with_cp and x.requires_grad:
-            return cp.checkpoint(run, x, use_reentrant=False)
+            return checkpointed(run, x)
         return run(x)
 
     def _fused_forward(self, x: Tensor) -> Tensor:
         u = self._run_plugins('after_conv1', self.relu(self.norm1(self.conv1(x))))
-        return finish_unit(u, self._identity(x), self.tail())
+        identity = self._identity(x)
+        return finish_unit(u, identity, self.tail(), self.areas_of(identity))
 
     def _run_modules(self, x: Tensor) -> Tensor:
         out = self._run_plugins('after_conv1', self.relu(self.norm1(self.conv1(x))))
@@ -169,6 +212,4 @@ class GatedBasicBlock(PluginUnit, BasicBlock):
         return x if self.downsample is None else self.downsample(x)
 
     def _run_plugins(self, position: str, x: Tensor) -> Tensor:
-        for name in self.plugin_names[position]:
-            x = getattr(self, name)(x)
-        return x
+        return self.run_plugins(x, self.plugin_names[position])

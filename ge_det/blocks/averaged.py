@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -70,12 +70,27 @@ class AveragedGate(AttentionBlock, ABC):
         """Gate values in (0, 1), at the resolution they have."""
         return self.gate_from(self.averages(x)).to(x.dtype)
 
+    def gates_of_crops(
+        self, view: str, crops: Sequence[Tensor], *affine_: Tensor | None
+    ) -> list[Tensor | None] | None:
+        """One gate of the averages of all crops, where those have the same size in each."""
+        averages = [self.averages(crop) for crop in crops]
+        if view == 'gate_from_narrow' and _are_many(averages, crops):
+            return [None for _ in crops]
+        to_wide: Callable[..., Tensor] = _TO_WIDE[view]
+        if len({tuple(mean.shape[2:] for mean in means) for means in averages}) > 1:
+            return [self.gate_from([to_wide(m, *affine_) for m in means]) for means in averages]
+        together = [torch.cat(means) for means in zip(*averages, strict=True)]
+        gate = self.gate_from([to_wide(mean, *affine_) for mean in together])
+        counts = [len(crop) for crop in crops]
+        return list(gate.expand(sum(counts), -1, -1, -1).split(counts))
+
     def gate_from_narrow(
         self, u: Tensor, weight: Tensor, scale: Tensor, shift: Tensor
     ) -> Tensor | None:
         """The gate from averages of the narrow map, where they are few."""
         averages = self.averages(u)
-        if sum(map(count_positions, averages)) > LARGEST_AVERAGES * count_positions(u):
+        if _are_many([averages], [u]):
             return None
         return self.gate_from([expand_average(mean, weight, scale, shift) for mean in averages])
 
@@ -84,3 +99,21 @@ class AveragedGate(AttentionBlock, ABC):
     ) -> Tensor:
         """The gate from averages of the wide map."""
         return self.gate_from([affine(mean, scale, shift) for mean in self.averages(y)])
+
+
+def _are_many(averages: Sequence[Sequence[Tensor]], maps: Sequence[Tensor]) -> bool:
+    """Whether those of the wide map are cheaper, as there are no more of these."""
+    count = sum(len(mean) * count_positions(mean) for means in averages for mean in means)
+    return count > LARGEST_AVERAGES * sum(len(x) * count_positions(x) for x in maps)
+
+
+def _as_it_is(mean: Tensor) -> Tensor:
+    return mean
+
+
+# What the averages are of that a method takes.
+_TO_WIDE: dict[str, Callable[..., Tensor]] = {
+    'coarse_gate': _as_it_is,
+    'gate_from_narrow': expand_average,
+    'gate_from_wide': affine,
+}

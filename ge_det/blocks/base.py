@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 from torch import Tensor
 
 from ge_det.ops.expansion import affine
 from ge_det.ops.gated_residual import apply_gate, full_gate
+from ge_det.ops.own_areas import OwnAreas
 from ge_det.ops.tracing import is_traced
 
 from .checks import check_positive_int
 from .contract import BlockType
 from .frozen import NoticesFreezing
+from .own_areas import gate_of_areas
 from .start import Start
 from .variant import Variant
 
@@ -92,11 +94,14 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
         """
         return full_gate(self.coarse_gate(x), x, self.gate_broadcasts)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, areas: OwnAreas | None = None) -> Tensor:
         """Gate the features.
 
         Args:
             x (Tensor): Features (N, C, H, W) of any spatial size, N = 0 included.
+            areas (OwnAreas, optional): Where the pictures lie in padded maps: the gate of each is
+                that of its own area, and its last row and column go on beyond. Defaults to None:
+                they fill the maps.
 
         Returns:
             Tensor: (N, C, H, W) of the dtype of ``x``. Statistics run in float32 for float16 and
@@ -108,9 +113,11 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
         """
         self.check_input(x)
         if type(self).gate is not AttentionBlock.gate:  # a subclass that has its own
-            return x * self.gate(x)
-        coarse = self.checked_gate('coarse_gate', self.coarse_gate(x), x.shape[0])
-        return apply_gate(x, coarse, self.gate_broadcasts)
+            own = self.gate(x) if areas is None else gate_of_areas(self, 'gate', x, areas)
+            return x * cast(Tensor, own)
+        s = self.coarse_gate(x) if areas is None else gate_of_areas(self, 'coarse_gate', x, areas)
+        coarse = self.checked_gate('coarse_gate', cast(Tensor, s), x.shape[0])
+        return apply_gate(x, coarse.to(x.dtype), self.gate_broadcasts)
 
     def check_input(self, x: Tensor) -> None:
         """Raise a ValueError unless ``x`` is (N, in_channels, H, W)."""
@@ -189,6 +196,25 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
             Tensor: What :meth:`coarse_gate` gives for z, of any floating dtype.
         """
         return self.coarse_gate(affine(y, scale, shift).to(y.dtype))
+
+    def gates_of_crops(
+        self, view: str, crops: Sequence[Tensor], *affine: Tensor | None
+    ) -> list[Tensor | None] | None:
+        """The gates of pictures of several sizes together, where that is not the gate of each.
+
+        It is for blocks that normalise over the batch; see
+        :func:`~ge_det.blocks.own_areas.gate_of_areas`.
+
+        Args:
+            view (str): Name of the method that gives a gate, such as ``'coarse_gate'``.
+            crops (Sequence[Tensor]): What that takes of each picture, (n, K, h, w).
+            *affine (Tensor, optional): Its further arguments.
+
+        Returns:
+            list[Tensor | None] | None: What the method gives for each crop, or None, as by default,
+            to have each asked for by itself.
+        """
+        return None
 
     # ---- what the block says of itself ---------------------------------------------------------
 

@@ -14,6 +14,7 @@ from ge_det.ops.two_stage_pool import pool_to_grid
 from .averaged import AveragedGate
 from .checks import check_choice, check_positive_int
 from .layers import DepthwiseNorm, Device, ExcitationLayers, constant_gate
+from .own_areas import normalise_together
 from .recompute import recompute
 from .theta_minus_scale import fit_scale, means_and_energies
 from .variant import Variant
@@ -171,6 +172,36 @@ class GatherExcite(AveragedGate):
             return super().gate_from_wide(y, scale, shift)
         # The strided convolutions would keep maps of a quarter of the size, and of a sixteenth.
         return recompute(self, self._excite, y, scale, shift)
+
+    def gates_of_crops(
+        self, view: str, crops: Sequence[Tensor], *affine: Tensor | None
+    ) -> list[Tensor | None] | None:
+        """θ and θ⁺ of an extent convolve each crop by itself, and normalise all together."""
+        if self.gathers_averages:
+            return super().gates_of_crops(view, crops, *affine)
+        if view == 'gate_from_narrow':
+            return [None for _ in crops]
+        count = len(crops)
+
+        def excite(*inputs: Tensor | None) -> Any:
+            return tuple(
+                self._excite_crops(cast('Sequence[Tensor]', inputs[:count]), *inputs[count:])
+            )
+
+        return list(recompute(self, excite, *crops, *affine))
+
+    def _excite_crops(
+        self, crops: Sequence[Tensor], scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> list[Tensor]:
+        for index, step in enumerate(self._steps()):
+            crops = [
+                step.convolve(x, scale, shift) if index == 0 else step.convolve(torch.relu(x))
+                for x in crops
+            ]
+            crops = normalise_together(step.bn, crops)
+        if self.variant == 'theta_plus':
+            crops = [self.excite(torch.relu(x)) for x in crops]
+        return [torch.sigmoid(x) for x in crops]
 
     def _excite(
         self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None

@@ -88,13 +88,19 @@ class DepthwiseNorm(nn.Module):
         self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
         """(N, C, H, W), or its affine ``scale * x + shift``, to (N, C, H', W')."""
+        return normalise(self.bn, self.convolve(x, scale, shift))
+
+    def convolve(
+        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """The same without the normalisation."""
         x = to_layer_dtype(x, self.conv)
         if not is_traced() and is_convolution(self.conv, **_STRIDED):
             y = strided_gather(x, self.conv.weight, scale, shift)
-            return normalise(self.bn, _add_bias(y, self.conv.bias))
+            return _add_bias(y, self.conv.bias)
         if scale is not None and shift is not None:
             x = torch.addcmul(shift.view(1, -1, 1, 1), x, scale.view(1, -1, 1, 1)).to(x.dtype)
-        return normalise(self.bn, fuse_grid(self.conv, x))
+        return fuse_grid(self.conv, x)
 
 
 def fuse_grid(conv: nn.Module, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from .layers import DepthwiseNorm, ExcitationLayers
 from .plain import is_plain
 
 
-def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+def recompute(block: nn.Module, run: Callable[..., Any], *inputs: Tensor | None) -> Any:
     """``run(*inputs)``, run again in the backward pass instead of keeping its inner tensors.
 
     Args:
@@ -27,7 +27,7 @@ def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | No
         *inputs (Tensor, optional): Arguments of ``run``.
 
     Returns:
-        Tensor: What ``run`` returns.
+        Any: What ``run`` returns, a tensor or a tuple of them.
 
     Raises:
         RuntimeError: In the backward pass, if parameters were changed in place before it.
@@ -40,7 +40,7 @@ def recompute(block: nn.Module, run: Callable[..., Tensor], *inputs: Tensor | No
         return run(*inputs)
     versions = [parameter._version for parameter in parameters]
 
-    def run_unchanged(*inputs: Tensor | None) -> Tensor:
+    def run_unchanged(*inputs: Tensor | None) -> Any:
         if [parameter._version for parameter in parameters] != versions:
             raise RuntimeError(
                 'weights of a block were changed in place between its forward and backward pass'

@@ -21,10 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
+from ge_det.blocks.own_areas import gate_of_areas
 from ge_det.blocks.plain import is_convolution
 from ge_det.ops.expansion import count_positions
 from ge_det.ops.folded_residual import folded_convolution, folded_residual
 from ge_det.ops.gated_residual import gated_residual
+from ge_det.ops.own_areas import OwnAreas
 from ge_det.ops.precision import autocast_input, statistics_dtype
 
 from .norms import (
@@ -63,13 +65,16 @@ def is_pointwise(conv: nn.Module) -> bool:
     return is_convolution(conv, kernel=(1, 1), stride=(1, 1))
 
 
-def finish_unit(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
+def finish_unit(
+    u: Tensor, identity: Tensor, tail: ConvNormGate, areas: OwnAreas | None = None
+) -> Tensor:
     """relu(identity + z * gate(z)), within rounding what the modules give.
 
     Args:
         u (Tensor): (N, P, H, W), not empty.
         identity (Tensor): (N, C, H', W').
         tail (ConvNormGate): The last modules of the unit.
+        areas (OwnAreas, optional): See :meth:`AttentionBlock.forward`. Defaults to None.
 
     Returns:
         Tensor: (N, C, H', W') of the dtype of ``u``, or of autocast, or that of a frozen
@@ -81,19 +86,20 @@ def finish_unit(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
     conv, norm, gate, gate_hooks = tail
     if not has_affine(norm, gate_hooks):
         z = norm(conv(u))
-        return gated_residual(z, identity, _gate_after_expansion(gate, z))
+        return gated_residual(z, identity, _gate_after_expansion(gate, areas, z))
     if not is_pointwise(conv):
         y = _in_dtype_of_norm(conv(u), norm)
         scale, shift = affine_of(norm, y)
-        s = _gate_after_expansion(gate, y, scale, shift)
+        s = _gate_after_expansion(gate, areas, y, scale, shift)
         return gated_residual(y, identity, s, scale, shift)
     u = autocast_input(u)
     if folds(u, norm):
-        return _finish_folded(u, identity, tail)
+        return _finish_folded(u, identity, tail, areas)
     y = _in_dtype_of_norm(conv(u), norm)
     scale, shift = affine_of(norm, y)
-    narrow = _gate_before_expansion(u, tail, *_affine_of_product(conv, scale, shift), y.dtype)
-    s = _gate_after_expansion(gate, y, scale, shift) if narrow is None else narrow
+    of_product = _affine_of_product(conv, scale, shift)
+    narrow = _gate_before_expansion(u, tail, areas, *of_product, y.dtype)
+    s = _gate_after_expansion(gate, areas, y, scale, shift) if narrow is None else narrow
     return gated_residual(y, identity, s, scale, shift)
 
 
@@ -109,18 +115,20 @@ def folds(u: Tensor, norm: nn.Module) -> bool:
     return count_positions(u) >= POSITIONS_PER_COLUMN * u.shape[1]
 
 
-def _finish_folded(u: Tensor, identity: Tensor, tail: ConvNormGate) -> Tensor:
+def _finish_folded(
+    u: Tensor, identity: Tensor, tail: ConvNormGate, areas: OwnAreas | None
+) -> Tensor:
     conv, norm, gate = cast(nn.Conv2d, tail.conv), tail.norm, tail.gate
     known = (None, None) if is_absent(norm) else fixed_affine(norm)
     scale, shift = _affine_of_product(conv, *known)
-    s = _gate_before_expansion(u, tail, scale, shift, u.dtype)
+    s = _gate_before_expansion(u, tail, areas, scale, shift, u.dtype)
     weight = conv.weight.flatten(1)
     if s is not None and s.shape[1:] == (weight.shape[0], 1, 1):
         channel_gate = s.flatten(1).to(scale.dtype)
         return folded_residual(u, identity, weight, channel_gate * scale, channel_gate * shift)
     z = folded_convolution(u, weight, scale, shift)
     if s is None:
-        s = _gate_after_expansion(gate, z)
+        s = _gate_after_expansion(gate, areas, z)
     return gated_residual(z, identity, s)
 
 
@@ -142,20 +150,35 @@ def _affine_of_product(
 
 
 def _gate_before_expansion(
-    u: Tensor, tail: ConvNormGate, scale: Tensor, shift: Tensor, dtype: torch.dtype
+    u: Tensor,
+    tail: ConvNormGate,
+    areas: OwnAreas | None,
+    scale: Tensor,
+    shift: Tensor,
+    dtype: torch.dtype,
 ) -> Tensor | None:
     """The gate of z from u; None where the block takes the wide map, or that is cheaper."""
     weight = cast(nn.Conv2d, tail.conv).weight.flatten(1).to(scale.dtype)
     gate: AttentionBlock = tail.gate
-    s = gate.gate_from_narrow(u, weight, scale, shift)
+    if areas is None:
+        s = gate.gate_from_narrow(u, weight, scale, shift)
+    else:
+        s = gate_of_areas(gate, 'gate_from_narrow', u, areas, weight, scale, shift)
     if s is None:
         return None
     return gate.checked_gate('gate_from_narrow', s, u.shape[0]).to(dtype)
 
 
 def _gate_after_expansion(
-    gate: AttentionBlock, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    gate: AttentionBlock,
+    areas: OwnAreas | None,
+    y: Tensor,
+    scale: Tensor | None = None,
+    shift: Tensor | None = None,
 ) -> Tensor:
     """The gate of z = scale * y + shift, or of z = y."""
-    s = gate.gate_from_wide(y, scale, shift)
+    if areas is None:
+        s = gate.gate_from_wide(y, scale, shift)
+    else:
+        s = cast(Tensor, gate_of_areas(gate, 'gate_from_wide', y, areas, scale, shift))
     return gate.checked_gate('gate_from_wide', s, y.shape[0]).to(y.dtype)
