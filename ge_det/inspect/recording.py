@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
+from ge_det.blocks.own_areas import gate_of_areas
 
 from .gates import named_gates
 
@@ -56,10 +57,13 @@ def _recorded(block: AttentionBlock, name: str, watch: Watch) -> Iterator[None]:
         latest[:] = [gate.detach()]
         return gate
 
-    def tell(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def tell(block: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x = inputs[0].detach()
         with torch.no_grad():
-            gate = latest.pop() if latest else block.gate(x)  # A forward that does not ask it.
+            if len(inputs) > 1 and inputs[1] is not None:  # Pictures of their own sizes.
+                gate = cast(Tensor, gate_of_areas(block, method, x, inputs[1]))
+            else:  # Or a forward that does not ask it.
+                gate = latest.pop() if latest else block.gate(x)
             latest.clear()
             watch(name, x, gate.expand(len(x), -1, -1, -1))
         latest.clear()  # `watch` may have asked the gate too.
