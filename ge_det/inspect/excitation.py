@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ge_det.words import counted
+
 from .figure import Figure
 from .gates import short_units, stage_of
 
@@ -52,7 +54,8 @@ class Excitation:
         means = coarse.mean((2, 3), dtype=torch.float64).cpu()
         if len(means) != len(self.labels):
             raise ValueError(
-                f'{len(means)} pictures run, but expect() was told of {len(self.labels)}'
+                f'expect() was told of {len(self.labels)}, and the network ran '
+                f'{counted(len(means), "picture")}'
             )
         channels = means.shape[1]
         # Single precision: a thousand classes of a ResNet-50 take 60 MB so.
