@@ -65,7 +65,7 @@ def test_recorded_curves_are_the_block_s_gates():
     )  # fmt: skip
     with (
         record_gates(network, excitation.watch),
-        pytest.raises(ValueError, match='2 pictures run, but expect.. was told of 1'),
+        pytest.raises(ValueError, match='told of 1, and the network ran 2 pictures'),
     ):
         network(x[:2])
 
