@@ -1,0 +1,43 @@
+"""Every process of a distributed training tells its backbone the sizes of its own pictures."""
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+from ge_det import AttentionResNet
+from ge_det.backbones import ValidAreaPreprocessor
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', f'file://{folder}/meet', rank=rank, world_size=2)
+    torch.manual_seed(0)
+    theta = dict(type='ge_det.GatherExcite', variant='theta', extent=2)
+    network = AttentionResNet(
+        18, theta, valid_area=True, base_channels=8, num_stages=1, with_cp=True
+    ).eval()
+    generator = torch.Generator().manual_seed(rank)
+    pictures = [
+        torch.randint(255, (3, *size), generator=generator, dtype=torch.uint8)
+        for size in ((48, 40), (64, 30 + rank))
+    ]
+    prepare = ValidAreaPreprocessor(pad_size_divisor=32)
+    batch = prepare(dict(inputs=pictures, data_samples=None), True)['inputs']
+    model = DistributedDataParallel(network)
+    (together,) = model(batch)
+    together.square().sum().backward()
+    for number, picture in enumerate(pictures):
+        (alone,) = network(picture[None].float(), [picture.shape[1:]])
+        cut = together[number : number + 1, :, : alone.shape[2], : alone.shape[3]]
+        torch.testing.assert_close(cut, alone, atol=1e-3, rtol=1e-4)
+    grads = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    others = grads.clone()
+    dist.broadcast(others, 0)
+    assert grads.any()
+    assert torch.equal(grads, others)
+    dist.destroy_process_group()
+
+
+def test_sizes_reach_the_backbone_of_each_process(tmp_path):
+    mp.spawn(work, (str(tmp_path),), nprocs=2)
