@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from ge_det.cli.errors import run_command
 
+# Modules have no names of Python's own: files of this folder run as scripts, and would find them.
 COMMANDS = {
     'make-config': ('ge_det.cli.make_config', 'check labelled photos, write a config for them'),
     'train': ('ge_det.cli.train', 'train a detector'),
@@ -22,7 +23,7 @@ COMMANDS = {
     'report': ('ge_det.cli.report', 'tell in one page how a training went'),
     'compare': ('ge_det.cli.compare', 'compare attention blocks on your own data'),
     'infer': ('ge_det.cli.infer', 'draw and list detections in images and videos'),
-    'inspect': ('ge_det.cli.inspect', 'show in one page what the gates of a network do'),
+    'inspect': ('ge_det.cli.inspect_gates', 'show in one page what the gates of a network do'),
     'import-weights': ('ge_det.cli.import_weights', 'bring weights into a network with attention'),
     'export': ('ge_det.cli.export', 'write a detector as a checked ONNX file'),
     'publish': ('ge_det.cli.publish', 'write a small file of weights to share'),
