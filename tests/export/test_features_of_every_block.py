@@ -12,6 +12,7 @@ from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from random_networks import randomise
 from torch import nn
 
+import ge_det
 from ge_det import AttentionResNet
 from ge_det.catalogue import BLOCKS, attention_config, stage_channels
 from ge_det.export.features import Features
@@ -159,9 +160,26 @@ def test_a_backbone_by_the_present_exporter_in_two_engines(tmp_path, name, depth
     assert_right_at(SIZES[:3], in_openvino(file), stages)
 
 
-@pytest.mark.parametrize('name', ['se', 'sge', 'ge-theta-e8'])
+@pytest.mark.parametrize('name', BLOCKS)
 def test_a_network_with_blocks_is_pickled(name):
     backbone, x = network(name, 50), images(2, 64, 96)
     again = pickle.loads(pickle.dumps(backbone))
     assert again.execution_plan() == backbone.execution_plan()
     torch.testing.assert_close(again(x), backbone(x), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize('name', ['se', 'ge-theta-plus-e8'])
+def test_a_network_of_torchvision_with_attached_blocks(tmp_path, peers, name):
+    from torchvision.models import resnet
+
+    torch.manual_seed(0)
+    network = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], num_classes=7, width_per_group=16)
+    ge_det.add_attention(network, name)
+    network = randomise(network)
+    file = tmp_path / 'scores.onnx'
+    write_onnx(network, images(2, 96, 128), file, outputs=['scores'], dynamic=True)
+    run = in_onnxruntime(file)
+    for size in SIZES[:4]:
+        with torch.no_grad():
+            expected = network(images(*size))
+        assert off(torch.as_tensor(run(images(*size))[0]), expected) <= 1e-5, size
