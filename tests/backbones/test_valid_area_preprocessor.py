@@ -2,10 +2,14 @@
 
 import pytest
 import torch
+from mmdet.models.test_time_augs import DetTTAModel
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
 from narrow_detectors import detector
 from torch import Tensor
+
+from ge_det.backbones.valid_area_resnet import SIZES_OF_BATCH
 
 CHANGES = {'backbone.valid_area': True, 'data_preprocessor.type': 'ge_det.ValidAreaPreprocessor'}
 SIZES = [(64, 48), (50, 96)]
@@ -71,3 +75,22 @@ def test_sizes_are_those_before_padding():
     assert sizes_of(dict(inputs=data()['inputs'], data_samples=None)) == ((64, 96), SIZES)
     fixed = [dict(type='BatchFixedSizePad', size=(128, 128))]
     assert sizes_of(data(), True, batch_augments=fixed) == ((128, 128), SIZES)
+
+
+@pytest.mark.filterwarnings('ignore:valid_area')
+def test_the_sizes_come_with_every_view_of_test_time_augmentation():
+    views = [data(), data()]
+    views[1]['inputs'] = [picture.flip(-1) for picture in views[1]['inputs']]
+    for flip, view in enumerate(views):
+        for sample in view['data_samples']:
+            sample.set_metainfo(dict(flip=bool(flip), flip_direction='horizontal'))
+    model = detector('faster-rcnn', attention='se', changes=CHANGES)
+    seen = []
+    model.backbone.register_forward_pre_hook(
+        lambda _, inputs: seen.append(getattr(inputs[0], SIZES_OF_BATCH))
+    )
+    merging = ConfigDict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=10)
+    merged = DetTTAModel(tta_cfg=merging, module=model).test_step(
+        {name: [view[name] for view in views] for name in views[0]}
+    )
+    assert len(merged) == len(SIZES) and seen == [SIZES, SIZES]
