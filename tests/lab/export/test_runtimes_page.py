@@ -15,7 +15,8 @@ DOCS = Path(__file__).parents[3] / 'docs'
 
 def test_the_table_is_that_of_the_cells() -> None:
     kept = json.loads((DOCS / 'runtimes.json').read_text())
-    cells = {(d, b): kept[f'{d} {b}'] for b in NAMES for d in DETECTORS}
+    places = [(d, b) for b in NAMES for d in DETECTORS if f'{d} {b}' in kept]
+    cells = {(d, b): kept[f'{d} {b}'] for d, b in places}
     page = (DOCS / 'runtimes.md').read_text()
     assert len(cells) == len(kept) == 44 and table(cells) in page
     exact = [cell[name] for cell in cells.values() for name in ('onnxruntime', 'OpenVINO')]
