@@ -45,7 +45,6 @@ def test_no_file_that_runs_as_a_script_hides_a_module_of_python() -> None:
         assert names and not names & sys.stdlib_module_names
 
 
-
 def python(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *map(str, words)]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), **environment}
