@@ -1,5 +1,7 @@
 """Every block as the value of ``attention=``, by its short name."""
 
+import inspect
+
 from ge_det.catalogue import NAMES, attention_config
 
 THETA = dict(type='ge_det.GatherExcite', variant='theta')
@@ -12,3 +14,15 @@ def _is_shown_elsewhere(name):
 
 ATTENTION = {name: attention_config(name) for name in NAMES if not _is_shown_elsewhere(name)}
 ATTENTION['se-no-bias'] = dict(type='ge_det.SqueezeExcite', bias=False)
+
+
+def narrow_attention():
+    """Those that are blocks, small enough for 32 channels."""
+    from ge_det.registry import MODELS
+
+    gated = {name: dict(attention) for name, attention in ATTENTION.items() if attention}
+    for attention in gated.values():
+        arguments = inspect.signature(MODELS.get(attention['type'])).parameters
+        smaller = dict(groups=8, ratio=4)
+        attention.update({name: value for name, value in smaller.items() if name in arguments})
+    return gated

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config
 from narrow_detectors import detector, narrow, pictures
@@ -74,3 +76,11 @@ def write_detector(folder: Path, kind: str = 'faster-rcnn', attention: str | Non
     categories = [dict(id=index, name=name) for index, name in enumerate(NAMES)]
     content = dict(images=images, annotations=annotations, categories=categories)
     (folder / 'val.json').write_text(json.dumps(content))
+
+
+def as_a_command_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it the current folder, and leave nothing behind that commands set for their process."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', ['ge-det'])

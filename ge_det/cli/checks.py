@@ -102,6 +102,21 @@ def check_can_be_written(out: Path) -> None:
         raise UserError(f'--out {out}: cannot be written ({error.strerror})') from error
 
 
+def make_folder(out: Path) -> None:
+    """Make the folder of ``--out``; raises a UserError if none can be made there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f'no folder can be made there ({error.strerror}); choose another'
+        raise UserError(f'--out {out}: {reason}') from error
+
+
+def check_score_threshold(value: float) -> None:
+    """Raise a UserError unless ``--score-thr`` is a score."""
+    if not 0 <= value <= 1:
+        raise UserError(f'--score-thr {value}: scores lie between 0 and 1')
+
+
 def check_data(args: argparse.Namespace) -> None:
     """Raise a UserError if a folder of a classifier's data is missing; URLs pass."""
     from ge_det.config_reader import read_config

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ge_det.cli.checks import check_model, load_safely
+from ge_det.cli.checks import check_model, check_score_threshold, load_safely, make_folder
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.inferring.lists import Earlier, Lists, about, read_earlier
 from ge_det.cli.inferring.sources import find_sources
@@ -80,8 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             '--resume leaves out what earlier runs have drawn, --overwrite draws it anew: give one '
             'of them'
         )
-    if not 0 <= args.score_thr <= 1:
-        raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
+    check_score_threshold(args.score_thr)
     listed, table, part = Lists.files(out)
     earlier, lists = Earlier([]), [listed, table, part]
     if args.resume:
@@ -119,7 +118,7 @@ def _infer(args: argparse.Namespace, jobs: list[Job], earlier: Earlier, out: Pat
     reasons = (why_unreadable(job) for job in jobs)
     if not earlier.records and (reason := next(reasons, '')) and all(reasons):
         raise UserError(f'{shown(jobs[0].source)}: no image that can be read ({reason})')
-    _make_folder(out)
+    make_folder(out)
     check_device(args.device, '--device')
     load_safely()
     cfg = read_config(args.config)
@@ -134,11 +133,3 @@ def _infer(args: argparse.Namespace, jobs: list[Job], earlier: Earlier, out: Pat
     for job, reason in tally.skipped:
         print(f'skipped {shown(job.source)}: {reason}', file=sys.stderr)
     return 1 if tally.skipped else 0
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f'no folder can be made there ({error.strerror}); choose another'
-        raise UserError(f'--out {out}: {reason}') from error

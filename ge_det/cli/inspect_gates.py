@@ -20,7 +20,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ge_det.cli.checks import check_model, check_new, load_safely
+from ge_det.cli.checks import (
+    check_model,
+    check_new,
+    check_score_threshold,
+    load_safely,
+    make_folder,
+)
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.parsing import new_parser
 from ge_det.cli.screen import quiet_screen, show
@@ -95,8 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, least in (('most', 1), ('shown', 0)):
         if getattr(args, name) < least:
             raise UserError(f'--{name} {getattr(args, name)}: give at least {least}')
-    if not 0 <= args.score_thr <= 1:
-        raise UserError(f'--score-thr {args.score_thr}: scores lie between 0 and 1')
+    check_score_threshold(args.score_thr)
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     if args.plain:
         args.plain = take_trained(args.plain[1], args.plain[0])
@@ -119,14 +124,17 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
     cfg = read_model(args.config)
     is_detector = _is_detector(cfg)
     photos = find_photos(args.images, args.folder, out, args.most, not is_detector)
-    network = _network(args.config, args.checkpoint, args.device)
-    plain = _network(args.plain[0], args.plain[1], args.device) if args.plain else None
+    network = _network(cfg, args.config, args.checkpoint, args.device)
+    plain = None
+    if args.plain:
+        config, checkpoint = args.plain
+        plain = _network(read_model(config), config, checkpoint, args.device)
     gates = named_gates(network.model)
     if not gates:
         raise UserError(
             f'{args.config}: its network has no gates; `ge-det blocks` lists those there are'
         )
-    _make_folder(out)
+    make_folder(out)
     start = time.perf_counter()
     looked = look(network, photos, args.shown)
     if not looked.statistics.summaries():
@@ -160,21 +168,12 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
     return 1 if looked.skipped else 0
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f'no folder can be made there ({error.strerror}); choose another'
-        raise UserError(f'--out {out}: {reason}') from error
-
-
-def _network(config: str, checkpoint: str, device: str | None) -> Network:
+def _network(cfg: Any, config: str, checkpoint: str, device: str | None) -> Network:
     from ge_det.detecting.detector import check_device
     from ge_det.inspect.networks import Classifier, Detector
 
     check_device(device, '--device')
     load_safely()
-    cfg = read_model(config)
     if _is_detector(cfg):
         classes = classes_of(data_sets(cfg, 'test'))
         check_model(config, checkpoint=checkpoint, classes=classes)

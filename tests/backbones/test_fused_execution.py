@@ -2,11 +2,10 @@
 
 import copy
 import functools
-import inspect
 
 import pytest
 import torch
-from attention_cases import ATTENTION
+from attention_cases import narrow_attention
 from mmdet.models import ResNet
 from random_networks import randomise
 from torch import nn
@@ -14,14 +13,9 @@ from torch import nn
 from ge_det import AttentionResNet, SpatialGroupEnhance
 from ge_det.blocks.plain import as_torch_has_it
 from ge_det.execution import plan as plans
-from ge_det.registry import MODELS
 from lab.speed.memory import kept_bytes
 
-GATED = {name: dict(attention) for name, attention in ATTENTION.items() if attention}
-for attention in GATED.values():  # small enough for 32 channels
-    arguments = inspect.signature(MODELS.get(attention['type'])).parameters
-    smaller = dict(groups=8, ratio=4)
-    attention.update({name: value for name, value in smaller.items() if name in arguments})
+GATED = narrow_attention()
 each_gate = pytest.mark.parametrize('name', GATED)
 
 

@@ -1,11 +1,10 @@
 """A picture of a padded batch has the features that it has alone, with every block."""
 
-import inspect
 import pickle
 
 import pytest
 import torch
-from attention_cases import ATTENTION
+from attention_cases import narrow_attention
 from random_networks import randomise
 from torch import nn
 
@@ -14,11 +13,7 @@ from ge_det.blocks import AttentionBlock
 from ge_det.registry import MODELS
 
 SIZES = [(75, 60), (64, 96)]
-GATED = {name: dict(attention) for name, attention in ATTENTION.items() if attention}
-for attention in GATED.values():  # small enough for 32 channels
-    arguments = inspect.signature(MODELS.get(attention['type'])).parameters
-    smaller = dict(groups=8, ratio=4)
-    attention.update({name: value for name, value in smaller.items() if name in arguments})
+GATED = narrow_attention()
 each_gate = pytest.mark.parametrize('name', GATED)
 SE = GATED['se']
 

@@ -17,7 +17,7 @@ pytest.importorskip('mmdet')
 
 import onnx  # noqa: E402
 from command_line import exit_code  # noqa: E402
-from exported import NAMES, SIDE, write_detector  # noqa: E402
+from exported import NAMES, SIDE, as_a_command_in, write_detector  # noqa: E402
 
 from ge_det.cli.exporting.graph import Graph, fitted  # noqa: E402
 from ge_det.export.session import Session  # noqa: E402
@@ -36,10 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with `my.py`, `my_1.pth`, pictures and what tests before have written."""
-    monkeypatch.chdir(made)
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.setattr(sys, 'argv', ['ge-det'])
+    as_a_command_in(made, monkeypatch)
     return made
 
 

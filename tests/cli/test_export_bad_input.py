@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ pytest.importorskip('mmdet')
 
 import torch  # noqa: E402
 from command_line import exit_code  # noqa: E402
-from exported import NAMES, write_detector  # noqa: E402
+from exported import NAMES, as_a_command_in, write_detector  # noqa: E402
 from tiny_graphs import gated  # noqa: E402
 
 from ge_det.cli.exporting import writing  # noqa: E402
@@ -42,10 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with `my.py`, `my_1.pth` and pictures."""
-    monkeypatch.chdir(made)
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.setattr(sys, 'argv', ['ge-det'])
+    as_a_command_in(made, monkeypatch)
     return made
 
 
