@@ -9,6 +9,7 @@ max_epochs = 10
 model = dict(
     backbone=dict(
         frozen_stages=1,
+        freeze_gates=False,
         attention=dict(type='ge_det.SqueezeExcite', ratio=4),
         pretrained=dict(source='ge_det', checkpoint=weights, preserve_function=True),
     ),
