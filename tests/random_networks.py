@@ -23,9 +23,9 @@ def randomise(network, seed=0):
         norm.momentum = 0.1
         norm.running_mean.add_(torch.randn(norm.running_mean.shape, generator=generator) / 20)
         norm.running_var.mul_(torch.rand(norm.running_var.shape, generator=generator) / 2 + 0.75)
-    for name, parameter in network.named_parameters():
-        if name.endswith('bias') and not parameter.any():
-            uniform(parameter, -0.5, 0.5)  # of gates and classifiers
+    for parameter in network.parameters():
+        if not parameter.any():  # Of gates that start as constants, and of classifiers.
+            uniform(parameter, -0.5, 0.5)
     network.eval()
     return network
 

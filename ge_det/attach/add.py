@@ -160,7 +160,7 @@ def _notes(model: nn.Module, units: Sequence[Unit], gates: Sequence[nn.Module]) 
             notes.append(
                 f'{type(network).__name__}.train() freezes the gates in its frozen_stages={frozen} '
                 'too: lower frozen_stages, leave these stages out with stages=, or use '
-                'ge_det.AttentionResNet, where fresh gates learn in frozen stages'
+                'ge_det.AttentionResNet(freeze_gates=False), where such gates learn'
             )
         if norm_eval and any(unit.module in inside for unit in units):
             notes.append(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ge_det.blocks.taking_back import can_be_scaled, is_weightless, make_constant, scale_affine
+from ge_det.blocks.constant import constant_of
+from ge_det.blocks.taking_back import can_be_scaled, is_weightless, scale_affine
 from ge_det.errors import UserError
 
 from .fused import unfuse
@@ -93,16 +93,6 @@ def _way(placed: PlacedGate) -> _Way | None:
     if scaled is not None and _is_before(norm, scaled, constant):
         return _Way(placed, None, scaled)
     return _Way(placed, constant, None)
-
-
-def constant_of(gate: nn.Module) -> Tensor | None:
-    """The value of a gate that is constant now, (C,); None if it depends on its input."""
-    copy = deepcopy(gate)
-    constant = make_constant(copy)
-    if constant is None:
-        return None
-    pairs = zip(gate.state_dict().values(), copy.state_dict().values(), strict=True)
-    return constant if all(torch.equal(a, b) for a, b in pairs) else None
 
 
 def _is_before(norm: Any, scaled: Scaled, factor: Tensor) -> bool:

@@ -32,13 +32,16 @@ class AttentionResNet(ValidAreaResNet):
     between the two; unlike ``plugins=``, this takes one dict, works for ResNet-18 and 34, gives
     each stage the ``grid`` it needs, and treats new gates apart from pretrained ones:
 
-    A gate that ``pretrained`` (or the backbone's own ``init_cfg``) did not fill is *fresh*. By
-    default fresh gates learn, also inside ``frozen_stages``, and their batch normalisation sees
-    batch statistics, also with ``norm_eval=True``, where it would otherwise run on mean 0 and
-    variance 1 for ever. Gates that were filled follow the trunk: frozen with their stage,
-    ``norm_eval`` respected. A runner's ``load_from`` and ``resume`` change nothing in that; to
-    fine-tune from a whole detector with its gates as they are, set ``freeze_gates=True`` and
-    ``gate_norm_eval=True``.
+    A gate that ``pretrained`` (or the backbone's own ``init_cfg``) did not fill is *fresh*. Fresh
+    gates learn, and their batch normalisation sees batch statistics, also with ``norm_eval=True``,
+    where it would otherwise run on mean 0 and variance 1 for ever. Inside ``frozen_stages`` those
+    that start without effect (``preserve_function``) freeze with the trunk, which then runs there
+    as a plain one: a gate that learns in a frozen stage makes the backward pass run through all of
+    it. ``freeze_gates=False`` lets them learn; those that start otherwise always do. Gates that
+    were filled follow the trunk: frozen with their stage, ``norm_eval`` respected. A runner's
+    ``load_from`` and ``resume`` change nothing in who learns, and every gate computes what its
+    weights say; to fine-tune from a whole detector with its gates as they are, set
+    ``freeze_gates=True`` and ``gate_norm_eval=True``.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
@@ -54,7 +57,7 @@ class AttentionResNet(ValidAreaResNet):
             rounding; :meth:`execution_plan` tells which. False runs the modules one after
             another. Defaults to True.
         freeze_gates (bool, optional): Whether gates inside ``frozen_stages`` are frozen.
-            Defaults to None: those that were loaded are.
+            Defaults to None: those that were loaded, or start without effect, are.
         gate_norm_eval (bool, optional): Whether batch normalisation inside gates that are not
             frozen runs on its running statistics in training. Defaults to None: as ``norm_eval``
             says for gates that were loaded, never for fresh ones.
@@ -150,6 +153,8 @@ class AttentionResNet(ValidAreaResNet):
                 gate.may_be_frozen = True
         if get_world_size() > 1 and frozen_stages > 0 and freeze_gates is None:
             self._loaded_gates = gates_in_checkpoint(self.gates(), options, self.init_cfg)
+            if options is not None and options.preserve_function:
+                self._without_effect = self._can_be_preserved() - self._loaded_gates
         self._freeze_stages()
 
     def init_weights(self) -> None:
@@ -184,8 +189,14 @@ class AttentionResNet(ValidAreaResNet):
         told = f'{len(fresh)} of {len(gates)} gates start untrained'
         if fresh:
             told += ' (this training learns them; --resume and load_from bring theirs along)'
-        if frozen := self._frozen_gates():
-            told += f'; {len(frozen)} are frozen'
+        frozen = self._frozen_gates()
+        if idle := self._without_effect.intersection(frozen):
+            told += (
+                f'; {len(idle)} in frozen stages stay without effect '
+                '(freeze_gates=False lets them learn)'
+            )
+        if len(frozen) > len(idle):
+            told += f'; {len(frozen) - len(idle)} are frozen as loaded'
         if kept := [n for n, gate in gates.items() if norms_of(gate) and self._norm_eval_of(n)]:
             told += f'; {len(kept)} keep the statistics of their batch normalisation as they are'
         print_log(f'AttentionResNet: {told}', logger='current')

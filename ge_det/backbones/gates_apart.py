@@ -1,4 +1,4 @@
-"""Gates that were loaded follow the trunk in training; those that were not learn."""
+"""Gates that were loaded, or have no effect yet, follow the trunk; the others learn."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ge_det.blocks import AttentionBlock
+from ge_det.blocks.taking_back import can_be_constant, can_be_scaled
+
 from .gated_resnet import GatedResNet
 
 if TYPE_CHECKING:
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GatesApart(GatedResNet):
-    """A GatedResNet in which ``frozen_stages`` and ``norm_eval`` are not for gates that are fresh.
+    """A GatedResNet in which ``frozen_stages`` and ``norm_eval`` are not for every gate.
 
     Attributes:
         freeze_gates (bool | None): See AttentionResNet.
@@ -26,16 +29,20 @@ class GatesApart(GatedResNet):
     freeze_gates: bool | None = None
     gate_norm_eval: bool | None = None
     _loaded_gates: frozenset[str] = frozenset()
+    _without_effect: frozenset[str] = frozenset()
 
-    def settle_gates(self, loaded: Collection[str]) -> None:
+    def settle_gates(self, loaded: Collection[str], without_effect: Collection[str] = ()) -> None:
         """Treat some gates as loaded and the others as fresh from now on.
 
         Args:
             loaded (Collection[str]): Names of the gates that follow the trunk in ``frozen_stages``
                 and ``norm_eval``.
+            without_effect (Collection[str]): Names of fresh gates with which the network computes
+                what it does without; they follow the trunk in ``frozen_stages``. Defaults to none.
         """
-        no_longer = self._loaded_gates.difference(loaded)
-        self._loaded_gates = frozenset(loaded)
+        frozen_before = (*self._loaded_gates, *self._without_effect)
+        self._loaded_gates, self._without_effect = frozenset(loaded), frozenset(without_effect)
+        no_longer = set(frozen_before).difference(loaded, without_effect)
         for name, gate in self.gates().items():
             if name in no_longer and not self._is_frozen(name):
                 gate.requires_grad_(True)
@@ -48,10 +55,11 @@ class GatesApart(GatedResNet):
     def train(self, mode: bool = True) -> Self:
         """Set the mode, keep frozen stages and ``norm_eval`` as they are, and return self."""
         super().train(mode)
-        if mode:
-            for name, gate in self.gates().items():
-                for norm in norms_of(gate):
-                    norm.train(not self._norm_eval_of(name))
+        for name, gate in self.gates().items():
+            for norm in norms_of(gate) if mode else ():
+                norm.train(not self._norm_eval_of(name))
+            if self._stage_of(name) <= self.frozen_stages and isinstance(gate, AttentionBlock):
+                gate.note_constant()
         return self
 
     def _freeze_stages(self) -> None:
@@ -75,10 +83,21 @@ class GatesApart(GatedResNet):
     def _is_frozen(self, gate_name: str) -> bool:
         if self._stage_of(gate_name) > self.frozen_stages:
             return False
-        return gate_name in self._loaded_gates if self.freeze_gates is None else self.freeze_gates
+        if self.freeze_gates is not None:
+            return self.freeze_gates
+        return gate_name in self._loaded_gates or gate_name in self._without_effect
+
+    def _can_be_preserved(self) -> frozenset[str]:
+        """Names of gates that an import can leave without effect."""
+        ends = [end for end in self.branch_ends() if can_be_scaled(end.norm)]
+        gates = {f'{end.unit}.{end.plugins[0]}' for end in ends}
+        made = {name for name, gate in self.gates().items() if can_be_constant(gate)}
+        return frozenset(gates & made)
 
     def _frozen_gates(self) -> list[str]:
-        return [name for name in self.gates() if self._is_frozen(name)]
+        """Names of those with parameters."""
+        named = self.gates().items()
+        return [name for name, gate in named if self._is_frozen(name) and list(gate.parameters())]
 
     def _norm_eval_of(self, gate_name: str) -> bool:
         if self._is_frozen(gate_name):

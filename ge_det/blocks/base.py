@@ -13,14 +13,14 @@ from ge_det.ops.own_areas import OwnAreas
 from ge_det.ops.tracing import is_traced
 
 from .checks import check_positive_int
+from .constant import MayBeConstant
 from .contract import BlockType
 from .frozen import NoticesFreezing
 from .own_areas import gate_of_areas
-from .start import Start
 from .variant import Variant
 
 
-class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
+class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
     """A gate on a feature map: ``forward(x) = x * gate(x)``.
 
     The blocks follow mmcv's plugin layer protocol (``in_channels`` by keyword, ``_abbr_`` as the
@@ -112,6 +112,8 @@ class AttentionBlock(NoticesFreezing, Start, metaclass=BlockType):
             ValueError: If ``x`` is not a 4-D tensor with ``in_channels`` channels.
         """
         self.check_input(x)
+        if (constant := self.known_constant()) is not None:
+            return x * constant.to(x.dtype)
         if type(self).gate is not AttentionBlock.gate:  # a subclass that has its own
             own = self.gate(x) if areas is None else gate_of_areas(self, 'gate', x, areas)
             return x * cast(Tensor, own)

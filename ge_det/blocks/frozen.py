@@ -30,8 +30,8 @@ class NoticesFreezing(nn.Module):
             # The same text for all blocks of a class: Python shows it once.
             warnings.warn(
                 f'gates in frozen stages were not loaded and will never learn '
-                f'({type(self).__name__}): lower frozen_stages, or use AttentionResNet, where '
-                'fresh gates learn in frozen stages as well',
+                f'({type(self).__name__}): lower frozen_stages, or use AttentionResNet with '
+                'freeze_gates=False',
                 stacklevel=2,
             )
         return super().train(mode)

@@ -44,8 +44,8 @@ class GatedBackbone(Protocol):
     def network(self) -> dict[str, str]:
         """``style`` and ``stem_pool``, as far as the network has them."""
 
-    def settle_gates(self, loaded: Collection[str]) -> None:
-        """Treat these gates as loaded and the others as fresh from now on."""
+    def settle_gates(self, loaded: Collection[str], without_effect: Collection[str] = ()) -> None:
+        """Treat these gates as loaded and the others as fresh, some without effect as yet."""
 
     def traps(self, fresh: Sequence[str]) -> list[str]:
         """Why fresh gates would not learn, a sentence each."""
@@ -95,7 +95,7 @@ class PluginBackbone:
         )
         return {name: value for name, value in found.items() if value is not None}
 
-    def settle_gates(self, loaded: Collection[str]) -> None:
+    def settle_gates(self, loaded: Collection[str], without_effect: Collection[str] = ()) -> None:
         """Nothing: all gates follow the trunk."""
 
     def traps(self, fresh: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, TypeGuard
 
 import torch
@@ -28,6 +29,11 @@ _SHARES = tuple(step / 8 for step in range(9))
 def can_be_scaled(norm: Norm) -> bool:
     """Whether a normalisation has a weight and a bias that can be scaled."""
     return all(isinstance(getattr(norm, name, None), Tensor) for name in ('weight', 'bias'))
+
+
+def can_be_constant(gate: nn.Module) -> bool:
+    """Whether :func:`make_constant` makes a gate a constant; the gate is not changed."""
+    return make_constant(deepcopy(gate)) is not None
 
 
 def is_weightless(gate: nn.Module) -> TypeGuard[AttentionBlock]:

@@ -158,8 +158,10 @@ def _gate_before_expansion(
     dtype: torch.dtype,
 ) -> Tensor | None:
     """The gate of z from u; None where the block takes the wide map, or that is cheaper."""
-    weight = cast(nn.Conv2d, tail.conv).weight.flatten(1).to(scale.dtype)
     gate: AttentionBlock = tail.gate
+    if (constant := gate.known_constant()) is not None:
+        return constant.to(dtype).expand(u.shape[0], -1, -1, -1)
+    weight = cast(nn.Conv2d, tail.conv).weight.flatten(1).to(scale.dtype)
     if areas is None:
         s = gate.gate_from_narrow(u, weight, scale, shift)
     else:
@@ -177,6 +179,8 @@ def _gate_after_expansion(
     shift: Tensor | None = None,
 ) -> Tensor:
     """The gate of z = scale * y + shift, or of z = y."""
+    if (constant := gate.known_constant()) is not None:
+        return constant.to(y.dtype).expand(y.shape[0], -1, -1, -1)
     if areas is None:
         s = gate.gate_from_wide(y, scale, shift)
     else:

@@ -72,6 +72,8 @@ def describe(tail: ConvNormGate) -> str:
         return f'{_called(tail.norm)}; gate from its output; then {together}'
     view = tail.gate.narrow_view if is_pointwise(tail.conv) else None
     seen = f'gate from {view or "its output"}'
+    if tail.gate.known_constant() is not None:
+        seen = 'gate a constant'
     if is_absent(tail.norm):
         return f'no normalisation; {seen}; then {together}'
     statistics = 'batch' if takes_batch_statistics(tail.norm) else 'fixed'

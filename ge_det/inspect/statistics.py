@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ge_det.attach.remove import constant_of
 from ge_det.blocks import AttentionBlock
+from ge_det.blocks.constant import constant_of
 from ge_det.ops.cells import upsample_nearest
 
 from .gates import named_gates, stage_of

@@ -127,7 +127,7 @@ def import_pretrained(
         report.preserved = preserve(backbone, fresh, calibration_images, fit.matched)
     if isinstance(backbone, BaseModule):
         backbone.is_init = True  # MMEngine would initialise it, and undo the import.
-    as_gated(backbone).settle_gates(report.loaded_gates)
+    as_gated(backbone).settle_gates(report.loaded_gates, report.without_effect)
     return report
 
 

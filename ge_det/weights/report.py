@@ -93,6 +93,12 @@ class LoadReport:
     preserved: Preservation | None = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def without_effect(self) -> list[str]:
+        """Gates that have yet to learn, with which the network computes what it does without."""
+        exact = [] if self.preserved is None else self.preserved.exact
+        return self.prepared_gates + exact
+
     def to_dict(self) -> dict[str, Any]:
         """The report as plain lists, dicts, strings and numbers."""
         return asdict(self)

@@ -56,8 +56,8 @@ def trunk_of_stage(backbone, stage):
     ]
 
 
-def test_fresh_gates_learn_in_frozen_stages_and_see_batch_statistics(trunk_file):
-    backbone = prepared(trunk_file)
+def test_fresh_gates_may_learn_in_frozen_stages_and_see_batch_statistics(trunk_file):
+    backbone = prepared(trunk_file, freeze_gates=False)
     assert is_learning(backbone, 1)
     assert is_learning(backbone, 2)
     assert not any(p.requires_grad for p in trunk_of_stage(backbone, 1))
@@ -102,8 +102,8 @@ def test_loading_a_checkpoint_to_resume_does_not_make_fresh_gates_loaded(trunk_f
     saved = backbone.state_dict()
     backbone.load_state_dict(saved)
     backbone.train()
-    assert is_learning(backbone, 1)
-    assert all(norm.training for norm in gate_norms(backbone))
+    assert is_learning(backbone, 2)
+    assert all(norm.training for norm in gate_norms(backbone)[3:])
 
 
 @pytest.mark.parametrize('frozen', ['all', 'gates'])
@@ -153,9 +153,14 @@ def test_modes_return_the_backbone():
     assert not any(m.training for m in backbone.eval().modules())
 
 
-def test_freezing_everything_leaves_only_fresh_gates(trunk_file):
+def test_freezing_everything_can_leave_only_fresh_gates(trunk_file):
     backbone = AttentionResNet(
-        50, attention=SP_SE, base_channels=16, frozen_stages=4, pretrained=trunk_file
+        50,
+        attention=SP_SE,
+        base_channels=16,
+        frozen_stages=4,
+        freeze_gates=False,
+        pretrained=trunk_file,
     )
     backbone.init_weights()
     learning = {k for k, p in backbone.train().named_parameters() if p.requires_grad}
@@ -197,7 +202,8 @@ def test_log_says_which_gates_are_fresh(trunk_file, capsys, monkeypatch):
     prepared(trunk_file)
     assert lines == [
         'AttentionResNet: 16 of 16 gates start untrained (this training learns them; --resume and '
-        'load_from bring theirs along)'
+        'load_from bring theirs along); 3 in frozen stages stay without effect (freeze_gates=False '
+        'lets them learn); 3 keep the statistics of their batch normalisation as they are'
     ]
 
 
@@ -238,6 +244,8 @@ def test_distributed_training_without_unused_parameters(trunk_file, gated_file):
     init_cfg = dict(type='Pretrained', checkpoint=gated_file, prefix='backbone.')
     kinds = {
         'trunk': dict(pretrained=trunk_file),
+        'trunk, learning': dict(pretrained=trunk_file, freeze_gates=False),
+        'trunk, changed': dict(pretrained=dict(checkpoint=trunk_file, preserve_function=False)),
         'gated': dict(pretrained=gated_file),
         'gated by init_cfg': dict(init_cfg=[init_cfg]),
     }
@@ -250,4 +258,7 @@ def test_distributed_training_without_unused_parameters(trunk_file, gated_file):
     found, other = queue.get(), queue.get()
     assert found == other
     learning = {kind: learns for kind, (_, learns) in found.items()}
-    assert learning == {'trunk': True, 'gated': False, 'gated by init_cfg': False}
+    assert [kind for kind, learns in learning.items() if learns] == [
+        'trunk, learning',
+        'trunk, changed',
+    ]
