@@ -7,8 +7,9 @@
     python tools/benchmark.py detectors --config configs/coco/baseline/retinanet_r50_fpn_2x_coco.py
 
 All contenders of a block live in one process and are run in turns. Their figure is the time over
-that of the plain network in the same round: the median over the rounds, with quartiles. The table
-on stdout is Markdown. With --json, an interrupted run goes on where it was when run again.
+that of the plain network in the same round: the median over the rounds, with quartiles. A copy of
+the plain network takes part: what it is away from 1 is noise. The table on stdout is Markdown. With
+--json, an interrupted run goes on where it was when run again.
 """
 
 from __future__ import annotations
@@ -37,12 +38,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--train', action='store_true', help='forward and backward')
     add('--amp', action='store_true', help='autocast: bfloat16 on a CPU, float16 on a GPU')
     add('--channels-last', action='store_true', help='NHWC memory order')
-    size = dict(type=int, nargs=2, default=(800, 1333), metavar=('H', 'W'))
+    size = dict(type=int, nargs=2, default=(800, 1344), metavar=('H', 'W'))
     add('--size', help='%(default)s', **size)  # type: ignore[arg-type]
     add('--batch', type=int, default=1, metavar='N', help='%(default)s')
     add('--blocks', nargs='+', metavar='NAME', help='folders of configs/coco; default: all ten')
     for name, default in (('--depth', 50), ('--base-channels', 64), ('--frozen-stages', 1)):
         add(name, type=int, default=default, metavar='N', help='%(default)s')
+    what = (
+        'gates in frozen stages: fresh, which have no effect there, as in configs/coco; loaded, '
+        'which are frozen as they are; learning; %(default)s'
+    )
+    add('--gates', default='fresh', metavar='WHICH', help=what)
     what = 'turns of each contender; %(default)s'
     add('--rounds', type=int, default=7, metavar='N', help=what)
     add('--threads', type=int, metavar='N', help="default: torch's own choice")

@@ -15,7 +15,7 @@ from ge_det.catalogue import stage_channels
 from ge_det.errors import UserError, one_line
 
 from .contenders import Contender, load_shared, place, randomise
-from .networks import attention_options, trunk_options
+from .networks import attention_options, still_frozen_gates, trunk_options
 from .settings import SpeedSettings
 
 # True boxes a picture in training, about as many as in COCO.
@@ -54,7 +54,8 @@ def detector_contenders(settings: SpeedSettings, block: str, notes: list[str]) -
     ours = _build(model, dict(attention, fused=True))
     randomise(ours.backbone, seed=1)
     load_shared(ours, plain.state_dict())
-    networks = {'plain': plain}
+    still_frozen_gates(ours.backbone, settings)
+    networks = {'plain': plain, 'control': copy.deepcopy(plain)}
     if 'plugin' in settings.against:
         networks['module'] = _build(model, dict(attention, fused=False))
         networks['module'].load_state_dict(ours.state_dict())

@@ -6,6 +6,7 @@ in the lists ``notes``.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from ge_det.backbones import AttentionResNet
 from ge_det.backbones.attention_config import attention_class
 from ge_det.blocks import AttentionBlock
+from ge_det.blocks.taking_back import make_half
 from ge_det.catalogue import attention_config, stage_channels
 from lab.as_published import as_published, replace_blocks
 
@@ -58,14 +60,25 @@ def trunk_options(settings: SpeedSettings) -> dict[str, Any]:
 
 
 def attention_options(settings: SpeedSettings, block: str) -> dict[str, Any]:
-    """Arguments of a backbone with a block, whose gates count as loaded.
+    """Arguments of a backbone with a block.
 
-    So they are frozen with their stage like the trunk, which is what fine-tuning does. Only their
-    batch normalisation trains: that is the dearer way, and the one for fresh gates.
+    Gates in frozen stages are frozen with them, but for ``gates='learning'``. Elsewhere their batch
+    normalisation trains: that is the dearer way, and the one for fresh gates.
     """
     channels = stage_channels(settings.depth, settings.base_channels)[0]
     attention = attention_config(block, channels)
-    return dict(attention=attention, freeze_gates=True, gate_norm_eval=False)
+    return dict(
+        attention=attention, freeze_gates=settings.gates != 'learning', gate_norm_eval=False
+    )
+
+
+def still_frozen_gates(network: Any, settings: SpeedSettings) -> None:
+    """Let gates in frozen stages be without effect, as ``gates='fresh'`` has them."""
+    if settings.gates == 'fresh':
+        stages = tuple(f'layer{stage + 1}.' for stage in range(settings.frozen_stages))
+        for name, gate in network.gates().items():
+            if name.startswith(stages):
+                make_half(gate)
 
 
 def backbone_contenders(settings: SpeedSettings, block: str, notes: list[str]) -> list[Contender]:
@@ -80,7 +93,11 @@ def backbone_contenders(settings: SpeedSettings, block: str, notes: list[str]) -
         return network
 
     plain = build(ResNet, seed=0)
-    found = [Contender('plain', place(plain, settings), settings)]
+    control = copy.deepcopy(plain)
+    found = [
+        Contender('plain', place(plain, settings), settings),
+        Contender('control', place(control, settings), settings),
+    ]
     if block == NEIGHBOUR:  # mmdet puts it into ResNet-50 and deeper only.
         plugin = dict(cfg=dict(type='ContextBlock', ratio=_NEIGHBOUR_RATIO), position='after_conv3')
         network = build(ResNet, seed=1, plugins=[plugin])
@@ -89,6 +106,7 @@ def backbone_contenders(settings: SpeedSettings, block: str, notes: list[str]) -
     attention = attention_options(settings, block)
     ours = build(AttentionResNet, seed=1, **attention)
     load_shared(ours, plain.state_dict())
+    still_frozen_gates(ours, settings)
     networks = {}
     for rival, name in (('published', 'published'), ('plugin', 'module')):
         if rival in settings.against:
@@ -113,7 +131,10 @@ def block_contenders(
     settings: SpeedSettings, block: str, stage: int, notes: list[str]
 ) -> list[Contender]:
     """One block on the map of a stage, after a copy of that map as ``'plain'``."""
-    found = [Contender('plain', nn.Identity(), settings, torch.clone, trains=False)]
+    found = [
+        Contender(name, nn.Identity(), settings, torch.clone, trains=False)
+        for name in ('plain', 'control')
+    ]
     widths = stage_channels(settings.depth, settings.base_channels)
     others: dict[str, nn.Module] = {}
     if block == NEIGHBOUR:

@@ -15,8 +15,9 @@ from .run import SpeedResults
 # Columns by contender, in their order, and colours of their bars.
 TITLES = {name: name for name in ('published', 'module', 'ours', 'mmpretrain', 'timm', 'mmcv')}
 TITLES |= {'published': 'as published', 'module': 'plug-in module'}
+TITLES['control'] = 'plain again'
 TITLES |= {'plain-onnx': 'plain in onnxruntime', 'ours-onnx': 'ours in onnxruntime'}
-_BARS = ('red', 'orange', 'green', 'purple', 'brown', 'grey', 'lightblue', 'steelblue')
+_BARS = ('red', 'orange', 'green', 'purple', 'brown', 'grey', 'olive', 'lightblue', 'steelblue')
 COLOURS = dict(zip(TITLES, _BARS, strict=True))
 
 # What times are divided by, by mode.
@@ -29,6 +30,15 @@ BASES = {
 # Whole maps that a gate must move at least, by whether it trains. Forward it reads x and writes y.
 # Backward it reads x and the gradient of y and writes that of x.
 MAPS_READ_AND_WRITTEN = {False: 2, True: 5}
+
+# How far the plain network may be from itself in a run that can tell 2 % apart.
+NOISE = 0.02
+
+GATES = {
+    'fresh': 'without effect, as in configs/coco',
+    'loaded': 'frozen as loaded',
+    'learning': 'learning (freeze_gates=False)',
+}
 
 # More than float32 rounding through a whole network.
 TOLERANCE = 1e-3
@@ -83,12 +93,24 @@ def _header(results: SpeedResults) -> str:
             f'A gate must move {MAPS_READ_AND_WRITTEN[s["train"]]} maps, the copy moves 2; memory '
             'is over the size of the map.'
         )
-    elif s['train']:
-        lines.append(
-            'norm_eval=True; gates count as loaded: frozen with their stage (freeze_gates=True), '
-            'and of all normalisations only those inside gates train (gate_norm_eval=False).'
-        )
+    else:
+        told = GATES[s.get('gates', 'loaded')]  # Figures from before it was a choice.
+        lines.append(f'norm_eval=True; gates in frozen stages are {told}.')
+    if noise := _noise(results):
+        lines.append(noise)
     return '\n'.join(lines)
+
+
+def _noise(results: SpeedResults) -> str:
+    """How far the plain network is from itself, in a sentence; empty if it was not measured."""
+    found = [row['ratios'].get('control') for row in results.groups.values()]
+    medians = [ratio['median'] for ratio in found if ratio is not None]
+    if not medians:
+        return ''
+    told = f'The plain network against itself: {min(medians):.3f} to {max(medians):.3f}'
+    if max(abs(median - 1) for median in medians) <= NOISE:
+        return f'{told}. Smaller differences are noise.'
+    return f'{told}, more than the {NOISE:.0%} aimed at: smaller differences are noise.'
 
 
 def _title(results: SpeedResults) -> str:

@@ -17,6 +17,7 @@ from ge_det.catalogue import DEPTHS
 from ge_det.errors import UserError
 
 MODES = ('blocks', 'backbones', 'detectors')
+GATES = ('fresh', 'loaded', 'learning')
 RIVALS = ('plugin', 'published', 'peers')
 ONNX = 'onnx'  # Of `--onnx`: no rival unless it is asked for.
 
@@ -32,11 +33,12 @@ class SpeedSettings:
     train: bool = False  # Forward and backward instead of inference.
     amp: bool = False  # Autocast.
     channels_last: bool = False  # NHWC memory order.
-    size: tuple[int, int] = (800, 1333)  # Height and width of the picture.
+    size: tuple[int, int] = (800, 1344)  # Height and width of the picture, as mmdet pads it.
     batch: int = 1
     depth: int = 50  # Of the ResNet, and its width:
     base_channels: int = 64
     frozen_stages: int = 1  # As of mmdet's ResNet.
+    gates: str = 'fresh'  # What those in frozen stages are; see attention_options.
     rounds: int = 7  # Turns that every contender gets.
     threads: int = 1  # Of torch, on the CPU.
     device: str = 'cpu'  # Or 'cuda', with an index or without.
@@ -46,6 +48,7 @@ class SpeedSettings:
     def __post_init__(self) -> None:
         check_choice('mode', self.mode, MODES)
         check_choice('depth', self.depth, DEPTHS)
+        check_choice('gates', self.gates, GATES)
         check_choice('frozen_stages', self.frozen_stages, range(-1, 4))
         for rival in self.against:
             check_choice('against', rival, (*RIVALS, ONNX))

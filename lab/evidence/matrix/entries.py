@@ -18,6 +18,8 @@ from ..swapped_marks import SwappedMarks
 Options = dict[str, Any]
 Block = Literal[NAMES]  # type: ignore[valid-type]
 Count = Annotated[int, Field(ge=0)]
+# NumPy wants them below 2**32.
+Seeds = Annotated[list[Annotated[Count, Field(lt=2**32)]], Field(min_length=1)]
 
 
 def _folder_name(name: str) -> str:
@@ -53,6 +55,13 @@ class Entry(BaseModel):
             if empty := [key for key, value in content.items() if value is None]:
                 raise ValueError(f'{empty} has nothing; fill it in, or leave it out')
         return content
+
+
+class FurtherSeeds(Entry):
+    """Seeds for some blocks alone, after those of all."""
+
+    seeds: Seeds
+    blocks: Annotated[list[Block], Field(min_length=1)]
 
 
 class DataSet(Entry):

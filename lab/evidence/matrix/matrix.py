@@ -17,7 +17,7 @@ from ge_det.catalogue import DEPTHS
 from ge_det.errors import UserError, one_line
 
 from ..key import CellKey
-from .entries import Block, ByName, Count, DataSet, Entry, Name, Options, Start
+from .entries import Block, ByName, DataSet, Entry, FurtherSeeds, Name, Options, Seeds, Start
 
 Depth = Literal[DEPTHS]  # type: ignore[valid-type]
 
@@ -55,9 +55,11 @@ class Matrix(Entry):
     depths: Annotated[list[Depth], Field(min_length=1)] = [50]
     schedules: Annotated[dict[Name, Options], ByName] = {}  # Changes to the config.
     starts: Annotated[dict[Name, Start], ByName] = {}
-    # NumPy wants them below 2**32.
-    seeds: Annotated[list[Annotated[Count, Field(lt=2**32)]], Field(min_length=1)]
-    resamples: Count = 200  # Of the validation images, which each cell measures.
+    seeds: Seeds
+    further_seeds: FurtherSeeds | None = None
+    resamples: Annotated[int, Field(ge=0)] = (
+        200  # Of the validation images, which each cell measures.
+    )
     processes: Annotated[int, Field(ge=1)] = 1  # GPUs of one training.
     name: Name
 
@@ -85,11 +87,15 @@ class Matrix(Entry):
         return self
 
     def _problems(self) -> Iterator[str]:
-        if len(set(self.seeds)) < len(self.seeds):
-            yield f'seeds: {self.seeds} has one twice'
+        further = self.further_seeds
+        every = [*self.seeds, *(further.seeds if further else [])]
+        if len(set(every)) < len(every):
+            yield f'seeds: {every} has one twice'
         if self.attention.get('none'):
             yield 'attention: none has no arguments'
         blocks = {f'starts {name}: blocks': start.blocks for name, start in self.starts.items()}
+        if further:
+            blocks['further_seeds: blocks'] = further.blocks
         for where, names in {'attention': [*self.attention], **blocks}.items():
             if names and 'none' not in names:
                 yield f'{where}: add none, the baseline that gains are over'
@@ -125,8 +131,9 @@ class Matrix(Entry):
     def cells(self) -> list[Cell]:
         """All cells, in the order to run them: seed by seed, and a start before its first use."""
         cells: dict[CellKey, Cell] = {}
+        further = self.further_seeds
         for seed, data, detector, depth, schedule, (name, start), attention in product(
-            self.seeds,
+            [*self.seeds, *(further.seeds if further else [])],
             (name for name in self.data if name != self.classifier_data),
             self.detectors,
             self.depths,
@@ -135,6 +142,8 @@ class Matrix(Entry):
             self.attention,
         ):
             if start.blocks and attention not in start.blocks:
+                continue
+            if further and seed in further.seeds and attention not in further.blocks:
                 continue
             key = CellKey(data, detector, depth, schedule, name, attention, seed)
             cell = replace(self._cell(key, self.detectors[detector]), start=start)

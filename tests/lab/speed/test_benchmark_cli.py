@@ -63,7 +63,11 @@ def test_backbones_to_table_file_and_picture(
     header = shown.out.split('|')[0]
     for fact in ('training step', 'size 96x64', 'batch 1', 'rounds=1', 'threads=1', 'GB/s'):
         assert fact in header
-    assert f'torch {torch.__version__}' in header and 'gates count as loaded' in header
+    assert (
+        f'torch {torch.__version__}' in header
+        and 'gates in frozen stages are without effect' in header
+    )
+    assert 'The plain network against itself: ' in header and 'plain again' in shown.out
     assert 'se (1 of 3): plain 1.000' in shown.err
 
     content = json.loads((tmp_path / 'a/x.json').read_text())
@@ -115,6 +119,7 @@ def test_going_on_measures_only_what_lacks(
     [
         (['--blocks', 'foo'], f"block 'foo' is unknown: choose from {', '.join(NAMES[1:])}"),
         (['--size', '63', '640'], 'size 63 640 is too small: give at least 64'),
+        (['--gates', 'new'], "gates 'new' is unknown: choose from fresh, loaded, learning"),
         (['--device', 'tpu'], "device 'tpu' is unknown"),
         (['--device', 'cuda:77'], "device 'cuda:77': torch sees no such GPU here"),
         (['--rounds', '0'], 'rounds 0 must be 1 or more'),
@@ -152,7 +157,7 @@ def test_an_interruption_is_one_line_and_keeps_what_is_there(tmp_path: Path) -> 
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert line.startswith('se (1 of 10): plain 1.000, ours')
+    assert line.startswith('se (1 of 10): plain 1.000, control ')
     assert process.returncode == 130 and not out
     assert err.splitlines()[-1] == 'benchmark: interrupted; run it again and it goes on'
     assert 'Traceback' not in err

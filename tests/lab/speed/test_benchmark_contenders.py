@@ -40,7 +40,7 @@ def contenders(block: str, chosen: SpeedSettings) -> dict[str, Contender]:
 def test_all_ways_to_run_a_block_compute_the_same(block: str) -> None:
     chosen = settings()
     found = contenders(block, chosen)
-    assert list(found)[:4] == ['plain', 'published', 'module', 'ours']
+    assert list(found)[:5] == ['plain', 'control', 'published', 'module', 'ours']
     x = pictures(chosen, chosen.size)
     expected = found['module'].outputs(x)
     for name in ('published', 'ours'):
@@ -73,6 +73,17 @@ def test_in_training_all_freeze_and_normalise_alike(block: str) -> None:
     assert len(set(counts.values())) == 1
 
 
+@pytest.mark.parametrize('gates', ['fresh', 'loaded', 'learning'])
+def test_gates_in_frozen_stages_are_as_asked_for(gates: str) -> None:
+    network = contenders('se', settings(train=True, gates=gates))['ours'].backbone
+    first = [gate for name, gate in network.gates().items() if name.startswith('layer1')]
+    learn = {p.requires_grad for gate in first for p in gate.parameters()}
+    assert learn == {gates == 'learning'}
+    assert {gate.known_constant() is not None for gate in first} == {gates == 'fresh'}
+    others = [gate for name, gate in network.gates().items() if not name.startswith('layer1')]
+    assert not any(gate.known_constant() is not None for gate in others)
+
+
 def test_peers_take_our_weights_and_freeze_alike(peers: None) -> None:
     chosen = settings(base_channels=64, size=(64, 64), train=True)
     found = contenders('se', chosen)
@@ -93,7 +104,7 @@ def test_peers_take_our_weights_and_freeze_alike(peers: None) -> None:
 def test_blocks_see_the_maps_of_the_stages() -> None:
     chosen = SpeedSettings('blocks')
     shapes = [map_shape(chosen, stage) for stage in range(4)]
-    assert shapes[0] == (1, 256, 200, 334) and shapes[3] == (1, 2048, 25, 42)
+    assert shapes[0] == (1, 256, 200, 336) and shapes[3] == (1, 2048, 25, 42)
     small = settings('blocks', train=True, amp=True)
     x = stage_map(small, 1)
     assert x.shape == (1, 64, 12, 8) and x.dtype == torch.bfloat16 and x.requires_grad
@@ -104,7 +115,7 @@ def test_peers_of_a_block_alone(peers: None, block: str) -> None:
     chosen = settings('blocks')
     found = block_contenders(chosen, block, stage=2, notes=[])
     names = [contender.name for contender in found]
-    assert names[:3] == ['plain', 'published', 'ours'] and names[-1] == 'timm'
+    assert names[:4] == ['plain', 'control', 'published', 'ours'] and names[-1] == 'timm'
     x = stage_map(chosen, 2)
     outputs = {c.name: c.outputs(x)[0] for c in found}
     assert torch.equal(outputs['plain'], x) and outputs['plain'].data_ptr() != x.data_ptr()
@@ -140,7 +151,7 @@ def test_detectors(base: str, train: bool, tmp_path: Path) -> None:
     chosen = settings('detectors', config=str(config), train=train)
     (group,) = plan_groups(chosen, ['sge'])
     result = measure_group(chosen, group)
-    assert set(result['seconds']) == {'plain', 'module', 'ours'}
+    assert set(result['seconds']) == {'plain', 'control', 'module', 'ours'}
     if train:
         assert result['kept_bytes']['module'] > result['kept_bytes']['plain']
 
