@@ -12,8 +12,9 @@ from lab.evidence.run.workspace import Workspace
 
 ROOT = Path(__file__).parents[3]
 EVIDENCE = ROOT / 'docs/evidence'
-COMMITTED = sorted(file.parent for file in EVIDENCE.glob('*/report.md'))
-WITH_CELLS = sorted({file.parents[1] for file in EVIDENCE.glob('*/cells/*.json')})
+TABLES = {EVIDENCE / file.stem for file in (ROOT / 'lab/cifar').glob('*.yaml')}  # No matrices.
+COMMITTED = sorted({file.parent for file in EVIDENCE.glob('*/report.md')} - TABLES)
+WITH_CELLS = sorted({file.parents[1] for file in EVIDENCE.glob('*/cells/*.json')} - TABLES)
 
 
 def workspace_of(folder):

@@ -1,0 +1,82 @@
+"""The report of a table follows from its cells."""
+
+import pytest
+from cifar_case import make_workspace
+
+from lab.cifar.report import published, report_text
+from lab.cifar.run import Workspace
+from lab.cifar.table import Table
+from lab.evidence.results.result import CellResult
+
+ERRORS = {('none', 0): 0.20, ('se', 0): 0.19, ('none', 1000): 0.22, ('se', 1000): 0.20}
+
+
+def write_cells(workspace, errors):
+    for cell in workspace.cells:
+        error = errors.get((cell.key.attention, cell.key.seed))
+        if error is not None:
+            CellResult(
+                cell.key,
+                cell.fingerprint,
+                'small.py',
+                [],
+                dict(accuracy=dict(all=dict(top1=1 - error))),
+                cost=dict(parameters=0.08),
+                epochs=1,
+                hours=dict(training=0.5),
+                machine=dict(cpu='a processor', threads=1),
+                versions=dict(torch='2.0', commit='abc'),
+            ).write(workspace.result_file(cell))
+
+
+def row_of(text, block):
+    (line,) = [line for line in text.splitlines() if line.startswith(f'| {block} ')]
+    return [cell.strip() for cell in line.strip('|').split('|')]
+
+
+def test_errors_gains_and_published_figures_stand_side_by_side(tmp_path, request):
+    workspace = make_workspace(tmp_path, request.config.rootpath)
+    write_cells(workspace, ERRORS)
+    text = report_text(workspace)
+    assert row_of(text, 'none')[:3] == ['none', '2', '21.00']
+    plain, se = row_of(text, 'none'), row_of(text, 'se')
+    assert plain[3:] == ['-', '-', '-', '0.080', '6.37', '-']
+    assert se[1:3] == ['2', '19.50'] and se[4] == '2/2' and se[-2:] == ['5.21', '+1.16']
+    assert se[3].startswith('+1.50 [')
+    assert 'Two networks with \\* in their names.' in text
+    assert '4 cells of 4, 1 epoch each' in text and '0: 20.00, 1000: 22.00' in text
+    assert '2.0 hours in all' in text and 'Machine: a processor, threads: 1.' in text
+    assert '(cells/resnet-8_r8-se_cifar10_seed1000.json)' in text
+
+
+def test_a_seed_without_its_pair_is_left_out_of_the_gain(tmp_path, request):
+    workspace = make_workspace(tmp_path, request.config.rootpath)
+    write_cells(workspace, {key: ERRORS[key] for key in [*ERRORS][:3]})
+    text = report_text(workspace)
+    assert row_of(text, 'se')[1:6] == ['1', '19.00', '+1.00', '1/1', 'not known']
+    assert row_of(text, 'none')[1:3] == ['2', '21.00']
+
+
+def test_nothing_run_is_said(tmp_path, request):
+    text = report_text(make_workspace(tmp_path, request.config.rootpath))
+    assert 'Not run yet.' in text and '## What was run' not in text
+    assert row_of(text, 'se') == ['se', '0', '-', '-', '-', '-', '-', '5.21', '+1.16']
+
+
+@pytest.mark.parametrize('network', ['ResNet-110', 'ResNet-164', 'WRN-16-8'])
+def test_the_paper_has_its_best_with_theta_plus(network):
+    errors = published(network)
+    assert len(errors) == 5
+    assert min(errors, key=errors.get) == 'ge-theta-plus' and max(errors, key=errors.get) == 'none'
+
+
+def test_the_landed_report_follows_from_the_landed_cells(request, monkeypatch):
+    monkeypatch.chdir(request.config.rootpath)
+    folder = request.config.rootpath / 'docs/evidence/cifar10'
+    table = Table.read(request.config.rootpath / 'lab/cifar/cifar10.yaml')
+    workspace = Workspace(table, folder, folder, folder)
+    assert report_text(workspace) == (folder / 'report.md').read_text(encoding='utf-8')
+    files = {file.name for file in folder.glob('cells/*.json')}
+    assert files == {f'{result.name}.json' for result in workspace.results()}
+    for result in workspace.results():
+        assert 'dirty' not in result.versions['commit'], result.name
