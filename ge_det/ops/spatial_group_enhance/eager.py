@@ -13,19 +13,39 @@ EPS = 1e-5
 
 
 def plain_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The formula in torch's own operators, for exporters and FLOP counters."""
+    """The formula in torch's own operators, for FLOP counters."""
     x_dtype, x = x.dtype, x.to(statistics_dtype(x))
     n, channels, height, width = x.shape
     groups = weight.shape[1]
     products = x * squeeze(x)
     similarity = products.reshape(n, groups, channels // groups, height, width).sum(2)
+    return _plain_gate_of(similarity, weight, bias).to(x_dtype)
+
+
+def exported_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The same for exporters: of vectors without their mean, which the norm takes away anyway.
+
+    Similarities with the mean left in are large, and in float32 their differences are as far off
+    as 7e-5 of a network's maps, by 3e-6 without.
+    """
+    x_dtype, x = x.dtype, x.to(statistics_dtype(x))
+    n, channels, height, width = x.shape
+    groups = weight.shape[1]
+    mean = squeeze(x)
+    vectors = (x - mean).reshape(n, groups, channels // groups, height * width)
+    similarity = torch.matmul(mean.reshape(n, groups, 1, channels // groups), vectors)
+    similarity = similarity.reshape(n, groups, height, width)
+    return _plain_gate_of(similarity, weight, bias).to(x_dtype)
+
+
+def _plain_gate_of(similarity: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     centred = similarity - squeeze(similarity)
     # As a tensor, since a graph whose sizes are open cannot ask whether there is one position.
     count = torch.ones_like(similarity[:, :1]).sum((2, 3), keepdim=True)
     # Of equal similarities the norm has the gradient 0, where a root has none.
     norm = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
     normalised = centred / (norm / (count - 1).clamp(min=1).sqrt() + EPS)
-    return torch.sigmoid(weight.to(x.dtype) * normalised + bias.to(x.dtype)).to(x_dtype)
+    return torch.sigmoid(weight.to(centred.dtype) * normalised + bias.to(centred.dtype))
 
 
 def similarity_of(x: Tensor, projection: Tensor) -> tuple[Tensor, Tensor, Tensor]:

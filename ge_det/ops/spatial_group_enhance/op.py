@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ge_det.ops.precision import bmm_as_is, statistics_dtype
 from ge_det.ops.squeeze_excite import squeeze
-from ge_det.ops.tracing import is_traced
+from ge_det.ops.tracing import is_exported, is_traced
 from ge_det.ops.triton_tools import runtime
 
 from . import eager
@@ -33,6 +33,8 @@ def spatial_group_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         Tensor: (N, G, H, W) of the dtype of ``x``; computed in float32 for half precision.
     """
     groups = weight.shape[1]
+    if is_exported():
+        return eager.exported_gate(x, weight, bias)
     if is_traced():
         return eager.plain_gate(x, weight, bias)
     g = squeeze(x).flatten(1).unflatten(1, (groups, -1))
