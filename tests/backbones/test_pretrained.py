@@ -116,8 +116,10 @@ def test_the_function_settles_what_follows_the_trunk(plain, tmp_path):
     assert gate.requires_grad
     import_pretrained(backbone, str(tmp_path / 'se.pth'))
     assert not gate.requires_grad
-    import_pretrained(backbone, str(tmp_path / 'plain.pth'))
+    import_pretrained(backbone, str(tmp_path / 'plain.pth'), preserve_function=False)
     assert gate.requires_grad
+    import_pretrained(backbone, str(tmp_path / 'plain.pth'))
+    assert not gate.requires_grad
 
 
 def test_an_import_is_not_undone_by_the_runner(plain, file):
