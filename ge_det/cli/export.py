@@ -82,9 +82,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_can_be_written(out)
     check_export('onnx', 'onnxscript', 'onnxruntime')
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
+    _check_pictures('--check', args.check)
+    _check_pictures('--int8', args.int8)
     with quiet_screen('export'):
         _export(args, out)
     return 0
+
+
+def _check_pictures(option: str, given: str | None) -> None:
+    """Raise a UserError unless there are some, before the detector is built."""
+    from ge_det.datasets.image_files import find_images  # With numpy, which --help does without.
+
+    if given == '':
+        raise UserError(f'{option}: an empty name; give a picture or a folder with some')
+    if given is not None:
+        find_images(os.path.expanduser(given))
 
 
 def _export(args: argparse.Namespace, out: Path) -> None:
@@ -104,7 +116,7 @@ def _export(args: argparse.Namespace, out: Path) -> None:
         check_supported(detector.model)
     size = choose_size(cfg, detector.model, args.size)
     graph = Graph(detector.model, args.what, size, args.size is None)
-    measured = to_measure(detector, args.int8) if args.int8 else []
+    measured = to_measure(detector, args.int8) if args.int8 is not None else []
     pictures, told = to_check(cfg, detector, args.check)
     order = Order(cfg, detector, graph, args.checkpoint, out, pictures, told, args.half, measured)
     write_whole(out, lambda part: write(order, part))

@@ -61,6 +61,7 @@ def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('my.py my_1.pth --out a.onnx --half --int8 pictures', '--int8: not allowed with'),
         ('my.py my_1.pth --out a.onnx --int8 nowhere', 'nowhere: no such image or folder'),
         ('my.py my_1.pth --out a.onnx --int8 empty', 'empty: no image in this folder'),
+        ('my.py my_1.pth --out a.onnx --int8=', '--int8: an empty name; give a picture'),
         ('my.py my_1.pth --out a.onnx --int8 spoiled', '0.png: no picture that can be read'),
         ('my.py my_1.pth --out a.onnx --check val.json', 'val.json: no picture that can be read'),
         ('other.py my_1.pth --out a.onnx', "does not belong to this config's model"),
@@ -96,6 +97,15 @@ def write_detr(folder: Path) -> None:
     model = build_without_memory(str(file))
     state = {name: torch.zeros(value.shape) for name, value in model.state_dict().items()}
     torch.save(dict(state_dict=state), folder / 'detr.pth')
+
+
+@pytest.mark.parametrize('option', ['--check', '--int8'])
+def test_pictures_are_looked_for_before_the_detector_is_built(
+    folder: Path, capsys: Screen, option: str
+) -> None:
+    assert exit_code('export', *WORDS, option, 'empty') == 2
+    shown = capsys.readouterr()
+    assert 'empty: no image in this folder' in shown.err and 'weights:' not in shown.out
 
 
 def test_what_is_missing_is_named_with_its_extra(

@@ -62,6 +62,16 @@ _VAL = {
     'val_dataloader': ('x', 'None'),
     'model.backbone.depth': ('x', '49', '50'),
 }
+_EXPORTS = (
+    *(
+        ('--size', *size.split())
+        for size in ('0 0', '-32 64', '64 x', 'nan 64', '1e99 64', '99 99')
+    ),
+    ('--size', '64'),
+    ('--size', '99999', '64'),
+    ('--size', '64', '64', '--dynamic'),
+    ('--half', '--int8', '.'),
+)
 
 
 def run(place: Place, jobs: int) -> Table:
@@ -134,10 +144,19 @@ def _tasks(place: Place) -> list[tuple[str, list[str], tuple[str, ...]]]:
         '--out': files, '--train': numbers, '--val': numbers, '--seed': numbers,
         '--context-share': numbers, '--cue-size': numbers, '--preview': files,
     })  # fmt: skip
+    export = [str(place.config), str(place.detector), '--out', 'o.onnx']
+    add('export', export, {
+        '--out': files, '--check': files, '--int8': files, '--what': ('x', ''),
+    })  # fmt: skip
+    for words in _EXPORTS:
+        found.append(('export', [*export, *words], words))
     add('flops', [str(place.config)], {'': files[1:]})
     for file in files:
         found.append(('compare', [file, '--dry-run'], (file,)))
+        found.append(('export', [file, str(place.detector), '--out', 'o.onnx'], (file,)))
+        found.append(('export', [str(place.config), file, '--out', 'o.onnx'], ('checkpoint', file)))
         found.append(('test', [str(place.config), file, '--work-dir', 't'], (file,)))
+        found.append(('test', [str(place.config), '--onnx', file], ('--onnx', file)))
         found.append(('train', [file, '--work-dir', 't'], (file,)))
         found.append(('train-classifier', [file, '--work-dir', 't'], (file,)))
     base = place.train_arguments('t', 'train_cfg.max_epochs=1')
