@@ -13,6 +13,7 @@ from PIL import Image
 from ge_det.config_reader import read_model
 from ge_det.detecting.detector import PictureDetector, check_device
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour, from_memory
+from ge_det.detecting.score_threshold import check_score_threshold
 from ge_det.drawing import draw_boxes
 from ge_det.errors import UserError, shown
 from ge_det.reading.mmengine_loader import register_loader
@@ -62,8 +63,7 @@ class Predictor:
             config, checkpoint = trained.config, trained.checkpoint
         elif os.path.isdir(checkpoint):
             checkpoint = best_checkpoint(Path(checkpoint))
-        if not 0 <= score_thr <= 1:
-            raise UserError(f'score_thr={score_thr}: scores lie between 0 and 1')
+        check_score_threshold(score_thr)
         check_device(device)
         register_loader()
         self.score_thr = score_thr

@@ -76,6 +76,16 @@ def signals_as_before():
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
+@pytest.fixture(scope='module')
+def demo(tmp_path_factory):
+    """The demo's detectors; their configs name the weights from the checkout."""
+    from demo_detectors import Demo, detectors
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(detectors.ROOT)
+        yield Demo(tmp_path_factory.mktemp('demo') / 'data')
+
+
 def subclasses(kind):
     for one in kind.__subclasses__():
         yield one

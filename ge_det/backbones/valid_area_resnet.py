@@ -72,6 +72,8 @@ class ValidAreaResNet(GatesApart):
         if sizes is not None:
             size = x.shape[2], x.shape[3]
             return areas_by_size(check_sizes(sizes, x), size, self._stem_layers(), self.strides)
+        if x.is_meta:  # Of a trial of shapes there are no pictures.
+            return None
         self._tell_once(
             'nothing tells how far pictures reach in their batch, and gates see the padding; give '
             'valid_sizes, or with mmdet data_preprocessor.type=ge_det.ValidAreaPreprocessor'

@@ -39,14 +39,12 @@ class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
     Attributes:
         variants (tuple[Variant, ...]): The short names of the block; none for a block that the
             catalogue does not list.
-        contract_gap (str | None): What fused execution lacks of the class of the block, found by
-            itself; None if nothing.
+        contract_gap (str | None): What fused execution lacks of the class; found by itself.
         unfused_because (str | None): A reason of the block's own to run one after another with the
             other modules of its unit, such as dropout; None, as by default, if it has none.
-        gate_broadcasts (bool): Whether the coarse gate needs no up-sampling, whatever the size of
-            the map: it has one cell, or one for each position. Exporters leave sizes open and
-            cannot see it. Where it is False, as by default, they always up-sample, which is right
-            of every gate.
+        gate_broadcasts (bool): Whether the coarse gate needs no up-sampling at any size of map: it
+            has one cell, or one for each position. Exporters leave sizes open and cannot see it:
+            where it is False, as by default, they always up-sample, which is right of every gate.
 
     Raises:
         ValueError: If ``in_channels`` is not a positive integer.
@@ -202,10 +200,7 @@ class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
     def gates_of_crops(
         self, view: str, crops: Sequence[Tensor], *affine: Tensor | None
     ) -> list[Tensor | None] | None:
-        """The gates of pictures of several sizes together, where that is not the gate of each.
-
-        It is for blocks that normalise over the batch; see
-        :func:`~ge_det.blocks.own_areas.gate_of_areas`.
+        """The gates of pictures of several sizes, of a block that normalises over the batch.
 
         Args:
             view (str): Name of the method that gives a gate, such as ``'coarse_gate'``.

@@ -14,7 +14,7 @@ from ge_det.ops.two_stage_pool import pool_to_grid
 from .averaged import AveragedGate
 from .checks import check_choice, check_positive_int
 from .layers import DepthwiseNorm, Device, ExcitationLayers, constant_gate
-from .own_areas import normalise_together
+from .own_areas import run_together
 from .recompute import recompute
 from .theta_minus_scale import fit_scale, means_and_energies
 from .variant import Variant
@@ -190,28 +190,18 @@ class GatherExcite(AveragedGate):
 
         return list(recompute(self, excite, *crops, *affine))
 
-    def _excite_crops(
-        self, crops: Sequence[Tensor], scale: Tensor | None = None, shift: Tensor | None = None
-    ) -> list[Tensor]:
+    def _excite(self, x: Tensor, *affine: Tensor | None) -> Tensor:
+        return self._excite_crops([x], *affine)[0]
+
+    def _excite_crops(self, crops: Sequence[Tensor], *affine: Tensor | None) -> list[Tensor]:
         for index, step in enumerate(self._steps()):
-            crops = [
-                step.convolve(x, scale, shift) if index == 0 else step.convolve(torch.relu(x))
-                for x in crops
-            ]
-            crops = normalise_together(step.bn, crops)
+            if index > 0:
+                crops, affine = [torch.relu(x) for x in crops], ()
+            crops = run_together(step, crops, *affine)
         if self.variant == 'theta_plus':
             crops = [self.excite(torch.relu(x)) for x in crops]
-        return [torch.sigmoid(x) for x in crops]
-
-    def _excite(
-        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
-    ) -> Tensor:
-        for index, step in enumerate(self._steps()):
-            x = step(x, scale, shift) if index == 0 else step(torch.relu(x))
-        if self.variant == 'theta_plus':
-            x = self.excite(torch.relu(x))
         # The sigmoid commutes with nearest-neighbour interpolation and is cheaper before it.
-        return torch.sigmoid(x)
+        return [torch.sigmoid(x) for x in crops]
 
     def make_constant(self) -> Tensor | None:
         """θ: the last normalisation's weight = 0; θ⁺: W2 = 0; θ⁻ has no weights."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ge_det.ops.own_areas import OwnAreas, crop, lay_out
 
-from .layers import normalise
+from .layers import DepthwiseNorm, normalise
 
 if TYPE_CHECKING:
     from .base import AttentionBlock
@@ -52,15 +52,21 @@ def _depth(kind: type, name: str) -> int:
     return next(place for place, parent in enumerate(kind.__mro__) if name in vars(parent))
 
 
-def normalise_together(norm: nn.Module, crops: Sequence[Tensor]) -> list[Tensor]:
-    """:func:`~ge_det.blocks.layers.normalise` of maps of several sizes, as of one batch.
+def run_together(
+    step: DepthwiseNorm, crops: Sequence[Tensor], *affine: Tensor | None
+) -> Sequence[Tensor]:
+    """Convolve maps of several sizes each by itself, and normalise them as one batch.
 
     Args:
-        norm (nn.Module): See there.
+        step (DepthwiseNorm): Does it.
         crops (Sequence[Tensor]): Each (n, C, h, w).
+        *affine (Tensor, optional): Scale and shift before it.
     """
+    if len(crops) == 1:
+        return [step(crops[0], *affine)]
+    crops = [step.convolve(x, *affine) for x in crops]
     columns = [one.transpose(0, 1).flatten(1) for one in crops]
-    flat = normalise(norm, torch.cat(columns, 1)[None, :, :, None])[0, :, :, 0]
+    flat = normalise(step.bn, torch.cat(columns, 1)[None, :, :, None])[0, :, :, 0]
     parts = flat.split([column.shape[1] for column in columns], 1)
     return [
         part.unflatten(1, (one.shape[0], *one.shape[2:])).transpose(0, 1)

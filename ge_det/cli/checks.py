@@ -111,12 +111,6 @@ def make_folder(out: Path) -> None:
         raise UserError(f'--out {out}: {reason}') from error
 
 
-def check_score_threshold(value: float) -> None:
-    """Raise a UserError unless ``--score-thr`` is a score."""
-    if not 0 <= value <= 1:
-        raise UserError(f'--score-thr {value}: scores lie between 0 and 1')
-
-
 def check_data(args: argparse.Namespace) -> None:
     """Raise a UserError if a folder of a classifier's data is missing; URLs pass."""
     from ge_det.config_reader import read_config

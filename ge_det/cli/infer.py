@@ -17,15 +17,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ge_det.cli.checks import check_model, check_score_threshold, load_safely, make_folder
+from ge_det.cli.checks import check_model, load_safely, make_folder
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.inferring.lists import Earlier, Lists, about, read_earlier
 from ge_det.cli.inferring.sources import find_sources
 from ge_det.cli.inferring.targets import Job, check_targets, plan_jobs
-from ge_det.cli.parsing import new_parser
+from ge_det.cli.parsing import add_detecting_options, new_parser
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_config
+from ge_det.detecting.score_threshold import check_score_threshold
 from ge_det.errors import UserError, shown
 from ge_det.words import counted
 
@@ -52,18 +53,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', required=True, help='folder for drawings and lists')
     parser.add_argument(
-        '--score-thr',
-        type=float,
-        default=0.3,
-        help='draw and list detections of a higher score; %(default)s',
-    )
-    parser.add_argument(
         '--overwrite', action='store_true', help='write over files in --out that are there already'
     )
     parser.add_argument(
         '--resume', action='store_true', help='leave out images that are drawn in --out already'
     )
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+    add_detecting_options(parser, 'draw and list detections')
     return parser.parse_args(argv)
 
 
@@ -80,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             '--resume leaves out what earlier runs have drawn, --overwrite draws it anew: give one '
             'of them'
         )
-    check_score_threshold(args.score_thr)
+    check_score_threshold(args.score_thr, '--score-thr ')
     listed, table, part = Lists.files(out)
     earlier, lists = Earlier([]), [listed, table, part]
     if args.resume:

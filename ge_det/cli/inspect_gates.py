@@ -20,18 +20,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ge_det.cli.checks import (
-    check_model,
-    check_new,
-    check_score_threshold,
-    load_safely,
-    make_folder,
-)
+from ge_det.cli.checks import check_model, check_new, load_safely, make_folder
 from ge_det.cli.config_data import classes_of, data_sets
-from ge_det.cli.parsing import new_parser
+from ge_det.cli.parsing import add_detecting_options, new_parser
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_model
+from ge_det.detecting.score_threshold import check_score_threshold
 from ge_det.errors import UserError
 from ge_det.times import duration
 from ge_det.words import counted
@@ -78,15 +73,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'measure the network 16 times each; without names, the last unit of each stage',
     )
     parser.add_argument(
-        '--score-thr',
-        type=float,
-        default=0.3,
-        help='explain detections of a higher score by Grad-CAM; %(default)s',
-    )
-    parser.add_argument(
         '--overwrite', action='store_true', help='write over a page in --out that is there already'
     )
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+    add_detecting_options(parser, 'explain by Grad-CAM detections')
     return parser.parse_args(argv)
 
 
@@ -101,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, least in (('most', 1), ('shown', 0)):
         if getattr(args, name) < least:
             raise UserError(f'--{name} {getattr(args, name)}: give at least {least}')
-    check_score_threshold(args.score_thr)
+    check_score_threshold(args.score_thr, '--score-thr ')
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     if args.plain:
         args.plain = take_trained(args.plain[1], args.plain[0])
@@ -112,10 +101,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _inspect(args: argparse.Namespace, out: Path) -> int:
     from ge_det.cli.inspecting.explained import grad_cam_section
-    from ge_det.cli.inspecting.labelled import importance_section, selectivity_section
+    from ge_det.cli.inspecting.labelled import (
+        check_importance,
+        importance_section,
+        selectivity_section,
+    )
     from ge_det.cli.inspecting.looking import look
     from ge_det.cli.inspecting.pictures import find_photos
-    from ge_det.cli.inspecting.sections import excitation_section, gates_section, maps_section
+    from ge_det.cli.inspecting.sections import (
+        convergence_section,
+        excitation_section,
+        gates_section,
+        maps_section,
+    )
     from ge_det.inspect.gates import named_gates
     from ge_det.inspect.networks import Detector
     from ge_det.inspect.page import targets, write_page
@@ -128,12 +126,19 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
     plain = None
     if args.plain:
         config, checkpoint = args.plain
-        plain = _network(read_model(config), config, checkpoint, args.device)
+        plain_cfg = read_model(config)
+        if _is_detector(plain_cfg) != is_detector:
+            raise UserError(f'--plain {config}: one network is a detector, the other a classifier')
+        plain = _network(plain_cfg, config, checkpoint, args.device)
+        if named_gates(plain.model):
+            raise UserError(f'--plain {config}: its network has gates; give one without')
     gates = named_gates(network.model)
     if not gates:
         raise UserError(
             f'{args.config}: its network has no gates; `ge-det blocks` lists those there are'
         )
+    if args.importance is not None:
+        check_importance(network, plain, photos, args.importance)
     make_folder(out)
     start = time.perf_counter()
     looked = look(network, photos, args.shown)
@@ -143,6 +148,7 @@ def _inspect(args: argparse.Namespace, out: Path) -> int:
     gates_told = gates_section(looked)
     sections = [
         gates_told,
+        convergence_section(args.checkpoint, args.plain and args.plain[1]),
         maps_section(looked),
         excitation_section(looked, is_detector),
         selectivity_section(network, plain, photos),

@@ -104,12 +104,12 @@ def _by_pip(pip: str, check: Check, error: str) -> str:
     if check.name == 'family':
         return _one_family(pip)
     there = installed(check.distributions)
-    if check.optional:
+    lacking = 'is needed' in error or ('No module named' in error and 'mmcv._ext' not in error)
+    if check.optional and not lacking:
         return f'{pip} uninstall -y {check.distributions[0]}'
     if check.name == 'opencv' and there:
         return f'{pip} install --force-reinstall --no-deps opencv-python-headless'
     # By itself pip adds what is missing or too old, but leaves alone what is there and broken.
-    lacking = 'is needed' in error or ('No module named' in error and 'mmcv._ext' not in error)
     options = '--force-reinstall --no-deps ' if there and not lacking else ''
     environment = ''
     if check.name == 'mmcv':

@@ -35,6 +35,22 @@ def new_parser(command: str, description: str | None, argv: Sequence[str] | None
     return Parser(prog=prog, description=description)
 
 
+def add_detecting_options(parser: Parser, of_higher_score: str) -> None:
+    """What commands that detect have in common: ``--score-thr`` and ``--device``.
+
+    Args:
+        parser (Parser): It.
+        of_higher_score (str): What happens to detections of a higher score.
+    """
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help=f'{of_higher_score} of a higher score; %(default)s',
+    )
+    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+
+
 def command_line(command: str, argv: Sequence[str] | None) -> str:
     """The words that have started a command, for the shell."""
     if argv is None:

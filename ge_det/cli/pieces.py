@@ -134,6 +134,23 @@ note = 'ops on ' + device
     # Only its weights are used. The module needs torchvision; nothing here imports it.
     Check('mmpretrain', ('mmpretrain', 'onedl-mmpretrain'), optional=True),
     Check('torchvision', ('torchvision',), 'torchvision', optional=True, needs_torch=True),
+    # Of the extra `inspect`. It imports torchvision, which may lie where `tools/setup.sh` put it.
+    Check(
+        'grad-cam',
+        ('grad-cam',),
+        probe="""
+from importlib.util import find_spec
+absent = find_spec('pytorch_grad_cam') is None
+if not absent:
+    if find_spec('ge_det'):
+        from ge_det.compat.peers import use_peers
+        use_peers()
+    import pytorch_grad_cam
+""",
+        optional=True,
+        needs_torch=True,
+        within_range=True,
+    ),
     *(Check(name, (name,), module, within_range=True) for name, module in _OTHERS.items()),
 )
 

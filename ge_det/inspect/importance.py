@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from ge_det.attach.recognise import find_units
 from ge_det.blocks import AttentionBlock
 from ge_det.errors import UserError
+from ge_det.ops.own_areas import OwnAreas, crop
 
 from .figure import Figure
-from .gates import named_gates, named_parts, unit_of
+from .gates import full_gate_of, named_gates, named_parts, unit_of
 
 SHARES = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
@@ -97,15 +98,17 @@ def dropped(gate: AttentionBlock, share: float, ascending: bool = True) -> Itera
     """
 
     @torch.no_grad()
-    def keeps(x: Tensor) -> Tensor:
-        values = gate.gate(x).mean(dim=(2, 3)).expand(x.shape[:2])
+    def keeps(x: Tensor, areas: OwnAreas | None = None) -> Tensor:
+        gates = full_gate_of(gate, x, areas)
+        parts = [gates] if areas is None else crop(gates, areas)
+        values = torch.cat([one.mean(dim=(2, 3)) for one in parts]).expand(x.shape[:2])
         order = values.argsort(dim=1, descending=not ascending, stable=True)
         kept = torch.ones_like(order, dtype=torch.bool)
         kept.scatter_(1, order[:, : round(share * x.shape[1])], False)
         return kept[:, :, None, None]
 
-    def drop(block: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output.masked_fill(~keeps(inputs[0]), 0)
+    def drop(block: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        return output.masked_fill(~keeps(*inputs), 0)
 
     handle = gate.register_forward_hook(drop) if share else None
     try:

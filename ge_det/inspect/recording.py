@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
-from ge_det.blocks.own_areas import gate_of_areas
 
-from .gates import named_gates
+from .gates import answering_method, coarse_gate_of, named_gates
 
 Watch = Callable[[str, Tensor, Tensor], None]
 """Is called with the name of a gate, its input (N, C, H, W) and its coarse gate (N, G, h, w)."""
@@ -48,7 +47,7 @@ def record_gates(model: nn.Module, watch: Watch) -> Iterator[None]:
 @contextmanager
 def _recorded(block: AttentionBlock, name: str, watch: Watch) -> Iterator[None]:
     """A gate that tells: its own answer is taken, since another call may move its statistics."""
-    method = 'coarse_gate' if type(block).gate is AttentionBlock.gate else 'gate'
+    method = answering_method(block)
     answer: Callable[[Tensor], Tensor] = getattr(block, method)
     latest: list[Tensor] = []
 
@@ -61,7 +60,7 @@ def _recorded(block: AttentionBlock, name: str, watch: Watch) -> Iterator[None]:
         x = inputs[0].detach()
         with torch.no_grad():
             if len(inputs) > 1 and inputs[1] is not None:  # Pictures of their own sizes.
-                gate = cast(Tensor, gate_of_areas(block, method, x, inputs[1]))
+                gate = coarse_gate_of(block, x, inputs[1])
             else:  # Or a forward that does not ask it.
                 gate = latest.pop() if latest else block.gate(x)
             latest.clear()

@@ -59,7 +59,7 @@ def _loss(axes: Any, points: Points, unit: str) -> None:
     places, values = zip(*points, strict=True)
     if len(points) > _FEW:
         axes.plot(places, values, color=BLUE, alpha=0.35, lw=1)
-        values = tuple(_smooth(values))
+        values = tuple(smooth(values))
     axes.plot(places, values, color=BLUE, lw=1.8, **_marks(points))
     axes.set_xlabel(unit)
 
@@ -101,7 +101,7 @@ def _precision(axes: Any, history: History, measured: int | None, name: str, uni
     axes.set_xlabel(unit)
 
 
-def _smooth(values: Sequence[float]) -> np.ndarray:
+def smooth(values: Sequence[float]) -> np.ndarray:
     """The median of some neighbours, which single batches do not move."""
     reach = max(1, len(values) // 40)
     windows = (values[max(0, place - reach) : place + reach + 1] for place in range(len(values)))

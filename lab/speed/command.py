@@ -3,6 +3,7 @@
     python tools/benchmark.py backbones --json speed.json --picture speed.png
     python tools/benchmark.py backbones --train --blocks se sge
     python tools/benchmark.py backbones --onnx
+    python tools/benchmark.py backbones --valid-area --batch 3 --against
     python tools/benchmark.py blocks
     python tools/benchmark.py detectors --config configs/coco/baseline/retinanet_r50_fpn_2x_coco.py
 
@@ -60,6 +61,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--against', nargs='*', metavar='RIVAL', help=what)
     what = 'beside them ours and the plain network as ONNX files in onnxruntime; for backbones'
     add('--onnx', action='store_true', help=what)
+    what = (
+        'beside ours the same with valid_area=True, where pictures of several sizes share a batch; '
+        'for backbones'
+    )
+    add('--valid-area', action='store_true', help=what)
     what = 'detector with a ResNet, for the mode detectors; default: Faster R-CNN'
     add('--config', default=str(DETECTOR), help=what)
     add('--json', type=Path, metavar='FILE', help='keep all figures here, go on')

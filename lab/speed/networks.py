@@ -7,6 +7,7 @@ in the lists ``notes``.
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ NEIGHBOUR = 'context-block'
 """Row of GCNet's context block, the attention that mmcv and mmdet have themselves."""
 
 _NEIGHBOUR_RATIO = 1 / 16
+
+OWN_AREAS = 'own-areas'
+"""Ours with ``valid_area``."""
 
 
 def pictures(settings: SpeedSettings, size: tuple[int, int]) -> Tensor:
@@ -117,6 +121,12 @@ def backbone_contenders(settings: SpeedSettings, block: str, notes: list[str]) -
         if name == 'published':
             replace_blocks(network)  # After the mode is set, which the copies take over.
         found.append(Contender(name, network, settings, same_function=True))
+    if settings.valid_area:
+        watching = build(AttentionResNet, **attention, valid_area=True)
+        watching.load_state_dict(ours.state_dict())
+        place(watching, settings)
+        forward = partial(watching, valid_sizes=settings.own_sizes)
+        found.append(Contender(OWN_AREAS, watching, settings, forward))
     if block == 'se' and 'peers' in settings.against:
         found += peer_backbones(settings, ours.state_dict(), trunk, notes)
     if ONNX in settings.against:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,14 +10,17 @@ from typing import Any
 from matplotlib.figure import Figure
 from tabulate import tabulate  # type: ignore[import-untyped]
 
+from .networks import OWN_AREAS
 from .run import SpeedResults
+from .timing import ratios
 
 # Columns by contender, in their order, and colours of their bars.
 TITLES = {name: name for name in ('published', 'module', 'ours', 'mmpretrain', 'timm', 'mmcv')}
 TITLES |= {'published': 'as published', 'module': 'plug-in module'}
-TITLES['control'] = 'plain again'
+TITLES |= {'control': 'plain again', OWN_AREAS: 'ours, valid_area'}
 TITLES |= {'plain-onnx': 'plain in onnxruntime', 'ours-onnx': 'ours in onnxruntime'}
-_BARS = ('red', 'orange', 'green', 'purple', 'brown', 'grey', 'olive', 'lightblue', 'steelblue')
+_BARS = tuple(f'tab:{name}' for name in ('red', 'orange', 'green', 'purple', 'brown', 'grey'))
+_BARS += ('olive', 'lightgreen', 'lightblue', 'steelblue')
 COLOURS = dict(zip(TITLES, _BARS, strict=True))
 
 # What times are divided by, by mode.
@@ -51,6 +54,10 @@ def format_report(results: SpeedResults) -> str:
     table = {'block': list(groups)}
     for name in columns:
         table[TITLES[name]] = [_ratio(row['ratios'].get(name)) for row in groups.values()]
+    if settings.get('valid_area'):
+        table[f'{TITLES[OWN_AREAS]} over ours'] = [
+            _over_ours(row['seconds'], OWN_AREAS) for row in groups.values()
+        ]
     kept = [name for name in ('published', 'module', 'ours') if name in columns]
     listed = ' / '.join(TITLES[name] for name in kept)
     for figure, title in (('kept_bytes', 'activation memory'), ('peak_bytes', 'peak on the GPU')):
@@ -135,6 +142,12 @@ def _ratio(ratio: Mapping[str, float] | None) -> str:
     return '-' if ratio is None else '{median:.3f} ({low:.3f}-{high:.3f})'.format(**ratio)
 
 
+def _over_ours(seconds: Mapping[str, Sequence[float]], name: str) -> str:
+    if name not in seconds:
+        return '-'
+    return _ratio(ratios({key: seconds[key] for key in ('ours', name)}, 'ours')[name]._asdict())
+
+
 def _extra(row: Mapping[str, Any], figure: str, name: str) -> str:
     """Bytes beyond the plain network's in percent of them, or in percent of a map."""
     measured = row.get(figure) or {}
@@ -157,8 +170,8 @@ def draw_report(results: SpeedResults, out: str | Path) -> None:
         for name in shown:
             middle, low, high = (row['ratios'][name][k] for k in ('median', 'low', 'high'))
             error = [[middle - low], [high - middle]]
-            color = f'tab:{COLOURS[name]}'
-            drawn[TITLES[name]] = axes.barh(place, middle, 0.85, color=color, xerr=error)
+            bar = axes.barh(place, middle, 0.85, color=COLOURS[name], xerr=error)
+            drawn[TITLES[name]] = bar
             axes.text(0, place, f' {middle:.3f}', va='center', fontsize=7, color='white')
             place += 1
         place += 0.8

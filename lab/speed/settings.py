@@ -39,6 +39,7 @@ class SpeedSettings:
     base_channels: int = 64
     frozen_stages: int = 1  # As of mmdet's ResNet.
     gates: str = 'fresh'  # What those in frozen stages are; see attention_options.
+    valid_area: bool = False  # Pictures of several sizes in the batch, and the option for them.
     rounds: int = 7  # Turns that every contender gets.
     threads: int = 1  # Of torch, on the CPU.
     device: str = 'cpu'  # Or 'cuda', with an index or without.
@@ -67,9 +68,21 @@ class SpeedSettings:
                 '--onnx is for backbones in inference on the CPU: leave out --train, --amp and '
                 '--channels-last'
             )
+        if self.valid_area and (self.mode != 'backbones' or self.batch < 2):
+            raise UserError(
+                '--valid-area is for backbones with pictures of several sizes: give --batch 2 or '
+                'more'
+            )
         if self.mode == 'detectors' and self.amp and self.device == 'cpu':
             reason = "mmcv's own operators know no half precision on a CPU"
             raise UserError(f'{reason}: leave --amp out, or measure backbones')
+
+    @property
+    def own_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each picture of a padded batch; the first fills it."""
+        height, width = self.size
+        sizes = [(height, width), (height, 3 * width // 4), (3 * height // 4, width)]
+        return [sizes[number % len(sizes)] for number in range(self.batch)]
 
     @property
     def amp_dtype(self) -> torch.dtype:

@@ -4,66 +4,34 @@ import pickle
 
 import pytest
 import torch
-from attention_cases import narrow_attention
-from random_networks import randomise
+from padded_pictures import GATED, SIZES, batch, deviation, network, pair, pair_of, pictures
 from torch import nn
 
 from ge_det import AttentionResNet
 from ge_det.blocks import AttentionBlock
 from ge_det.registry import MODELS
 
-SIZES = [(75, 60), (64, 96)]
-GATED = narrow_attention()
 each_gate = pytest.mark.parametrize('name', GATED)
 SE = GATED['se']
 
 
-def pictures(dtype=torch.float32):
-    generator = torch.Generator().manual_seed(2)
-    return [torch.randn(1, 3, *size, generator=generator, dtype=dtype) for size in SIZES]
-
-
-def batch(alone, size=(96, 120), border=0.0):
-    padded = torch.full((len(alone), 3, *size), border, dtype=alone[0].dtype)
-    for place, picture in zip(padded, alone, strict=True):
-        place[:, : picture.shape[2], : picture.shape[3]] = picture[0]
-    return padded
-
-
-def network(attention, depth=50, **kwargs):
-    kwargs = dict(dict(base_channels=8, gate_norm_eval=True), **kwargs)
-    torch.manual_seed(0)
-    return randomise(AttentionResNet(depth, attention, **kwargs))
-
-
-def pair(attention, **kwargs):
-    """The same network with the option and without."""
-    plain = network(attention, **kwargs)
-    kwargs = dict(dict(depth=50, base_channels=8, gate_norm_eval=True), **kwargs)
-    watching = AttentionResNet(attention=attention, valid_area=True, **kwargs).eval()
-    watching.load_state_dict(plain.state_dict())
-    return watching, plain
+@each_gate
+@torch.no_grad()
+def test_features_of_a_picture_do_not_depend_on_the_batch(name):
+    watching, plain = pair_of(name)
+    alone = pictures()
+    own = [plain(picture) for picture in alone]
+    assert deviation(watching(batch(alone, border=9.0), SIZES), own) <= 1e-5
+    assert deviation(plain(batch(alone)), own) > 1e-2
+    # Where nothing is padded, nothing changes.
+    assert all(map(torch.equal, watching(alone[0], SIZES[:1]), own[0]))
 
 
 @torch.no_grad()
-def deviation(maps, plain, alone):
-    """How far the own areas of maps are from those of each picture alone, at the worst stage."""
-    worst = 0.0
-    for number, picture in enumerate(alone):
-        for level, own in zip(maps, plain(picture), strict=True):
-            cut = level[number : number + 1, :, : own.shape[2], : own.shape[3]]
-            worst = max(worst, float((cut - own).norm() / own.norm()))
-    return worst
-
-
-@each_gate
-def test_features_of_a_picture_do_not_depend_on_the_batch(name):
-    watching, plain = pair(GATED[name])
+def test_zeros_in_the_border_are_as_good_as_anything():
+    watching, plain = pair_of('se')
     alone = pictures()
-    with torch.no_grad():
-        assert deviation(watching(batch(alone), SIZES), plain, alone) <= 1e-5
-        assert deviation(watching(batch(alone, border=9.0), SIZES), plain, alone) <= 1e-5
-        assert deviation(plain(batch(alone)), plain, alone) > 1e-2
+    assert deviation(watching(batch(alone), SIZES), [plain(one) for one in alone]) <= 1e-5
 
 
 @pytest.mark.parametrize(
@@ -82,16 +50,8 @@ def test_sizes_follow_every_kind_of_trunk(kwargs):
         watching, plain = pair(attention, **kwargs)
         alone = pictures()
         with torch.no_grad():
-            assert deviation(watching(batch(alone), SIZES), plain, alone) <= 1e-5
-
-
-@each_gate
-def test_nothing_changes_where_nothing_is_padded(name):
-    watching, plain = pair(GATED[name])
-    (x,) = pictures()[:1]
-    with torch.no_grad():
-        for out, expected in zip(watching(x, [(75, 60)]), plain(x), strict=True):
-            assert torch.equal(out, expected)
+            own = [plain(picture) for picture in alone]
+            assert deviation(watching(batch(alone), SIZES), own) <= 1e-5
 
 
 def run(backbone, x):
@@ -121,12 +81,14 @@ def twin(backbone, **changes):
 
 
 @each_gate
-@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
-def test_fused_is_what_the_modules_give(name, training):
-    backbone, _ = pair(GATED[name], num_stages=2, gate_norm_eval=False)
-    backbone = backbone.double().train(training)
-    assert any(unit.runs == 'fused' for unit in backbone.execution_plan())
-    assert_alike(backbone, twin(backbone, fused=False), batch(pictures(torch.float64)))
+def test_fused_is_what_the_modules_give(name):
+    """In evaluation and in training."""
+    backbone = pair(GATED[name], num_stages=1, gate_norm_eval=False)[0].double()
+    x = batch(pictures(torch.float64))
+    for training in (False, True):
+        backbone.train(training)
+        assert any(unit.runs == 'fused' for unit in backbone.execution_plan())
+        assert_alike(backbone, twin(backbone, fused=False), x)
 
 
 @pytest.mark.parametrize('depth', [18, 50])
@@ -149,14 +111,14 @@ def test_checkpointed_units_see_the_sizes_of_their_own_forward(depth, fused):
 
 def test_channels_last_and_half_precision_give_the_same():
     for name in ('se', 'sge', 'ge-theta-minus-e8', 'ge-theta-plus-e8'):
-        watching, plain = pair(GATED[name])
+        watching, plain = pair_of(name)
         alone = pictures()
         x = batch(alone)
         with torch.no_grad():
             expected = watching(x, SIZES)
-            layout = watching.to(memory_format=torch.channels_last)
+            layout = twin(watching).to(memory_format=torch.channels_last)
             maps = layout(x.contiguous(memory_format=torch.channels_last), SIZES)
-            assert deviation(maps, plain, alone) <= 1e-5
+            assert deviation(maps, [plain(one) for one in alone]) <= 1e-5
             with torch.autocast('cpu', torch.bfloat16):
                 halves = watching(x, SIZES)
         for half, full in zip(halves, expected, strict=True):
@@ -199,8 +161,9 @@ def test_blocks_of_users(kind):
         MODELS.module_dict.pop(kind.__name__)
     alone = pictures()
     with torch.no_grad():
-        assert deviation(watching(batch(alone), SIZES), plain, alone) <= 1e-5
-        assert deviation(plain(batch(alone)), plain, alone) > 1e-3
+        own = [plain(picture) for picture in alone]
+        assert deviation(watching(batch(alone), SIZES), own) <= 1e-5
+        assert deviation(plain(batch(alone)), own) > 1e-3
 
 
 @pytest.mark.parametrize(

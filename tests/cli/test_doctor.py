@@ -162,6 +162,22 @@ def test_sound_torchvision_is_fine(fake):
     assert report['torchvision'].split() == ['torchvision', '0.28.0', 'ok']
 
 
+def test_grad_cam_that_lacks_a_library_or_is_too_old(fake):
+    path = fake('pytorch_grad_cam', 'import ttach_of_old', '1.5.5', 'grad-cam')
+    fake('torchvision', '')
+    status, report = run('grad-cam', path=path)
+    assert status == 1
+    assert "FAIL ModuleNotFoundError: No module named 'ttach_of_old'" in report['grad-cam']
+    assert report['grad-cam'].endswith("pip install 'grad-cam>=1.5.4,<2'\n")
+    (path / 'pytorch_grad_cam/__init__.py').write_text('')
+    assert run('grad-cam', path=path)[1]['grad-cam'].split() == ['grad-cam', '1.5.5', 'ok']
+    (metadata,) = path.glob('grad_cam-*/METADATA')
+    metadata.write_text('Name: grad-cam\nVersion: 1.4.0\n')
+    status, report = run('grad-cam', path=path)
+    assert status == 1 and 'FAIL grad-cam>=1.5.4,<2 is needed' in report['grad-cam']
+    assert report['grad-cam'].endswith("pip install 'grad-cam>=1.5.4,<2'\n")
+
+
 @needs_stack
 def test_mmcv_that_mmdet_refuses(fake):
     path = fake('mmcv', "__version__ = '2.2.0'", version='2.2.0')

@@ -95,11 +95,17 @@ def test_a_coco_file(detector, photos, capsys):
         (['ph', '--out', 'in', '--folder', 'ph'], '--folder goes with a COCO file'),
         (['ph', '--out', 'in', '--score-thr', '2'], '--score-thr 2.0: scores lie between 0 and 1'),
         (['ph', '--out', 'val.json'], 'is a file; give a folder'),
+        (['ph', '--out', 'in', '--importance'], '--importance measures the network: give a COCO'),
+        (['empty.json', '--out', 'in'], 'empty.json: the list of images is empty'),
+        (['val.json', '--folder', 'ph', '--out', 'in', '--importance', '9'], 'no unit with a gate'),
+        (['ph', '--out', 'in', '--plain', '{}/my.py', '{}/my_1.pth'], 'its network has gates'),
         (['ph', '--out', 'in', '--most', '0'], '--most 0: give at least 1'),
     ],
 )
 def test_wrong_arguments(detector, photos, capsys, arguments, told):
-    assert inspect(detector, *arguments) == 2
+    Path('empty.json').write_text('{"images": [], "annotations": [], "categories": []}')
+    assert inspect(detector, *(one.format(detector) for one in arguments)) == 2
+    assert not Path('in').exists()
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
 
@@ -157,3 +163,10 @@ test_dataloader = dict(dataset=dict(
     assert 'backbone.layer4.1' in figures['Class selectivity of units']
     pruned = figures['Feature importance']['backbone.layer4.1.se_layer']
     assert set(pruned['ascending']) <= {0, 25, 50, 75, 100}
+    capsys.readouterr()
+    assert exit_code('inspect', 'cls.py', 'cls.pth', 'val.json', '--out', 'other') == 2
+    told = capsys.readouterr().err
+    assert told == (
+        'inspect: val.json: a classifier takes a folder with one folder of pictures for each '
+        'class\n'
+    )

@@ -12,34 +12,14 @@ from ge_det.inspect.labelled import detection_batches
 from ge_det.inspect.selectivity_figure import draw_selectivity
 from ge_det.inspect.unit_selectivity import selectivity_of
 from ge_det.unprinted import unprinted
-from lab.demo import detectors
-from lab.demo.detectors import GATED, PLAIN, SHAPES, WEIGHTS, build, read_config
+from lab.demo.detectors import PLAIN, WEIGHTS, read_config
 
 PICTURES = 6
 
 
-@pytest.fixture(scope='module', autouse=True)
-def at_root():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(detectors.ROOT)  # The configs name the weights from there.
-        yield
-
-
 @pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('demo') / 'data'
-    SHAPES.write(folder, train=1, val=PICTURES, progress=False)
-    return folder
-
-
-@pytest.fixture(scope='module')
-def plain(data):
-    return build(read_config(PLAIN, data), WEIGHTS)
-
-
-@pytest.fixture(scope='module')
-def gated(data):
-    return build(read_config(GATED, data))
+def data(demo):
+    return demo.write(val=PICTURES)
 
 
 def evaluate_of(model, config):
@@ -56,7 +36,8 @@ def evaluate_of(model, config):
     return quietly
 
 
-def test_importance_of_a_detector_and_the_ends_of_the_plain_one(data, plain, gated, tmp_path):
+def test_importance_of_a_detector_and_the_ends_of_the_plain_one(demo, data, tmp_path):
+    plain, gated = demo.plain, demo.gated
     config = read_config(PLAIN, data)
     config.work_dir = str(tmp_path)
     config.load_from = str(WEIGHTS)
@@ -74,7 +55,8 @@ def test_importance_of_a_detector_and_the_ends_of_the_plain_one(data, plain, gat
     assert figure.png.startswith(b'\x89PNG') and 'Stars' in figure.caption
 
 
-def test_boxes_are_those_of_the_scaled_picture(data, plain, gated):
+def test_boxes_are_those_of_the_scaled_picture(demo, data):
+    plain, gated = demo.plain, demo.gated
     config = read_config(PLAIN, data)
     config.val_dataloader.dataset.pipeline[1].scale = (112, 112)
     with unprinted():

@@ -14,7 +14,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from ge_det.cli.inspecting.looking import readable
 from ge_det.cli.inspecting.pictures import Photo, Photos
 from ge_det.errors import UserError
-from ge_det.inspect.gates import named_gates, stage_of, unit_of
+from ge_det.inspect.gates import named_gates, named_parts, stage_of, unit_of
 from ge_det.inspect.importance import (
     Ends,
     Evaluate,
@@ -55,6 +55,18 @@ def _selectivity(network: Network, photos: list[Photo], classes: int) -> dict[st
             yield LabelledBatch(images, [labels], [scaled])
 
     return selectivity_of(model, batches(), classes, model.backbone)
+
+
+def check_importance(
+    network: Network, plain: Network | None, photos: Photos, units: Sequence[str]
+) -> None:
+    """Raise a UserError at once for what :func:`importance_section` cannot do."""
+    chosen = _chosen(list(named_gates(network.model)), units)
+    _metric(network, photos)
+    parts = {} if plain is None else named_parts(plain.model)
+    lacking = [unit_of(name) for name in chosen if plain and unit_of(name) not in parts]
+    if lacking:
+        raise UserError(f'--plain: its network has no {lacking[0]}; give one of the same trunk')
 
 
 def importance_section(
@@ -106,10 +118,26 @@ def _chosen(names: list[str], units: Sequence[str]) -> list[str]:
 
 def _evaluate(network: Network, photos: Photos, folder: Path) -> tuple[Evaluate, str]:
     """What measures a network on the pictures, and what it measures."""
+    metric = _metric(network, photos)
+    if isinstance(network, Detector):
+        return _precision(network, photos, folder), metric
+    assert isinstance(network, Classifier)
+    return _accuracy(network, photos), metric
+
+
+def _metric(network: Network, photos: Photos) -> str:
+    """What the pictures can measure a network by; a UserError says that it is nothing."""
     if isinstance(network, Detector) and photos.annotations is not None:
-        return _precision(network, photos, folder), 'AP'
+        unknown = sorted(set(photos.classes) - set(network.names))
+        if unknown:
+            raise UserError(
+                f'{photos.annotations}: the detector has no class {unknown[0]!r}; its classes are '
+                f'{", ".join(network.names[:8])}'
+            )
+        return 'AP'
     if isinstance(network, Classifier) and photos.classes:
-        return _accuracy(network, photos), 'top-1'
+        network.labels_of(photos.classes)
+        return 'top-1'
     raise UserError(
         '--importance measures the network: give a COCO file for a detector, a folder with a '
         'folder of pictures for each class for a classifier'
@@ -146,12 +174,6 @@ def _precision(network: Detector, photos: Photos, folder: Path) -> Evaluate:
         annotations=[one for one in coco.annotations if one['image_id'] in kept],
         categories=coco.categories,
     )
-    unknown = sorted(set(photos.classes) - set(network.names))
-    if unknown:
-        raise UserError(
-            f'{photos.annotations}: the detector has no class {unknown[0]!r}; its classes are '
-            f'{", ".join(network.names[:8])}'
-        )
     file = folder / 'looked-at.json'
     file.write_text(json.dumps(content), encoding='utf-8')
     evaluator = Evaluator(CocoMetric(ann_file=str(file), metric='bbox'))

@@ -67,6 +67,10 @@ def find_photos(
     files = [one for one in given if one.lower().endswith('.json')]
     if files and len(given) > 1:
         raise UserError(f'{files[0]}: give one COCO file, or pictures and folders, not both')
+    if files and with_classes:
+        raise UserError(
+            f'{files[0]}: a classifier takes a folder with one folder of pictures for each class'
+        )
     if files:
         return _of_coco(Path(os.path.expanduser(files[0])), folder, most)
     if folder is not None:

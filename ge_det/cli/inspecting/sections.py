@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ge_det.cli.inspecting.looking import Looked
+from ge_det.inspect.convergence import draw_convergence
 from ge_det.inspect.excitation import draw_excitation
 from ge_det.inspect.gate_table import COLUMNS, conclusion, draw_statistics, gate_table
 from ge_det.inspect.maps import draw_maps
 from ge_det.inspect.page import Section
+from ge_det.report.history import read_history
 
 
 def gates_section(looked: Looked) -> Section:
@@ -16,6 +20,18 @@ def gates_section(looked: Looked) -> Section:
         'The gates', [conclusion(summaries), COLUMNS], draw_statistics(summaries),
         gate_table(summaries),
     )  # fmt: skip
+
+
+def convergence_section(checkpoint: str, plain: str | None) -> Section | None:
+    """Training curves, from the work dirs that the weights lie in; None without their logs."""
+    files = {'this network': checkpoint, 'plain network': plain}
+    histories = {
+        name: read_history(Path(file).expanduser().parent)
+        for name, file in files.items()
+        if file is not None and '://' not in file
+    }
+    figure = draw_convergence(histories)
+    return None if figure is None else Section('Convergence', [], [figure])
 
 
 def maps_section(looked: Looked) -> Section | None:

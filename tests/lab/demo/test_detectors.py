@@ -13,24 +13,7 @@ from lab.demo.detectors import GATED, PLAIN, SHAPES, WEIGHTS
 
 VAL = 150
 
-
-@pytest.fixture(scope='module', autouse=True)
-def at_root():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(detectors.ROOT)  # The configs name the weights from there.
-        yield
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('demo') / 'data'
-    SHAPES.write(folder, train=8, val=VAL, progress=False)
-    return folder
-
-
-@pytest.fixture(scope='module')
-def plain():
-    return detectors.build(Config.fromfile(PLAIN), WEIGHTS)
+pytestmark = pytest.mark.usefixtures('demo')
 
 
 def tensor(picture):
@@ -57,7 +40,7 @@ def test_the_field_of_view_of_an_object_ends_before_the_marks():
     assert 50 < seen.reach < SHAPES.cue_clearance
 
 
-def test_the_plain_detector_says_the_same_whatever_the_marks(plain):
+def test_the_plain_detector_says_the_same_whatever_the_marks(demo):
     """Of every object, in pictures that are alike but for the marks, hence for its name."""
     for index in range(12):
         sea, land = (SHAPES.draw('val', index, scene) for scene in SCENES)
@@ -66,6 +49,7 @@ def test_the_plain_detector_says_the_same_whatever_the_marks(plain):
         boxes[:, 2:] += boxes[:, :2]
         rois = torch.cat([torch.zeros(len(boxes), 1), boxes], 1)
         with torch.no_grad():
+            plain = demo.plain
             batch = plain.data_preprocessor(
                 dict(inputs=[tensor(sea), tensor(land)], data_samples=None)
             )
@@ -79,18 +63,18 @@ def test_the_plain_detector_says_the_same_whatever_the_marks(plain):
         torch.testing.assert_close(scores[0], scores[1], rtol=1e-4, atol=1e-4)
 
 
-def test_the_committed_weights_are_small_plain_float16_and_have_the_ap_they_claim(data, tmp_path):
+def test_the_committed_weights_are_small_plain_float16_and_have_the_ap_they_claim(demo, tmp_path):
     assert WEIGHTS.stat().st_size < 1e6
     read = read_checkpoint(str(WEIGHTS))
     assert {value.dtype for value in read.state.values()} == {torch.float16, torch.int64}
-    ap = detectors.test_plain(detectors.read_config(PLAIN, data), tmp_path)
+    ap = detectors.test_plain(detectors.read_config(PLAIN, demo.write(VAL)), tmp_path)
     assert ap == pytest.approx(read.meta['ap'], abs=0.01)
     assert ap['context classes'] < 0.6 < 0.9 < ap['other classes']
 
 
-def test_attaching_se_leaves_the_outputs_as_they_are(plain):
+def test_attaching_se_leaves_the_outputs_as_they_are(demo):
     images = torch.stack([tensor(SHAPES.draw('val', index)) for index in range(4)])
-    gated = detectors.build(Config.fromfile(GATED))
+    plain, gated = demo.plain, demo.gated
     assert len(gated.backbone.gates()) == 7
     assert detectors.largest_deviation(gated, plain, images) < 1e-5
     with torch.no_grad():

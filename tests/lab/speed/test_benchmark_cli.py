@@ -101,6 +101,19 @@ def test_in_onnxruntime(tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture
     assert 0 < found['ours-onnx'] < 1e-4
 
 
+def test_valid_area_over_the_same_block_without_it(
+    tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ['--blocks', 'ge-theta-e8', '--against', '--valid-area', '--batch', '2', '--json']
+    file, picture = tmp_path / 'x.json', ['--picture', str(tmp_path / 'x.png')]
+    assert tool.main(['backbones', *SMALL, *options, str(file), *picture]) == 0
+    row = table(capsys.readouterr().out)['ge-theta-e8']
+    seconds = json.loads(file.read_text())['groups']['ge-theta-e8']['seconds']
+    ratio = seconds['own-areas'][0] / seconds['ours'][0]
+    assert row['ours, valid_area over ours'].split()[0] == f'{ratio:.3f}'
+    assert (tmp_path / 'x.png').is_file()
+
+
 def test_going_on_measures_only_what_lacks(
     tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +137,7 @@ def test_going_on_measures_only_what_lacks(
         (['--device', 'cuda:77'], "device 'cuda:77': torch sees no such GPU here"),
         (['--rounds', '0'], 'rounds 0 must be 1 or more'),
         (['--onnx', '--train'], '--onnx is for backbones in inference on the CPU'),
+        (['--valid-area'], '--valid-area is for backbones with pictures of several sizes: give'),
         (['--against', 'timm'], "against 'timm' is unknown: choose from plugin, published, peers"),
         (['--picture', 'x.jpg'], '--picture x.jpg: the name must end in .png'),
         (['--json', __file__], f'{__file__} holds no figures of this benchmark'),

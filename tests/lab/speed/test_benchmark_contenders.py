@@ -84,6 +84,24 @@ def test_gates_in_frozen_stages_are_as_asked_for(gates: str) -> None:
     assert not any(gate.known_constant() is not None for gate in others)
 
 
+def test_only_the_watching_one_sees_pictures_by_themselves() -> None:
+    chosen = settings(valid_area=True, batch=3, against=(), gates='learning')
+    assert chosen.own_sizes == [(96, 64), (96, 48), (72, 64)]
+    found = contenders('se', chosen)
+    assert list(found) == ['plain', 'control', 'ours', 'own-areas']
+    x = pictures(chosen, chosen.size)
+    padded = x.clone()
+    for picture, (height, width) in zip(padded, chosen.own_sizes, strict=True):
+        picture[:, height:] = picture[:, :, width:] = 9
+    for name in ('ours', 'own-areas'):
+        (first, *_), (same, *_) = found[name].outputs(x), found[name].outputs(padded)
+        inside = [
+            (first - same)[n, :, : h // 4 - 4, : w // 4 - 4]
+            for n, (h, w) in enumerate(chosen.own_sizes)
+        ]
+        assert (max(float(one.abs().max()) for one in inside) < 1e-5) == (name == 'own-areas')
+
+
 def test_peers_take_our_weights_and_freeze_alike(peers: None) -> None:
     chosen = settings(base_channels=64, size=(64, 64), train=True)
     found = contenders('se', chosen)

@@ -1,0 +1,1 @@
+"""What padding in a batch does to features and detections, with ``valid_area`` and without."""
