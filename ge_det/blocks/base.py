@@ -24,8 +24,7 @@ class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
     """A gate on a feature map: ``forward(x) = x * gate(x)``.
 
     The blocks follow mmcv's plugin layer protocol (``in_channels`` by keyword, ``_abbr_`` as the
-    attribute name), so they can stand in ``plugins=`` of any backbone that has plugins, and they
-    depend on torch alone.
+    name), so they can stand in ``plugins=`` of any backbone that has them; they need torch alone.
 
     A block defines :meth:`coarse_gate`, or :meth:`gate` where no coarse one exists. That is enough
     to work anywhere. To run fused at the end of a residual unit it also defines
@@ -37,8 +36,7 @@ class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
         in_channels (int): Number of channels C of the input.
 
     Attributes:
-        variants (tuple[Variant, ...]): The short names of the block; none for a block that the
-            catalogue does not list.
+        variants (tuple[Variant, ...]): Its short names; none if the catalogue does not list it.
         contract_gap (str | None): What fused execution lacks of the class; found by itself.
         unfused_because (str | None): A reason of the block's own to run one after another with the
             other modules of its unit, such as dropout; None, as by default, if it has none.

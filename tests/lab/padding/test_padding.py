@@ -58,8 +58,12 @@ def test_the_demo_has_not_run(tmp_path):
         checkpoint_of(tmp_path)
 
 
-def test_the_table_of_features_is_that_of_the_figures():
-    kept = json.loads((DOCS / 'padding_features.json').read_text())
-    assert list(kept) == list(NAMES)
-    assert features.table(kept.items()) in (DOCS / 'blocks.md').read_text('utf-8')
-    assert all(Row(*row).beside_on <= 1e-5 for name, row in kept.items() if name != NAMES[0])
+def test_the_tables_of_the_page_are_those_of_the_figures():
+    page = (DOCS / 'blocks.md').read_text('utf-8')
+    rows, cells = (
+        json.loads((DOCS / f'padding_{name}.json').read_text())
+        for name in ('features', 'detections')
+    )
+    assert list(rows) == list(NAMES) and len(cells) == 3
+    assert features.table(rows.items()) in page and table(cells) in page
+    assert all(Row(*row).beside_on <= 1e-5 for name, row in rows.items() if name != NAMES[0])
