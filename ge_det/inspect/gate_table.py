@@ -54,7 +54,7 @@ def conclusion(summaries: Sequence[GateSummary]) -> str:
             'that are not frozen, a rate that is not 0.'
         )
     parts = [
-        f'{unmoved} never moved from their start' if unmoved else '',
+        f'{unmoved} never moved from their start, as in frozen stages' if unmoved else '',
         f'{still} hardly depend on what they see' if still else '',
         f'{saturated} are saturated in most of their values' if saturated else '',
     ]
