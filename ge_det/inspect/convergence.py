@@ -48,6 +48,7 @@ def draw_convergence(histories: Mapping[str, History]) -> Figure | None:
                 if points:
                     marker = dict(marker='o', ms=3) if axes is not panels[0] else {}
                     axes.plot(*zip(*points, strict=True), color=colour, label=name, **marker)
+            axes.xaxis.get_major_locator().set_params(integer=True)
         panels[-1].legend()
 
     caption = 'Loss is the median of neighbouring records.'

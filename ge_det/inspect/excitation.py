@@ -100,6 +100,17 @@ class Excitation:
         apart = (means - (weights[:, None] * means).sum(0)).square()
         return min(1.0, float((weights[:, None] * apart).sum(0).mean()) / total)
 
+    def chance_share(self) -> float:
+        """What :meth:`class_share` is on average if classes mean nothing: few pictures, much.
+
+        Exact, (classes - 1) / (pictures - 1), with one class a picture.
+        """
+        known, labels = int((self.counts > 0).sum()), float(self.counts.sum())
+        if not labels or self.pictures < 2:
+            return 0.0
+        apart = (known / labels - 1 / self.pictures) * self.pictures / (self.pictures - 1)
+        return min(1.0, max(0.0, apart))
+
 
 def draw_excitation(excitation: Excitation, most: int = CLASSES) -> list[Figure]:
     """Curves of the last unit of each stage, and how far every unit tells classes apart.
@@ -159,15 +170,17 @@ def draw_excitation(excitation: Excitation, most: int = CLASSES) -> list[Figure]
 
 
 def _shares(excitation: Excitation) -> Figure:
-    from ge_det.report.figures import BLUE, draw
+    from ge_det.report.figures import BLUE, GREY, draw
 
     shares = {name: excitation.class_share(name) for name in excitation.names}
+    chance = excitation.chance_share()
 
     def into(figure: Any) -> None:
         axes = figure.subplots()
         units = list(short_units(shares).values())
         axes.bar(range(len(units)), list(shares.values()), color=BLUE, width=0.7)
         axes.set_xticks(range(len(units)), units, rotation=90, fontsize=7)
+        axes.axhline(chance, color=GREY, linestyle=':')
         axes.set(ylim=(0, 1), ylabel='share of the variance')
         axes.grid(visible=False, axis='x')
 
@@ -175,7 +188,8 @@ def _shares(excitation: Excitation) -> Figure:
         'Classes told apart',
         draw((8, 3), into),
         'How much of what changes in a gate from picture to picture goes with the class: 0 is '
-        'nothing, 1 all of it.',
+        f'nothing, 1 all of it. Dotted, {chance:.2f}: what classes that mean nothing would give '
+        'with so few pictures.',
         shares,
     )
 

@@ -83,3 +83,23 @@ def test_figures():
     assert set(shares.numbers) == {'layer1.0.se_layer', 'layer4.1.se_layer'}
     assert all(0 <= share <= 1 for share in shares.numbers.values())
     assert draw_excitation(Excitation(['a'])) == []
+
+
+@pytest.mark.parametrize('each', [1, 2])
+def test_few_pictures_tell_meaningless_classes_apart(each):
+    """Of random gates, one class and two classes a picture."""
+    excitation, generator = Excitation([*'abcdefgh']), torch.Generator().manual_seed(0)
+    name = told(
+        excitation,
+        [
+            (
+                torch.randperm(8, generator=generator)[:each].tolist(),
+                torch.rand(1, 2000, 1, 1, generator=generator),
+            )
+            for _ in range(30)
+        ],
+    )
+    if each == 1:
+        assert excitation.chance_share() == pytest.approx(7 / 29)
+    assert excitation.class_share(name) == pytest.approx(excitation.chance_share(), abs=0.02)
+    assert f'Dotted, {excitation.chance_share():.2f}' in draw_excitation(excitation)[-1].caption
