@@ -40,8 +40,9 @@ class AttentionResNet(ValidAreaResNet):
     it. ``freeze_gates=False`` lets them learn; those that start otherwise always do. Gates that
     were filled follow the trunk: frozen with their stage, ``norm_eval`` respected. A runner's
     ``load_from`` and ``resume`` change nothing in who learns, and every gate computes what its
-    weights say; to fine-tune from a whole detector with its gates as they are, set
-    ``freeze_gates=True`` and ``gate_norm_eval=True``.
+    weights say (written through ``.data``, from the next change of mode on). To fine-tune from a
+    whole detector with its gates as they are, set ``freeze_gates=True`` and
+    ``gate_norm_eval=True``.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
@@ -174,11 +175,13 @@ class AttentionResNet(ValidAreaResNet):
             log_report(self.load_report)
         else:
             self.settle_gates([name for name in gates if self._covered.get(name)])
-        if get_world_size() > 1 and forecast != self._frozen_gates():
-            raise RuntimeError(
-                'which gates the weights fill was not known before the model was wrapped for '
-                'several GPUs; set freeze_gates=True or False in the backbone'
-            )
+        if get_world_size() > 1:
+            self.settle_gates(self._loaded_gates, self._without_effect.intersection(forecast))
+            if forecast != self._frozen_gates():
+                raise RuntimeError(
+                    'which gates freeze with their stage was not known before the model was '
+                    'wrapped for several GPUs; set freeze_gates=True or False in the backbone'
+                )
         self._log_gates(gates)
         warn_of_frozen_plugins(self, self._covered)
 

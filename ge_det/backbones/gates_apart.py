@@ -54,12 +54,16 @@ class GatesApart(GatedResNet):
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, keep frozen stages and ``norm_eval`` as they are, and return self."""
+        changed = mode is not self.training
         super().train(mode)
         for name, gate in self.gates().items():
             for norm in norms_of(gate) if mode else ():
                 norm.train(not self._norm_eval_of(name))
-            if self._stage_of(name) <= self.frozen_stages and isinstance(gate, AttentionBlock):
-                gate.note_constant()
+            if isinstance(gate, AttentionBlock):
+                if self._is_frozen(name):
+                    gate.note_constant(anew=changed)
+                else:
+                    gate.forget_constant()
         return self
 
     def _freeze_stages(self) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ge_det.ops.tracing import is_traced
 
+from .plain import is_plain
 from .start import Start
+
+# Who overrides one of these in a subclass may have another gate than `make_constant` knows.
+_ANSWERS = ('forward', 'gate', 'coarse_gate', 'gate_from_narrow', 'gate_from_wide')
+
+# A tensor, where its values lie, and how often they were written to.
+_State = tuple[Tensor, int, int]
 
 
 @torch.no_grad()
@@ -26,46 +32,77 @@ def constant_of(gate: nn.Module) -> Tensor | None:
 
 
 class MayBeConstant(Start):
-    """A gate that notes when it is a constant, until somebody touches its weights.
+    """A gate that notes when it is a constant, for as long as nobody touches it.
 
     Where fresh gates freeze with their stage they never leave the constant that they start as.
     """
 
-    _noted: tuple[Tensor, list[tuple[int, int]]] | None = None
+    _noted: tuple[Tensor | None, list[_State]] | None = None
 
-    def note_constant(self) -> None:
-        """See whether the gate is a constant now; what it computes does not change."""
+    def note_constant(self, anew: bool = True) -> None:
+        """See whether the gate is a constant now; what it computes does not change.
+
+        Args:
+            anew (bool): Look even if nothing seems to have changed: writes past autograd, as
+                through ``.data``, are not seen otherwise. Defaults to True.
+        """
+        if not anew and self._noted is not None and _is_as_noted(self._noted[1], self._tensors()):
+            return
         self._noted = None
-        tensors = self._tensors()
-        if all(type(t) in (nn.Parameter, Tensor) and not t.is_meta for t in tensors):
-            value = None if any(t.is_inference() for t in tensors) else constant_of(self)
-            if value is not None:
-                self._noted = value.detach().view(1, -1, 1, 1), _versions(tensors)
+        if self._can_be_read() and _is_own_constant(type(self)):
+            with torch.inference_mode(False), torch.no_grad():
+                value = constant_of(self)
+                value = None if value is None else value.detach().clone().view(1, -1, 1, 1)
+            self._noted = value, [(t, t.data_ptr(), t._version) for t in self._tensors()]
+
+    def forget_constant(self) -> None:
+        """Compute the gate whatever its weights are."""
+        self._noted = None
 
     def known_constant(self) -> Tensor | None:
         """The gate as one value a channel, (1, C, 1, 1).
 
         Returns:
-            Tensor | None: None unless :meth:`note_constant` found one, its weights are as they were
-            and no gradient is wanted of them; and where the network is compiled or traced, which
-            would keep the constant when the weights are others.
+            Tensor | None: None unless :meth:`note_constant` found one, the gate and its weights are
+            as they were, and no gradient is wanted of them; and where the network is compiled,
+            traced or captured, which would keep the constant when the weights are others.
         """
-        if torch.compiler.is_compiling() or self._noted is None or is_traced():
+        if torch.compiler.is_compiling() or self._noted is None or self._noted[0] is None:
             return None
-        value, versions = self._noted
+        value, states = self._noted
         tensors = self._tensors()
+        if not _is_as_noted(states, tensors) or is_traced() or not self._can_be_read():
+            return None
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             return None
-        return value if versions == _versions(tensors) else None
+        if tensors[0].is_cuda and torch.cuda.is_current_stream_capturing():
+            return None
+        return value
+
+    def _can_be_read(self) -> bool:
+        """Whether the gate is what its weights say: no hooks, no patches, tensors with values."""
+        tensors = self._tensors()
+        if not tensors or any(tensor.is_meta or tensor.is_inference() for tensor in tensors):
+            return False
+        return all(is_plain(module, type(module)) for module in self.modules())
 
     def _tensors(self) -> list[Tensor]:
         return [*self.parameters(), *self.buffers()]
 
-    def _apply(self, fn: Callable[..., Any], *args: Any) -> Any:
-        self._noted = None  # It is neither a parameter nor a buffer, and would stay behind.
-        return super()._apply(fn, *args)
+
+def _is_own_constant(kind: type) -> bool:
+    """Whether no subclass has changed the gate below the class that knows its constant."""
+    place = {
+        name: next(i for i, parent in enumerate(kind.__mro__) if name in vars(parent))
+        for name in ('make_constant', *_ANSWERS)
+    }
+    return all(place['make_constant'] <= place[name] for name in _ANSWERS)
 
 
-def _versions(tensors: list[Tensor]) -> list[tuple[int, int]]:
-    """What changes whenever somebody writes into a tensor or puts another in its place."""
-    return [(t.data_ptr(), -1 if t.is_inference() else t._version) for t in tensors]
+def _is_as_noted(states: Sequence[_State], tensors: Sequence[Tensor]) -> bool:
+    """Whether the tensors are those noted, and nobody has written into them since."""
+    if len(states) != len(tensors):
+        return False
+    if any(noted is not tensor for (noted, *_), tensor in zip(states, tensors, strict=True)):
+        return False
+    return all((t.data_ptr(), t._version) == (where, version) for t, where, version in states)

@@ -158,6 +158,10 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
         norm.training = True
 
 
+# What `make_constant` knows of a gate's last layer.
+_LAST: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.BatchNorm2d, nn.SyncBatchNorm)
+
+
 @torch.no_grad()
 def constant_gate(last: nn.Module) -> Tensor | None:
     """Zero the weight of a gate's last layer and return sigmoid(bias), (C,).
@@ -165,7 +169,7 @@ def constant_gate(last: nn.Module) -> Tensor | None:
     None, with nothing changed, where the layer was replaced by one whose weight is not all it does.
     """
     weight = last._parameters.get('weight')
-    if weight is None or not any(is_plain(last, kind) for kind in (nn.Conv2d, nn.BatchNorm2d)):
+    if weight is None or not any(is_plain(last, kind) for kind in _LAST):
         return None
     nn.init.zeros_(weight)
     bias = last._parameters.get('bias')

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from ge_det.errors import UserError, one_line
 from lab.evidence.key import CellKey
-from lab.evidence.matrix.entries import Block, ByName, Count, Entry, Name, Options
+from lab.evidence.matrix.entries import Block, ByName, Entry, Name, Options, Seeds
 
 #: Goes up when a mended fault changes what cells find.
 REVISION = 1
@@ -36,7 +36,7 @@ class Table(Entry):
     about: str
     networks: Annotated[dict[Name, Network], ByName, Field(min_length=1)]
     attention: Annotated[dict[Block, Options], ByName, Field(min_length=1)]  # With arguments.
-    seeds: Annotated[list[Count], Field(min_length=1)]
+    seeds: Seeds
 
     @classmethod
     def read(cls, file: Path) -> Table:

@@ -46,8 +46,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for name, default in (('--depth', 50), ('--base-channels', 64), ('--frozen-stages', 1)):
         add(name, type=int, default=default, metavar='N', help='%(default)s')
     what = (
-        'gates in frozen stages: fresh, which have no effect there, as in configs/coco; loaded, '
-        'which are frozen as they are; learning; %(default)s'
+        'gates in frozen stages: fresh, which have no effect there, as in configs/coco but for se; '
+        'loaded, as se there, which are frozen as they are; learning; %(default)s'
     )
     add('--gates', default='fresh', metavar='WHICH', help=what)
     what = 'turns of each contender; %(default)s'

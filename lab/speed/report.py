@@ -38,7 +38,7 @@ MAPS_READ_AND_WRITTEN = {False: 2, True: 5}
 NOISE = 0.02
 
 GATES = {
-    'fresh': 'without effect, as in configs/coco',
+    'fresh': 'without effect, as fresh ones (those of GE θ⁻ cannot be)',
     'loaded': 'frozen as loaded',
     'learning': 'learning (freeze_gates=False)',
 }

@@ -216,6 +216,32 @@ def test_log_says_what_trained_gates_keep(gated_file, monkeypatch):
     assert lines[0].startswith('AttentionResNet: 0 of 16 gates start untrained; ')
 
 
+@pytest.mark.parametrize('attention', ['ge-theta', 'ge-theta-e8', 'ge-theta-plus', 'rg-se'])
+def test_what_will_freeze_is_known_before_norms_are_converted(attention, tmp_path, monkeypatch):
+    """As MMEngine does with sync_bn='torch' where it wraps a model, before it initialises."""
+    torch.save(AttentionResNet(50, base_channels=32).state_dict(), tmp_path / 'trunk.pth')
+    monkeypatch.setattr('ge_det.backbones.attention_resnet.get_world_size', lambda: 2)
+    monkeypatch.setattr('ge_det.weights.gate_coverage.get_world_size', lambda: 2)
+    backbone = AttentionResNet(
+        50, attention, base_channels=32, frozen_stages=1, pretrained=str(tmp_path / 'trunk.pth')
+    )
+    backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
+    backbone.init_weights()
+    assert len(backbone.load_report.preserved.exact) == 16
+    assert not is_learning(backbone.train(), 1)
+
+
+def test_two_gates_in_a_unit_on_several_gpus(trunk_file, monkeypatch):
+    monkeypatch.setattr('ge_det.backbones.attention_resnet.get_world_size', lambda: 2)
+    monkeypatch.setattr('ge_det.weights.gate_coverage.get_world_size', lambda: 2)
+    sge = dict(cfg=dict(type='ge_det.SpatialGroupEnhance', groups=8), position='after_conv3')
+    backbone = prepared(trunk_file, plugins=[sge])
+    gates = backbone.gates()
+    assert {p.requires_grad for p in gates['layer1.0.sge'].parameters()} != {
+        p.requires_grad for p in gates['layer1.0.sp_se'].parameters()
+    }
+
+
 def _train_two_steps(rank, world_size, port, kinds, queue):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.distributed.init_process_group('gloo', rank=rank, world_size=world_size)

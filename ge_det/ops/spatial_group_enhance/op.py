@@ -33,7 +33,7 @@ def spatial_group_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         Tensor: (N, G, H, W) of the dtype of ``x``; computed in float32 for half precision.
     """
     groups = weight.shape[1]
-    if is_exported():
+    if is_exported() and not torch.is_autocast_enabled(x.device.type):  # It would halve a product.
         return eager.exported_gate(x, weight, bias)
     if is_traced():
         return eager.plain_gate(x, weight, bias)
