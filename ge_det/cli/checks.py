@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ge_det.cli.build_errors import near_name, wrong_name
 from ge_det.cli.screen import show
+from ge_det.cli.signals import is_first_process
 from ge_det.config_reader import file_instead
 from ge_det.errors import UserError, one_line, shown
 from ge_det.words import counted
@@ -102,6 +105,18 @@ def check_can_be_written(out: Path) -> None:
         raise UserError(f'--out {out}: cannot be written ({error.strerror})') from error
 
 
+@contextmanager
+def no_empty_folder(out: Path) -> Iterator[None]:
+    """Remove the folder of ``--out`` at the end, where it was not there before and is empty."""
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Of the first that is not empty.
+            for folder in new:
+                folder.rmdir()
+
+
 def make_folder(out: Path) -> None:
     """Make the folder of ``--out``; raises a UserError if none can be made there."""
     try:
@@ -184,6 +199,7 @@ def check_model(
     try:
         model = build_without_memory(config, cfg_options)
         check_takes_pictures(model, config, cfg_options)
+        _tell_of_padding(model)
         if checkpoint is not None:
             check_fits(model, checkpoint, classes, resumes=is_start)
         elif is_start:
@@ -197,6 +213,24 @@ def check_model(
         reason = f'{type(error).__name__}: {one_line(error)}'
         show(f'the model is not checked beforehand ({reason})')
         return None
+
+
+def _tell_of_padding(model: Any) -> None:
+    """Say that nothing hands ``valid_area=True`` the sizes: its warning is for the log only."""
+    from mmdet.models import DetDataPreprocessor
+
+    from ge_det.backbones import ValidAreaPreprocessor
+
+    prepare = getattr(model, 'data_preprocessor', None)
+    is_told = isinstance(prepare, ValidAreaPreprocessor)
+    if not isinstance(prepare, DetDataPreprocessor) or is_told or not is_first_process():
+        return
+    if getattr(getattr(model, 'backbone', None), 'valid_area', False):
+        print(
+            'note: backbone.valid_area=True has no effect, and gates see the padding; add '
+            'model.data_preprocessor.type=ge_det.ValidAreaPreprocessor',
+            file=sys.stderr,
+        )
 
 
 def _wants_amp(args: argparse.Namespace) -> bool:

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ge_det.cli.checks import check_model, check_new, load_safely, make_folder
+from ge_det.cli.checks import check_model, check_new, load_safely, make_folder, no_empty_folder
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.parsing import add_detecting_options, new_parser
 from ge_det.cli.screen import quiet_screen, show
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     if args.plain:
         args.plain = take_trained(args.plain[1], args.plain[0])
-    with quiet_screen('inspect', with_tables=False):
+    with quiet_screen('inspect', with_tables=False), no_empty_folder(out):
         show(f'weights: {args.checkpoint}')  # Before torch is imported, which may take long.
         return _inspect(args, out)
 

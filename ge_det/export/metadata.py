@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from ge_det.errors import UserError
 
@@ -89,7 +90,31 @@ class Metadata:
             ) from error
         for name, value in values.items():
             values[name] = tuple(value) if isinstance(value, list) else value
+        kinds = get_type_hints(cls)
+        wrong = [name for name in names if not _is_of(kinds[name], values[name])]
+        if wrong:
+            raise UserError(
+                f'{file}: not written by this `ge-det export`, for its metadata have '
+                f'{wrong[0]}={texts[wrong[0]]:.80}; export it again'
+            )
         return cls(**values)
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    """Whether a value of JSON is of the kind that a field has."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(_is_of(part, value) for part in parts)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        wanted = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        return len(wanted) == len(value) and all(map(_is_of, wanted, value))
+    if origin is Mapping:
+        return isinstance(value, dict) and all(_is_of(parts[1], one) for one in value.values())
+    if isinstance(value, bool) or kind is not float:
+        return type(value) is kind
+    return isinstance(value, (int, float))
 
 
 def describe(detector: nn.Module, cfg: Config, task: str, classes: tuple[str, ...]) -> Metadata:

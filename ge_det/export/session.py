@@ -66,7 +66,8 @@ class Session:
             )
         except Exception as error:  # Its own types, which share no base of their own.
             raise UserError(
-                f'{shown(self.file)}: onnxruntime does not take it ({one_line(error):.200})'
+                f'{shown(self.file)}: onnxruntime does not take it ({one_line(error):.200}); '
+                '`ge-det export` writes one that it takes'
             ) from error
         self.names = tuple(one.name for one in self._session.get_outputs())
         self._inputs = tuple(one.name for one in self._session.get_inputs())

@@ -45,6 +45,7 @@ def conclusion(summaries: Sequence[GateSummary]) -> str:
     """What a user asks first, in a sentence."""
     total = counted(len(summaries), 'gate')
     unmoved = sum(one.constant for one in summaries)
+    untold = sum(one.verdict.startswith('one picture') for one in summaries)
     still = sum(one.verdict.startswith('hardly') for one in summaries)
     saturated = sum(one.verdict.startswith('saturated') for one in summaries)
     if unmoved == len(summaries):
@@ -55,6 +56,7 @@ def conclusion(summaries: Sequence[GateSummary]) -> str:
         )
     parts = [
         f'{unmoved} never moved from their start, as in frozen stages' if unmoved else '',
+        f'{untold} may depend on what they see or not: give two pictures to tell' if untold else '',
         f'{still} hardly depend on what they see' if still else '',
         f'{saturated} are saturated in most of their values' if saturated else '',
     ]

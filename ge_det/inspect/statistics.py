@@ -120,6 +120,8 @@ class GateSummary:
         if self.constant:
             return f'has not moved from its start: {values} whatever it sees'
         moves = max(self.over_pictures, self.over_positions)
+        if moves < STILL and self.pictures == 1:
+            return f'one picture cannot tell whether it depends on what it sees ({values})'
         if moves < STILL:
             return f'hardly depends on what it sees ({values})'
         if self.near_zero + self.near_one > 0.5:

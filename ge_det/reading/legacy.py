@@ -71,5 +71,6 @@ def _value(file: Any, budget: Budget) -> Any:
         raise
     except Exception as error:
         raise Damaged(
-            f'not a readable checkpoint, cut off or of another format ({one_line(error)[:100]})'
+            'not a readable checkpoint, cut off or of another format '
+            f'({type(error).__name__}: {one_line(error)[:100]}); fetch or copy it again'
         ) from error

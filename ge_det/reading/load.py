@@ -94,7 +94,7 @@ def load_file(path: Path, is_download: bool = False) -> Any:
     except Exception as error:  # A damaged file can make the readers raise anything.
         raise CheckpointError(
             f'{path}: not a readable checkpoint, cut off or of another format '
-            f'({_brief(str(error)) or type(error).__name__})'
+            f'({_brief(f"{type(error).__name__}: {error}")}); fetch or copy it again'
         ) from error
 
 

@@ -118,9 +118,66 @@ def test_units_are_chosen_by_the_ends_of_their_names():
     assert _chosen(names, []) == ['backbone.layer1.1.sge', 'backbone.layer2.1.sge']
     assert _chosen(names, ['layer2.0', 'backbone.layer1.0']) == [names[2], names[0]]
     with pytest.raises(
-        UserError, match='--importance 1.9: no unit with a gate; there are backbone'
+        UserError, match='--importance 1.9: no unit with a gate; there are layer1.0, layer1.1, '
     ):
         _chosen(names, ['1.9'])
+    assert _chosen(names, ['layer2.0', 'layer2.0']) == [names[2]]
+    with pytest.raises(UserError, match='--importance 0: no unit'):
+        _chosen(names, ['0'])
+
+
+class Oracle:
+    """Finds a disc in 0.png and a ring in 1.png, as drawn."""
+
+    names = ('disc', 'bar', 'ring')
+
+    def __init__(self) -> None:
+        self.model = self
+
+    def read(self, path):
+        return path
+
+    def batch(self, path):
+        from mmdet.structures import DetDataSample
+
+        return dict(inputs=[], data_samples=[DetDataSample(metainfo=dict(ori_shape=(32, 48)))])
+
+    def test_step(self, batch):
+        import torch
+        from mmengine.structures import InstanceData
+
+        for sample in batch['data_samples']:
+            sample.pred_instances = InstanceData(
+                bboxes=torch.tensor([[4.0, 4, 24, 20]]),
+                scores=torch.tensor([0.9]),
+                labels=torch.tensor([(0, 2)[sample.img_id]]),
+            )
+        return batch['data_samples']
+
+
+@pytest.mark.parametrize('order', [('ring', 'disc', 'bar'), ('ring', 'disc'), ('disc', 'ring')])
+def test_ap_is_by_the_names_of_classes(photos, tmp_path, order):
+    """In whatever order the file has them, and with those alone that have boxes."""
+    from ge_det.cli.inspecting.labelled import _precision
+    from ge_det.cli.inspecting.pictures import find_photos
+
+    content = json.loads(Path('val.json').read_text())
+    ids = dict(disc=3, ring=4, bar=1)
+    content['categories'] = [dict(id=ids[name], name=name) for name in order]
+    Path('val.json').write_text(json.dumps(content))
+    found = find_photos(['val.json'], 'ph', tmp_path / 'in', 9, False)
+    (tmp_path / 'ap').mkdir()
+    assert _precision(Oracle(), found, tmp_path / 'ap')() == pytest.approx(100)
+
+
+def test_no_picture_that_can_be_read(detector, photos, capsys):
+    (photos / '9.png').write_bytes(b'no picture')
+    assert inspect(detector, photos / '9.png', '--out', 'new/in') == 2
+    assert capsys.readouterr().err.endswith('); give at least one that can\n')
+    assert not Path('new').exists()
+    Path('there').mkdir()
+    assert inspect(detector, photos / '9.png', '--out', 'there') == 2
+    assert Path('there').exists()
 
 
 @pytest.mark.usefixtures('peers')

@@ -132,3 +132,12 @@ def test_a_backbone_and_a_neck_that_do_not_go_together_are_one_line(config, opti
     with pytest.raises(UserError, match='a picture does not pass the backbone and neck') as caught:
         check_model(config, options)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('prepare', ['DetDataPreprocessor', 'ge_det.ValidAreaPreprocessor'])
+def test_sizes_that_nothing_tells(config, prepare, capsys):
+    options = {'model.backbone.valid_area': True, 'model.data_preprocessor.type': prepare}
+    check_model(config, options)
+    told = capsys.readouterr().err
+    assert (prepare == 'DetDataPreprocessor') == told.startswith('note: backbone.valid_area=True')
+    assert told.count('\n') == told.count('model.data_preprocessor.type=ge_det.ValidArea')

@@ -60,6 +60,24 @@ def test_in_a_file_with_its_operator_set(tmp_path: Path) -> None:
     assert read == replace(about, precision='int8', versions=dict(ge_det='1', opset='18'))
 
 
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [
+        ('mean', 'x'),
+        ('std', [1, None, 2]),
+        ('scale', [1, 2, 3]),
+        ('keep_ratio', 1),
+        ('pad_divisor', True),
+        ('classes', [1]),
+        ('versions', {'torch': 2}),
+    ],
+)
+def test_a_value_of_another_kind(field: str, value: object) -> None:
+    texts = Metadata('detect').to_texts() | {field: json.dumps(value)}
+    with pytest.raises(UserError, match=f'a.onnx: not written by .* have {field}=.*export it ag'):
+        Metadata.from_texts(texts, 'a.onnx')
+
+
 @pytest.fixture(scope='module')
 def described(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Metadata]:
     file = tmp_path_factory.mktemp('config') / 'my.py'

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ge_det import GatherExcite, SpatialGroupEnhance, SqueezeExcite
+from ge_det.inspect.gate_table import conclusion
 from ge_det.inspect.recording import record_gates
 from ge_det.inspect.statistics import GateStatistics, Moments, lengths_of
 
@@ -103,6 +104,16 @@ def test_other_verdicts():
     assert told.verdict.startswith('saturated in') and told.near_zero + told.near_one > 0.8
     plain = GatherExcite(8, variant='theta_minus', extent=2)
     assert summary_of(plain, images()).verdict == 'works, and has nothing to learn'
+
+
+def test_one_picture_cannot_tell():
+    working = SqueezeExcite(8, ratio=4)
+    nn.init.normal_(working.conv2.conv.weight, std=2)
+    alone, several = (summary_of(working, [x]) for x in (images()[0][:1], torch.randn(9, 8, 6, 6)))
+    assert alone.verdict.startswith('one picture cannot tell whether it depends on what it sees')
+    assert conclusion([alone, several]) == (
+        'Of 2 gates, 1 may depend on what they see or not: give two pictures to tell.'
+    )
 
 
 def test_memory_does_not_grow_with_the_pictures():

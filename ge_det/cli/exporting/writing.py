@@ -193,5 +193,5 @@ def _time(check: Check, file: Path) -> None:
     found = ratios(base, {'onnx': call, 'again': base})
     show(
         f"time:    {found['onnx']:.2f} of PyTorch's at {graph.size[0]}x{graph.size[1]} on "
-        f'{torch.get_num_threads()} threads (PyTorch beside itself {found["again"]:.2f})'
+        f'{counted(torch.get_num_threads(), "thread")} (PyTorch beside itself {found["again"]:.2f})'
     )

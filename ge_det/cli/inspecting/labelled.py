@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from ge_det.cli.inspecting.looking import readable
 from ge_det.cli.inspecting.pictures import Photo, Photos
 from ge_det.errors import UserError
-from ge_det.inspect.gates import named_gates, named_parts, stage_of, unit_of
+from ge_det.inspect.gates import named_gates, named_parts, short_units, stage_of, unit_of
 from ge_det.inspect.importance import (
     Ends,
     Evaluate,
@@ -34,9 +35,9 @@ def selectivity_section(network: Network, plain: Network | None, photos: Photos)
     labelled = [one for one in photos.photos if one.labels]
     if len({label for one in labelled for label in one.labels}) < 2:
         return None
-    count = len(photos.classes)
-    found = _selectivity(network, labelled, count)
-    beside = None if plain is None else _selectivity(plain, labelled, count)
+    classes = len(photos.classes)
+    found = _selectivity(network, labelled, classes)
+    beside = None if plain is None else _selectivity(plain, labelled, classes)
     text = ['The classes are those of the boxes: features are pooled over each.']
     boxes = any(one.boxes for one in labelled)
     return Section('Class selectivity', text * boxes, draw_selectivity(found, beside))
@@ -103,17 +104,21 @@ def importance_section(
 
 
 def _chosen(names: list[str], units: Sequence[str]) -> list[str]:
-    """Gates of units by the ends of their names."""
+    """Gates of units by their names, with or without what all begin with, each once."""
     if not units:
         return list({stage_of(name, names): name for name in names}.values())
-    found = []
+    short, found = short_units(names), []
     for unit in units:
-        fitting = [name for name in names if f'.{unit_of(name)}'.endswith(f'.{unit}')]
+        fitting = [
+            name
+            for name in names
+            if unit.endswith(short[name]) and f'.{unit_of(name)}'.endswith(f'.{unit}')
+        ]
         if not fitting:
-            have = ', '.join(unit_of(name) for name in names)
+            have = ', '.join(dict.fromkeys(short.values()))
             raise UserError(f'--importance {unit}: no unit with a gate; there are {have}')
         found.append(fitting[0])
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _evaluate(network: Network, photos: Photos, folder: Path) -> tuple[Evaluate, str]:
@@ -169,10 +174,12 @@ def _precision(network: Detector, photos: Photos, folder: Path) -> Evaluate:
 
     assert photos.annotations is not None
     coco, kept = read_coco(photos.annotations), {one.number for one in photos.photos}
+    boxes = [one for one in coco.annotations if one['image_id'] in kept]
     content = dict(
         images=[one for one in coco.images if one['id'] in kept],
-        annotations=[one for one in coco.annotations if one['image_id'] in kept],
-        categories=coco.categories,
+        # From 1: pycocotools takes what matches a box of id 0 for wrong.
+        annotations=[{**one, 'id': number} for number, one in enumerate(boxes, 1)],
+        categories=_categories(network.names, coco.categories),
     )
     file = folder / 'looked-at.json'
     file.write_text(json.dumps(content), encoding='utf-8')
@@ -180,6 +187,16 @@ def _precision(network: Detector, photos: Photos, folder: Path) -> Evaluate:
     evaluator.dataset_meta = dict(classes=network.names)
     measure = evaluation(network.model, _Batches(network, photos), evaluator, 'coco/bbox_mAP')
     return lambda: 100 * max(0.0, measure())  # It is -1 where nothing is found.
+
+
+def _categories(names: Sequence[str], given: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All classes of a detector in its order, in which mmdet counts labels, by the file's ids.
+
+    A class that the file lacks gets an id of its own: it has no boxes, so AP leaves it out.
+    """
+    ids = {one['name']: one['id'] for one in given}
+    fresh = (number for number in count(1) if number not in ids.values())
+    return [dict(id=ids[name] if name in ids else next(fresh), name=name) for name in names]
 
 
 def _accuracy(network: Classifier, photos: Photos) -> Evaluate:

@@ -88,7 +88,10 @@ def look(network: Network, photos: Photos, shown: int) -> Looked:
             seen.done.append(photo)
     if not seen.done:
         photo, reason = seen.skipped[0]
-        raise UserError(f'{shown_name(photo)}: no picture that can be read ({reason})')
+        raise UserError(
+            f'{shown_name(photo)}: no picture that can be read ({reason}); '
+            'give at least one that can'
+        )
     for photo, reason in seen.skipped[:10]:
         print(f'skipped {shown_name(photo)}: {reason}', file=sys.stderr)
     if (more := len(seen.skipped) - 10) > 0:
