@@ -211,8 +211,20 @@ def tar():
         (b'\x89PNG\r\n\x1a\n', 'not a readable checkpoint'),
         (b'a' * 10_000_000, 'not a readable checkpoint'),
         (b'c' * 10_000_000, 'not a readable checkpoint'),
+        (b'{"a": 1}', "(ValueError: at position 0, opcode b'{' unknown); fetch or copy it again"),
     ],
-    ids=['tar', 'zip-start', 'zip-empty', 'zeros', 'noise', 'pickle', 'png', 'letters', 'globals'],
+    ids=[
+        'tar',
+        'zip-start',
+        'zip-empty',
+        'zeros',
+        'noise',
+        'pickle',
+        'png',
+        'letters',
+        'globals',
+        'json',
+    ],  # fmt: skip
 )
 def test_other_files(content, reason, tmp_path):
     (tmp_path / 'a.pth').write_bytes(content)
