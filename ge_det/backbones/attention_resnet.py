@@ -57,8 +57,9 @@ class AttentionResNet(ValidAreaResNet):
         fused (bool): Allow faster execution of units where it gives the same result within
             rounding; :meth:`execution_plan` tells which. False runs the modules one after
             another. Defaults to True.
-        freeze_gates (bool, optional): Whether gates inside ``frozen_stages`` are frozen.
-            Defaults to None: those that were loaded, or start without effect, are.
+        freeze_gates (bool, optional): Whether gates inside ``frozen_stages`` are frozen; those of
+            other stages never are. Defaults to None: those that were loaded, or start without
+            effect, are.
         gate_norm_eval (bool, optional): Whether batch normalisation inside gates that are not
             frozen runs on its running statistics in training. Defaults to None: as ``norm_eval``
             says for gates that were loaded, never for fresh ones.

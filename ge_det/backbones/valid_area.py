@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
 import torch
 import torch.utils.checkpoint as cp
 from torch import Tensor, nn
@@ -105,18 +106,24 @@ def average_own(pool: nn.AvgPool2d, inputs: tuple[Any, ...], output: Tensor) -> 
     return output / torch.where(share > 0, share, torch.ones_like(share))
 
 
-def clear_borders(backbone: nn.Module) -> None:
-    """Let every layer of the trunk that mixes neighbours see zeros outside the pictures."""
-    inside_plugins: set[nn.Module] = set()
-    for module in backbone.modules():
-        if isinstance(module, AttentionBlock):
-            inside_plugins.update(module.modules())
-    for module in backbone.modules():
-        kernel = getattr(module, 'kernel_size', 1)
-        if module not in inside_plugins and max(_pair(kernel)) > 1:
-            module.register_forward_pre_hook(clear_before)
-            if isinstance(module, nn.AvgPool2d):
-                module.register_forward_hook(average_own)
+def clear_border_of(layer: nn.Module) -> None:
+    """Let a layer see zeros outside the pictures, if it mixes neighbours and does not as yet."""
+    if max(_pair(getattr(layer, 'kernel_size', 1))) == 1:
+        return
+    if clear_before not in layer._forward_pre_hooks.values():
+        layer.register_forward_pre_hook(clear_before)
+    if isinstance(layer, nn.AvgPool2d) and average_own not in layer._forward_hooks.values():
+        layer.register_forward_hook(average_own)
+
+
+def trunk(network: nn.Module) -> Iterator[nn.Module]:
+    """A network and all modules inside it, without its blocks. Quick: forwards ask for it."""
+    ahead: list[nn.Module | None] = [network]
+    while ahead:
+        module = ahead.pop()
+        if module is not None and not isinstance(module, AttentionBlock):
+            yield module
+            ahead += module._modules.values()
 
 
 def areas_by_size(
@@ -192,9 +199,11 @@ def check_sizes(sizes: Any, x: Tensor) -> list[Size]:
     """
     count, _, height, width = x.shape
     try:
+        sizes = [tuple(pair) for pair in sizes]  # Of a generator there is no second look.
         pairs = [(int(h), int(w)) for h, w in sizes]
-        are_whole = all(int(a) == a for pair in sizes for a in pair)
-    except (TypeError, ValueError):
+        sides = [side for pair in sizes for side in pair]
+        are_whole = all(int(a) == a and not isinstance(a, (bool, np.bool_)) for a in sides)
+    except (TypeError, ValueError, OverflowError):
         pairs, are_whole = [], False
     fits = are_whole and all(0 < h <= height and 0 < w <= width for h, w in pairs)
     if not fits or len(pairs) != count:

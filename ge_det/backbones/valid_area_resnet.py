@@ -6,12 +6,21 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ge_det.ops.tracing import is_traced
 
 from .gates_apart import GatesApart
-from .valid_area import AreasBySize, areas_by_size, check_sizes, clear_borders, own_areas
+from .units import PluginUnit
+from .valid_area import (
+    AreasBySize,
+    areas_by_size,
+    check_sizes,
+    clear_border_of,
+    own_areas,
+    trunk,
+)
 
 # What the data preprocessor leaves on the batch. Detectors hand that on as it is.
 SIZES_OF_BATCH = 'ge_det_valid_sizes'
@@ -25,15 +34,23 @@ class ValidAreaResNet(GatesApart):
     """
 
     valid_area = False
+    _gates_look = False
     _has_told = False
 
     def look_at_valid_area(self) -> None:
         """Look at the pictures' own sizes from now on."""
         self.valid_area = True
-        if self.gates():  # Without any, a picture's features depend on nothing far from it.
-            clear_borders(self)
-            for unit in self._units().values():
-                unit.valid_area = True
+        # Without any, a picture's features depend on nothing far from it.
+        self._gates_look = bool(self.gates())
+        self._reach_layers()
+
+    @torch.compiler.disable  # A graph would not ask again. It ends here anyway, at own_areas.
+    def _reach_layers(self) -> None:
+        """Tell every layer that is not told as yet, also one that was replaced meanwhile."""
+        for module in trunk(self) if self._gates_look else ():
+            clear_border_of(module)
+            if isinstance(module, PluginUnit):
+                module.valid_area = True
 
     def forward(
         self, x: Tensor, valid_sizes: Sequence[Sequence[int]] | None = None
@@ -58,7 +75,10 @@ class ValidAreaResNet(GatesApart):
                 raise ValueError('valid_sizes is for a backbone that has valid_area=True')
             maps = super().forward(x)
             return maps
-        with own_areas(self._areas(x, valid_sizes)):
+        areas = self._areas(x, valid_sizes)
+        if areas is not None:
+            self._reach_layers()
+        with own_areas(areas):
             maps = super().forward(x)
         return maps
 

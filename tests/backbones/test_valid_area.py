@@ -4,7 +4,17 @@ import pickle
 
 import pytest
 import torch
-from padded_pictures import GATED, SIZES, batch, deviation, network, pair, pair_of, pictures
+from padded_pictures import (
+    GATED,
+    NARROW,
+    SIZES,
+    batch,
+    deviation,
+    network,
+    pair,
+    pair_of,
+    pictures,
+)
 from torch import nn
 
 from ge_det import AttentionResNet
@@ -167,13 +177,31 @@ def test_blocks_of_users(kind):
 
 
 @pytest.mark.parametrize(
-    'sizes', [SIZES[:1], [(97, 60), (64, 96)], [(75, 60), (0, 96)], [(7.5, 60), (64, 96)], 5]
+    'sizes',
+    [
+        SIZES[:1],
+        [(97, 60), (64, 96)],
+        [(75, 60), (0, 96)],
+        [(7.5, 60), (64, 96)],
+        [(float('inf'), 60), (64, 96)],
+        [(True, 60), (64, 96)],
+        5,
+    ],
 )
 def test_sizes_that_do_not_fit(sizes):
     backbone = network(SE, depth=18, num_stages=1, valid_area=True)
     with pytest.raises(ValueError, match=r'valid_sizes=.* pictures of a batch of 96x120') as error:
         backbone(torch.zeros(2, 3, 96, 120), sizes)
     assert '\n' not in str(error.value)
+
+
+def test_sizes_of_a_generator():
+    backbone = network(SE, depth=18, num_stages=1, valid_area=True)
+    x = batch(pictures())
+    sizes = (iter(one) for one in SIZES)
+    assert torch.equal(backbone(x, sizes)[0], backbone(x, SIZES)[0])
+    with pytest.raises(ValueError, match=r'7\.5.* is not allowed'):
+        backbone(x, (one for one in [(7.5, 60), (64, 96)]))
 
 
 def test_sizes_for_a_network_that_does_not_look():
@@ -208,6 +236,37 @@ def test_a_traced_network_sees_the_whole_map():
     torch.testing.assert_close(traced(x)[0], plain(x)[0])
     with pytest.raises(ValueError, match='no own sizes'):
         torch.jit.trace(lambda x: watching(x, SIZES), x)
+
+
+def test_layers_that_were_replaced():
+    """Also behind torch.compile, which has seen the others before."""
+    watching, plain = pair(SE, num_stages=2, avg_down=True)
+    alone, x = pictures(), batch(pictures(), border=9.0)
+    compiled = torch.compile(watching, backend='eager')
+    with torch.no_grad():
+        compiled(x, SIZES)
+        for backbone in (watching, plain):
+            torch.manual_seed(3)
+            backbone.conv1 = nn.Conv2d(3, 8, 7, stride=2, padding=3, bias=False)
+            backbone.layer1[0].conv2 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+            backbone.layer2[0].downsample[0] = nn.AvgPool2d(2, 2, ceil_mode=True)
+            fresh = AttentionResNet(attention=SE, num_stages=2, **NARROW).eval().layer2[1]
+            backbone.layer2[1] = fresh  # A whole unit.
+        own = [plain(picture) for picture in alone]
+        assert deviation(compiled(x, SIZES), own) <= 1e-5
+        assert deviation(watching(x, SIZES), own) <= 1e-5
+
+
+def test_hooks_stay_as_they_are():
+    backbone = pair(SE, num_stages=2, avg_down=True)[0]
+
+    def hooks():
+        layers = backbone.modules()
+        return sum(len(one._forward_pre_hooks) + len(one._forward_hooks) for one in layers)
+
+    before = hooks()
+    backbone(batch(pictures()), SIZES)
+    assert hooks() == before > 0
 
 
 def test_a_layer_whose_stride_nobody_knows():

@@ -155,6 +155,16 @@ def test_features_in_half_precision_of_a_work_dir(folder: Path, capsys: Screen) 
     assert 'gives maps, not detections' in capsys.readouterr().err
 
 
+def test_that_a_file_sees_the_whole_map_is_told(folder: Path, capsys: Screen) -> None:
+    watching = "\nmodel['backbone'].update(valid_area=True)\n"
+    Path('watching.py').write_text(Path('my.py').read_text() + watching)
+    for config, is_told in (('watching.py', True), ('my.py', False)):
+        words = [config, 'my_1.pth', '--out', f'{config}.onnx', '--what', 'backbone']
+        assert exit_code('export', *words, '--size', 64, 64) == 0
+        said = capsys.readouterr().out
+        assert ('note: the file has no valid_area: its gates see the whole map' in said) is is_told
+
+
 def test_one_that_differs_is_not_written(
     folder: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,8 @@ def write(order: Order, part: Path) -> None:
     show(f'graph:   {graph.what}, {of}')
     for step in unknown_steps(order.cfg):
         show(f'note: the metadata cannot tell the step {step} of the test pipeline')
+    if graph.gates() and getattr(graph.model.backbone, 'valid_area', False):
+        show('note: the file has no valid_area: its gates see the whole map, padding included')
     graph.write(part)
     write_metadata(part, about)
     check = Check(graph, order.pictures, about.mask_threshold)
