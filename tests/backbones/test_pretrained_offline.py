@@ -18,6 +18,7 @@ def test_gates_prepared_offline_have_yet_to_learn(attention, plain, file, tmp_pa
     backbone = initialised(
         attention=attention,
         frozen_stages=1,
+        freeze_gates=False,
         norm_eval=True,
         pretrained=dict(source='ge_det', checkpoint=str(tmp_path / 'start.pth')),
     )

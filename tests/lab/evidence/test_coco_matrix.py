@@ -12,14 +12,21 @@ from lab.evidence.matrix.config import config_text
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.run.workspace import Workspace
 
+PUBLISHED = ('baseline', 'se', 'ge-theta-e8', 'sge')
 EVERY = [('matrix.yaml', 50, R50, BLOCK), ('matrix-r101.yaml', 101, R101, DEEP)]
 
 
 @pytest.mark.parametrize(('name', 'depth', 'cases', 'blocks'), EVERY)
-def test_every_config_is_run_with_three_seeds(name, depth, cases, blocks):
+def test_every_config_is_run_with_three_seeds_and_the_published_blocks_with_five(
+    name, depth, cases, blocks
+):
     cells = Matrix.read(COCO / name).cells()
     runs = Counter((cell.base.resolve(), cell.key.seed) for cell in cells)
-    assert runs == {(case.path.resolve(), seed): 1 for case in cases for seed in (0, 1, 2)}
+    assert runs == {
+        (case.path.resolve(), seed): 1
+        for case in cases
+        for seed in range(5 if case.block in PUBLISHED else 3)
+    }
     assert {cell.key.detector for cell in cells} == set(DETECTORS)
     for cell in cells:
         folder = 'baseline' if cell.key.attention == 'none' else cell.key.attention
