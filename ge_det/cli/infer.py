@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ge_det.cli.checks import check_model, load_safely, make_folder
+from ge_det.cli.checks import check_model, load_safely, make_folder, no_empty_folder
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.inferring.lists import Earlier, Lists, about, read_earlier
 from ge_det.cli.inferring.sources import find_sources
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lists = [table] if earlier.categories is None else []  # Without its JSON, it is another's.
     new = [job for job in jobs if not (args.resume and os.path.exists(job.drawn))]
     check_targets(new, lists, args.overwrite)
-    with quiet_screen('infer'):
+    with quiet_screen('infer'), no_empty_folder(out):
         return _infer(args, jobs, earlier, out)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class ResumableCheckpoints(Hook):
     - Weights have to be just this model's, else MMEngine would go on with those that fit and fresh
       ones; the optimizer's state has to be of this optimizer and these weights, else the first step
       would fail.
+    - Functions that MMEngine's schedule of one cycle would write into a checkpoint stay out of it: no
+      safe reader takes them, and a fresh schedule has them anyway.
     - In a work dir that was moved or copied, the paths that MMEngine keeps in a checkpoint lead to
       this one: else the next best result would remove a file of the old folder.
 
@@ -79,6 +82,13 @@ class ResumableCheckpoints(Hook):
         for name, value in dict(info).items():
             if name.startswith(('best_ckpt', 'last_ckpt')) and isinstance(value, str):
                 info[name] = os.path.join(runner.work_dir, os.path.basename(value))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Leave functions out of the states of schedules."""
+        states = checkpoint.get('param_schedulers', [])  # A dict of lists with several optimizers.
+        for state in chain(*states.values()) if isinstance(states, dict) else states:
+            for name in [name for name, value in state.items() if callable(value)]:
+                del state[name]
 
     def before_train(self, runner: Runner) -> None:
         """Validate what was resumed, if that is due and was not done."""

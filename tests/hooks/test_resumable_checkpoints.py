@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook
+from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import save_checkpoint
 from torch import nn
 
@@ -111,6 +112,48 @@ def test_a_state_that_an_older_torch_has_written(kind: Any) -> None:
     ResumableCheckpoints().after_load_checkpoint(runner, dict(optimizer=state))
     assert 'fused' not in state['param_groups'][0]
     optimizer.load_state_dict(state)
+
+
+SCHEDULES = [
+    dict(type='OneCycleLR', eta_max=1.0, total_steps=9, anneal_strategy='cos'),
+    dict(type='OneCycleLR', eta_max=1.0, total_steps=9, anneal_strategy='linear'),
+    dict(type='CosineAnnealingLR', T_max=9),
+    dict(type='CosineRestartLR', periods=[5, 4], restart_weights=[1, 0.5], eta_min=0.0),
+    dict(type='ConstantLR', factor=0.1),
+    dict(type='ExponentialLR', gamma=0.9),
+    dict(type='LinearLR', start_factor=0.1, end=9),
+    dict(type='MultiStepLR', milestones=[5]),
+    dict(type='PolyLR', end=9),
+    dict(type='ReduceOnPlateauLR', monitor='loss'),
+    dict(type='StepLR', step_size=2),
+]
+
+
+@pytest.mark.parametrize('schedule', SCHEDULES, ids=lambda schedule: schedule['type'])
+@pytest.mark.parametrize('named', [False, True])
+def test_a_schedule_goes_on_from_a_checkpoint_that_is_read_safely(
+    schedule: dict[str, Any], named: bool, tmp_path: Path
+) -> None:
+    def new() -> Any:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+        return PARAM_SCHEDULERS.build(dict(schedule, optimizer=optimizer))
+
+    def rates(scheduler: Any) -> list[float]:
+        scheduler.step(*([dict(loss=1.0)] if 'monitor' in schedule else []))
+        return scheduler.get_last_value()
+
+    whole = new()
+    for _ in range(4):
+        rates(whole)
+    states = [whole.state_dict()]
+    checkpoint = dict(param_schedulers=dict(optimizer=states) if named else states)
+    ResumableCheckpoints().before_save_checkpoint(resuming(), checkpoint)
+    save_checkpoint(checkpoint, str(tmp_path / 'epoch_1.pth'))
+    read = load_file(tmp_path / 'epoch_1.pth')['param_schedulers']
+    resumed = new()
+    resumed.optimizer.load_state_dict(whole.optimizer.state_dict())
+    resumed.load_state_dict(read['optimizer'][0] if named else read[0])
+    assert [rates(resumed) for _ in range(4)] == [rates(whole) for _ in range(4)]
 
 
 def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> None:
