@@ -28,12 +28,14 @@ class GateMap(NamedTuple):
             their numbers, the most different first.
         lowest (float): Of all groups at all cells.
         highest (float): Likewise.
+        member (str): What a group is called: ``'group'``, or ``'channel'`` if it is one.
     """
 
     mean: Tensor
     groups: dict[int, Tensor]
     lowest: float
     highest: float
+    member: str = 'group'
 
 
 def gate_map(coarse: Tensor, most: int = GROUPS) -> GateMap:
@@ -79,7 +81,8 @@ class GateMaps:
         for one in coarse[: max(0, self._pictures - len(kept))]:
             found = gate_map(one, self._most)
             groups = {number: _coarser(group) for number, group in found.groups.items()}
-            kept.append(found._replace(mean=_coarser(found.mean), groups=groups))
+            member = 'channel' if x.shape[1] == len(one) else 'group'
+            kept.append(found._replace(mean=_coarser(found.mean), groups=groups, member=member))
 
 
 def _coarser(values: Tensor) -> Tensor:
@@ -135,29 +138,30 @@ def draw_maps(
                    groups=list(one.groups))
         for name, one in found.items()
     }  # fmt: skip
+    members = ' and '.join(sorted({f'{one.member}s' for one in found.values()}))
     figures = [
         Figure(
             f'Gate maps of {title}',
             panel.draw(means),
-            'The mean of the gate over its groups, a row for each stage, a picture for each unit. '
-            'Yellow is where a gate is most open in this picture, dark blue where least; the '
-            'numbers are its lowest and highest mean.',
+            f'The mean of the gate over its {members}, a row for each stage, a picture for each '
+            'unit. Yellow is where a gate is most open in this picture, dark blue where least; '
+            'the numbers are its lowest and highest mean.',
             numbers,
         )
     ]
     # One unit of a stage, the last: of all of them the groups would be too many to look at.
     rows = [
-        [(f'{names[-1]}, group {number}', group, found[names[-1]])
+        [(f'{names[-1]}, {found[names[-1]].member} {number}', group, found[names[-1]])
          for number, group in found[names[-1]].groups.items()]
         for names in stages.values()
     ]  # fmt: skip
     if any(rows):
         figures.append(
             Figure(
-                f'Groups of {title}',
+                f'{members.capitalize()} of {title}',
                 panel.draw([row for row in rows if row]),
-                'Of the last unit of each stage, the groups whose maps differ most from the mean, '
-                'the most different first.',
+                f'Of the last unit of each stage, the {members} whose maps differ most from the '
+                'mean, the most different first.',
                 {names[-1]: list(found[names[-1]].groups) for names in stages.values()},
             )
         )

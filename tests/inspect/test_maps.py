@@ -77,10 +77,18 @@ def test_figures():
     network.layer1[0].sge, network.layer1[1].sge = block, random_block('ge-theta_minus-2')
     maps = GateMaps()
     for name in ('layer1.0.sge', 'layer1.1.sge'):
-        maps.watch(name, None, torch.rand(1, 4, 6, 6))
+        maps.watch(name, torch.rand(1, 8, 6, 6), torch.rand(1, 4, 6, 6))
     image = np.zeros((30, 40, 3), np.uint8)
     means, groups = draw_maps(maps.maps, 0, image, 'a.png')
     assert Image.open(io.BytesIO(means.png)).format == 'PNG'
     assert set(means.numbers) == {'layer1.0.sge', 'layer1.1.sge'}
     assert list(groups.numbers) == ['layer1.1.sge'] and len(groups.numbers['layer1.1.sge']) == 3
+    assert groups.title == 'Groups of a.png'
     assert draw_maps(maps.maps, 1, image, 'b.png') == []
+
+
+def test_a_group_of_one_channel_is_called_so():
+    maps = GateMaps()
+    maps.watch('layer1.0.ge', torch.rand(1, 8, 6, 6), torch.rand(1, 8, 2, 2))
+    means, channels = draw_maps(maps.maps, 0, np.zeros((30, 40, 3), np.uint8), 'a.png')
+    assert 'over its channels' in means.caption and channels.title == 'Channels of a.png'
