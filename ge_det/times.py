@@ -19,7 +19,7 @@ def parse_minutes(text: str) -> float:
     found = _TIME.fullmatch(text.strip().lower())
     minutes = 60 * float(found[1] or 0) + float(found[2] or 0) if found else 0.0
     if not 1 <= minutes <= 30 * 24 * 60:
-        raise UserError(f'--time {text}: give a time such as 20m or 2h')
+        raise UserError(f'--time {text}: give a time such as 20m or 2h, from 1m to 720h')
     return minutes
 
 

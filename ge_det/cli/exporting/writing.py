@@ -80,11 +80,12 @@ def write(order: Order, part: Path) -> None:
         show(f'note: the metadata cannot tell the step {step} of the test pipeline')
     if graph.gates() and getattr(graph.model.backbone, 'valid_area', False):
         show('note: the file has no valid_area: its gates see the whole map, padding included')
+    show('writing: the graph is traced, which may take a minute or two')
     graph.write(part)
     write_metadata(part, about)
     check = Check(graph, order.pictures, about.mask_threshold)
+    show(f'checking: onnxruntime beside PyTorch on {order.told}')
     rows = check.rows(Session(part), EXACT)
-    show(f'checked: onnxruntime beside PyTorch on {order.told}')
     _tell(rows)
     refuse(check, rows, EXACT, order.out)
     if not order.half and not order.measured:
