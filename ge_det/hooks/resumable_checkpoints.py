@@ -40,8 +40,8 @@ class ResumableCheckpoints(Hook):
     - Weights have to be just this model's, else MMEngine would go on with those that fit and fresh
       ones; the optimizer's state has to be of this optimizer and these weights, else the first step
       would fail.
-    - Functions that MMEngine's schedule of one cycle would write into a checkpoint stay out of it: no
-      safe reader takes them, and a fresh schedule has them anyway.
+    - Functions that MMEngine's schedule of one cycle would write into a checkpoint stay out of it:
+      no safe reader takes them, and a fresh schedule has them anyway.
     - In a work dir that was moved or copied, the paths that MMEngine keeps in a checkpoint lead to
       this one: else the next best result would remove a file of the old folder.
 
