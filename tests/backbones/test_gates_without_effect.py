@@ -4,69 +4,26 @@ import copy
 
 import pytest
 import torch
-from attention_cases import narrow_attention
+from frozen_gates import (
+    GATED,
+    computed,
+    first_stage,
+    images,
+    is_computed,
+    learns,
+    network,
+    plain,
+    same,
+    write,
+)
 from mmengine.runner.checkpoint import load_state_dict as load_as_a_runner
 from random_networks import randomise
 
-from ge_det import AttentionResNet, SpatialGroupEnhance
+from ge_det import AttentionResNet
 from ge_det.blocks.constant import MayBeConstant
 
-GATED = narrow_attention()
 WEIGHTLESS = [name for name in GATED if 'theta-minus' in name]
 with_weights = pytest.mark.parametrize('name', [name for name in GATED if name not in WEIGHTLESS])
-
-
-@pytest.fixture(scope='module')
-def trunk_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp('trunk') / 'trunk.pth'
-    torch.save(randomise(AttentionResNet(18, base_channels=8)).state_dict(), path)
-    return str(path)
-
-
-def network(name, file, preserve=True, **kwargs):
-    backbone = AttentionResNet(
-        18,
-        GATED[name],
-        pretrained=dict(checkpoint=file, preserve_function=preserve),
-        **dict(dict(base_channels=8, frozen_stages=1, norm_eval=True), **kwargs),
-    )
-    backbone.init_weights()
-    return backbone
-
-
-def plain(file):
-    backbone = AttentionResNet(18, base_channels=8, pretrained=file)
-    backbone.init_weights()
-    return backbone.eval()
-
-
-def first_stage(backbone):
-    return [gate for name, gate in backbone.gates().items() if name.startswith('layer1')]
-
-
-def learns(gates):
-    (flag,) = {p.requires_grad for gate in gates for p in gate.parameters()}
-    return flag
-
-
-def images(dtype=torch.float32):
-    return torch.randn(2, 3, 64, 98, generator=torch.Generator().manual_seed(1), dtype=dtype)
-
-
-def is_computed(gates):
-    return any(gate.known_constant() is None for gate in gates)
-
-
-def computed(backbone, x, monkeypatch):
-    """What every gate gives when it is computed."""
-    with monkeypatch.context() as patch:
-        patch.setattr(MayBeConstant, 'known_constant', lambda self: None)
-        return backbone(x)
-
-
-def same(actual, expected, **tolerance):
-    for x, y in zip(actual, expected, strict=True):
-        torch.testing.assert_close(x, y, **tolerance)
 
 
 @with_weights
@@ -113,12 +70,6 @@ def test_a_gate_without_weights_goes_on(name, trunk_file):
     backbone = network(name, trunk_file).eval()
     assert len(backbone.load_report.preserved.approximate) == 8
     assert is_computed(first_stage(backbone))
-
-
-@torch.no_grad()
-def write(backbone, state):
-    for key, tensor in backbone.state_dict(keep_vars=True).items():
-        tensor.copy_(state[key])
 
 
 def write_past_autograd(backbone, state):
@@ -183,114 +134,6 @@ def test_the_constant_is_what_runs(fused, trunk_file, monkeypatch):
     before = backbone(images())[0]
     monkeypatch.setattr(MayBeConstant, 'known_constant', nothing)
     assert not torch.allclose(backbone(images())[0], before)
-
-
-class Halved(SpatialGroupEnhance):
-    _abbr_ = 'sge'
-
-    def coarse_gate(self, x):
-        return super().coarse_gate(x) / 2
-
-    gate_from_wide = SpatialGroupEnhance.gate_from_wide
-
-
-def keep(module, inputs, output):
-    module.kept = output
-
-
-def double(module, inputs, output):
-    return 2 * output
-
-
-@pytest.mark.parametrize('when', ['before', 'after'])
-@pytest.mark.parametrize('change', ['hook', 'answer', 'kept output'])
-def test_a_gate_that_somebody_changed_is_computed(change, when, trunk_file, monkeypatch):
-    backbone = network('se', trunk_file, fused=False)
-    gates = first_stage(backbone)
-    if when == 'after':
-        backbone.eval()
-    for gate in gates:
-        if change == 'hook':
-            gate.conv2.register_forward_hook(double)
-        elif change == 'answer':
-            gate.coarse_gate = lambda x, gate=gate: type(gate).coarse_gate(gate, x) / 2
-        else:
-            gate.register_forward_hook(keep)
-    backbone(images().requires_grad_())
-    backbone.eval()
-    assert is_computed(gates)
-    same(backbone(images()), computed(backbone, images(), monkeypatch), rtol=0, atol=0)
-
-
-def test_a_subclass_that_changes_the_gate_is_computed():
-    gate = Halved(8, groups=4)
-    gate.note_constant()
-    assert gate.known_constant() is None
-    plain_sge = SpatialGroupEnhance(8, groups=4).requires_grad_(False)
-    plain_sge.note_constant()
-    assert plain_sge.known_constant() is not None
-
-
-def test_gradients_after_an_inference(trunk_file):
-    backbone = network('se', trunk_file)
-    with torch.inference_mode():
-        backbone.eval()
-        backbone(images())
-    x = images().requires_grad_()
-    backbone(x)[0].sum().backward()
-    assert x.grad.any()
-
-
-def test_gates_that_learn_are_never_constants(trunk_file):
-    backbone = network('sge', trunk_file, freeze_gates=False).eval()
-    with torch.no_grad():
-        assert is_computed(first_stage(backbone))
-
-
-def test_in_functorch(trunk_file):
-    backbone = network('se', trunk_file, fused=False).eval()
-    weights = {key: torch.stack([value] * 2) for key, value in backbone.named_parameters()}
-    buffers = dict(backbone.named_buffers())
-
-    x = images()
-
-    def run(weights):
-        return torch.func.functional_call(backbone, {**weights, **buffers}, (x,))[0]
-
-    same([torch.func.vmap(run)(weights)[1]], [backbone(x)[0]], rtol=1e-5, atol=1e-5)
-
-
-def test_who_wants_a_gradient_gets_it(trunk_file):
-    backbone = network('sge', trunk_file).train()
-    for gate in first_stage(backbone):
-        gate.requires_grad_(True)
-    sum(out.square().mean() for out in backbone(images())).backward()
-    assert all(p.grad.any() for gate in first_stage(backbone) for p in gate.parameters())
-
-
-@pytest.mark.parametrize('change', ['double', 'copy', 'half and back'])
-def test_what_moves_is_looked_at_again(change, trunk_file, monkeypatch):
-    backbone = network('sp-se', trunk_file).eval()
-    if change == 'copy':
-        backbone = copy.deepcopy(backbone)
-    elif change == 'double':
-        backbone = backbone.double()
-    else:
-        backbone = backbone.half().float()
-    x = images(torch.float64 if change == 'double' else torch.float32)
-    same(backbone(x), computed(backbone, x, monkeypatch), rtol=1e-5, atol=1e-5)
-    backbone.eval()
-    assert not is_computed(first_stage(backbone))
-
-
-def test_a_compiled_network_keeps_no_constant(trunk_file, monkeypatch):
-    backbone = network('se', trunk_file).eval()
-    compiled = torch.compile(backbone, backend='eager')
-    with torch.no_grad():
-        same(compiled(images()), backbone(images()), rtol=1e-6, atol=1e-6)
-        write(backbone, randomise(copy.deepcopy(backbone), seed=2).state_dict())
-        expected = computed(backbone, images(), monkeypatch)
-        same(compiled(images()), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_all_frozen_is_told(trunk_file, monkeypatch):
