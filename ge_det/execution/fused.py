@@ -25,7 +25,7 @@ from ge_det.blocks.own_areas import gate_of_areas
 from ge_det.blocks.plain import is_convolution
 from ge_det.ops.expansion import count_positions
 from ge_det.ops.folded_residual import folded_convolution, folded_residual
-from ge_det.ops.gated_residual import gated_residual
+from ge_det.ops.gated_residual import gated_residual, gated_residual_
 from ge_det.ops.own_areas import OwnAreas
 from ge_det.ops.precision import autocast_input, statistics_dtype
 
@@ -127,9 +127,21 @@ def _finish_folded(
         channel_gate = s.flatten(1).to(scale.dtype)
         return folded_residual(u, identity, weight, channel_gate * scale, channel_gate * shift)
     z = folded_convolution(u, weight, scale, shift)
+    is_ours = s is not None or _forgets_its_input(gate)
     if s is None:
         s = _gate_after_expansion(gate, areas, z)
+    if is_ours and not _wants_gradient(z, identity, s):
+        return gated_residual_(z, identity, s)
     return gated_residual(z, identity, s)
+
+
+def _wants_gradient(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _forgets_its_input(gate: AttentionBlock) -> bool:
+    """Whether what a gate has been asked of may be written over: a user's may have kept it."""
+    return type(gate).__module__.partition('.')[0] == __name__.partition('.')[0]
 
 
 def _in_dtype_of_norm(y: Tensor, norm: nn.Module) -> Tensor:

@@ -8,7 +8,7 @@ there is one, the kernels that the operator takes on a GPU.
 from .batch_statistics import batch_statistics
 from .cells import upsample_nearest
 from .folded_residual import folded_convolution, folded_residual
-from .gated_residual import apply_gate, gated_residual
+from .gated_residual import apply_gate, gated_residual, gated_residual_
 from .gather_excite import gather_average
 from .spatial_group_enhance import similarity_gate, spatial_group_gate
 from .squeeze_excite import squeeze
@@ -22,6 +22,7 @@ __all__ = [
     'folded_convolution',
     'folded_residual',
     'gated_residual',
+    'gated_residual_',
     'gather_average',
     'pool_to_grid',
     'similarity_gate',

@@ -15,11 +15,6 @@ from torch import Tensor
 from .tracing import is_traced
 
 
-def cell_starts(size: int, cells: int) -> list[int]:
-    """First position of each cell, and ``size`` after the last one."""
-    return [-(-cell * size // cells) for cell in range(cells + 1)]
-
-
 def cell_index(size: int, cells: int, device: torch.device) -> Tensor:
     """Cell of each position, int64 (size,)."""
     return torch.arange(size, device=device) * cells // size
@@ -67,12 +62,15 @@ def _read_cells(coarse: Tensor, size: tuple[int, int]) -> Tensor:
     return coarse
 
 
-def sum_columns(fine: Tensor, cells: int) -> Tensor:
-    """Adjoint of :func:`expand_columns`: (..., width) summed to (..., cells)."""
-    width = fine.shape[-1]
-    if cells == width:
-        return fine
-    if cells == 1:
-        return fine.sum(-1, keepdim=True)
-    index = cell_index(width, cells, fine.device)
-    return fine.new_zeros(*fine.shape[:-1], cells).index_add_(-1, index, fine)
+def sum_cells(fine: Tensor, cells: tuple[int, int]) -> Tensor:
+    """Adjoint of :func:`upsample_nearest`: (..., H, W) summed to (..., h, w)."""
+    for dim, count in ((-2, cells[0]), (-1, cells[1])):  # Sums of whole rows are the faster ones.
+        size = fine.shape[dim]
+        if count == 1:
+            fine = fine.sum(dim, keepdim=True)
+        elif count != size:
+            shape = list(fine.shape)
+            shape[dim] = count
+            index = cell_index(size, count, fine.device)
+            fine = fine.new_zeros(shape).index_add_(dim, index, fine)
+    return fine

@@ -10,16 +10,17 @@ from ge_det.ops import (
     folded_convolution,
     folded_residual,
     gated_residual,
+    gated_residual_,
     similarity_gate,
     strided_gather,
     upsample_nearest,
     window_mean,
 )
 from ge_det.ops.batch_statistics import naive as naive_statistics
-from ge_det.ops.cells import expand_columns, sum_columns
+from ge_det.ops.cells import sum_cells
 from ge_det.ops.folded_residual import naive as naive_folded
-from ge_det.ops.gated_residual import eager as gating_eager
 from ge_det.ops.gated_residual import naive as naive_gated
+from ge_det.ops.gated_residual import pieces
 from ge_det.ops.strided_gather import eager as gathering_eager
 from ge_det.ops.strided_gather import naive as naive_strided
 from ge_det.ops.window_mean import naive as naive_window
@@ -53,12 +54,17 @@ def assert_same_with_gradients(actual, expected, inputs):
         torch.testing.assert_close(grad, expected_grad, atol=1e-10, rtol=1e-9)
 
 
+def in_small_pieces(monkeypatch):
+    monkeypatch.setattr(pieces, 'BAND_BYTES', 2000)
+    monkeypatch.setattr(pieces, 'BLOCK_BYTES', 2000)
+
+
 @each_format
 @pytest.mark.parametrize('affine', [True, False], ids=['affine', 'as-is'])
 @pytest.mark.parametrize('gate', GATES)
 @pytest.mark.parametrize('size', [(7, 5), (1, 1), (1, 6), (13, 9)], ids=str)
 def test_gated_residual(size, gate, affine, memory_format, monkeypatch):
-    monkeypatch.setattr(gating_eager, 'BAND_BYTES', 2000)  # several bands
+    in_small_pieces(monkeypatch)
     y = random(2, 8, *size, memory_format=memory_format)
     identity = random(2, 8, *size)
     s = torch.rand(2, *GATES[gate](*size), dtype=torch.float64, requires_grad=True)
@@ -72,6 +78,19 @@ def test_gated_residual(size, gate, affine, memory_format, monkeypatch):
     if not affine:
         gated = naive_gated.gated_residual(y, None, s)
         assert_same_with_gradients(apply_gate(y, s), gated, (y, s))
+
+
+@each_format
+@pytest.mark.parametrize('gate', GATES)
+@pytest.mark.parametrize('size', [(7, 5), (1, 1), (1, 6), (13, 9)], ids=str)
+@torch.no_grad()
+def test_gated_residual_in_the_place_of_its_input(size, gate, memory_format, monkeypatch):
+    in_small_pieces(monkeypatch)
+    y, identity = random(2, 8, *size, memory_format=memory_format), random(2, 8, *size)
+    s = torch.rand(2, *GATES[gate](*size), dtype=torch.float64)
+    expected = naive_gated.gated_residual(y, identity, s)
+    assert gated_residual_(y, identity, s) is y
+    torch.testing.assert_close(y, expected, atol=1e-12, rtol=1e-10)
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -183,11 +202,13 @@ def test_cells_are_exact_where_floating_point_is_not():
     assert F.interpolate(coarse, size=(1, 122)).flatten().tolist() != positions
 
 
-@pytest.mark.parametrize('width, cells', [(7, 3), (8, 4), (5, 5), (6, 1)])
-def test_sum_columns_is_the_adjoint_of_expand_columns(width, cells):
-    coarse, fine = torch.randn(2, cells).double(), torch.randn(2, width).double()
-    up = expand_columns(coarse, width).expand(2, width)
-    assert torch.isclose((up * fine).sum(), (coarse * sum_columns(fine, cells)).sum())
+@pytest.mark.parametrize('cells', [(3, 2), (1, 4), (7, 1), (7, 6), (1, 1)], ids=str)
+def test_sum_cells_is_the_adjoint_of_upsampling(cells):
+    coarse, fine = torch.randn(2, *cells).double(), torch.randn(2, 7, 6).double()
+    up = upsample_nearest(coarse, (7, 6)).expand(2, 7, 6)
+    summed = sum_cells(fine, cells)
+    assert summed.shape == coarse.shape
+    assert torch.isclose((up * fine).sum(), (coarse * summed).sum())
 
 
 def test_operators_pass_torchs_own_checks():
@@ -197,6 +218,10 @@ def test_operators_pass_torchs_own_checks():
     cases = [
         (namespace.gated_residual, (y, identity, torch.rand(2, 8, 3, 2).double(), scale, shift)),
         (namespace.gated_residual, (y, None, torch.rand(2, 2, 6, 5).double(), None, None)),
+        (
+            namespace.gated_residual_,
+            (y.detach(), identity.detach(), torch.rand(2, 8, 3, 2).double()),
+        ),
         (namespace.folded, (u, identity, random(8, 3), random(2, 8), random(2, 8))),
         (namespace.folded, (u, None, random(8, 3), random(1, 8), random(1, 8))),
         (namespace.window_mean, (y, 2)),

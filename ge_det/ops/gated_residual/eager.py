@@ -1,48 +1,20 @@
-"""Gate, residual addition and ReLU in plain PyTorch: a few rows at a time, nothing materialised.
+"""Gate, residual addition and ReLU in plain PyTorch: piece by piece, nothing materialised.
 
 A gate (N, G, h, w) applies to features (N, C, H, W): channel c reads the gate's channel
 c // (C / G), position (i, j) its cell (:mod:`ge_det.ops.cells`). That covers the gate of a channel
 (h = w = 1), of a coarse map, and of a group of channels at every position (h = H, w = W).
-
-Maps are walked in bands of rows that share their cells and fit into a cache: then the passes after
-the first one cost little, and a gate is expanded to the width of a band at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 import torch
 from torch import Tensor
 
-from ge_det.ops.cells import cell_index, cell_starts, expand_columns, sum_columns
+from ge_det.ops.cells import sum_cells
 from ge_det.ops.layout import dense
 from ge_det.ops.precision import bmm_as_is, statistics_dtype
 
-# Bytes of a band, of the features alone. Bands are a matter of speed only.
-BAND_BYTES = 4 * 2**20
-
-
-def bands(x: Tensor, rows: int) -> Iterator[tuple[slice, slice]]:
-    """Rows of ``x`` (N, C, H, W), and of a gate with that many rows, to be treated together."""
-    height = x.shape[2]
-    if rows == height:
-        row_bytes = max(x[:, :, :1].numel() * x.element_size(), 1)
-        step = max(BAND_BYTES // row_bytes, 1) if x.device.type == 'cpu' else height
-        for start in range(0, height, step):
-            rows_of_band = slice(start, min(start + step, height))
-            yield rows_of_band, rows_of_band
-        return
-    starts = cell_starts(height, rows)
-    for cell, (start, stop) in enumerate(pairwise(starts)):
-        if start < stop:
-            yield slice(start, stop), slice(cell, cell + 1)
-
-
-def per_channel(values: Tensor, groups: int) -> Tensor:
-    """(C,) to (G, C/G, 1, 1), beside features with their channels in groups."""
-    return values.view(groups, -1, 1, 1)
+from .pieces import Piece, in_groups, pieces, readable, row_bands, spread
 
 
 def forward(
@@ -53,18 +25,38 @@ def forward(
     identity = None if identity is None else dense(identity, y)
     if gate.shape[2:] == (1, 1):
         return _forward_channels(y, identity, _full_channels(gate, y), scale, shift)
-    groups, gate = gate.shape[1], _rows_at_once(gate, y)
-    out = torch.empty_like(y)
-    for rows, gate_rows in bands(y, gate.shape[2]):
-        z = _affine(y[:, :, rows].unflatten(1, (groups, -1)), scale, shift)
-        s = expand_columns(gate[:, :, gate_rows], y.shape[3]).unsqueeze(2)
-        target = out[:, :, rows].unflatten(1, (groups, -1))
-        if identity is None:
-            torch.mul(z, s, out=target)
-        else:
-            residual = identity[:, :, rows].unflatten(1, (groups, -1))
-            torch.addcmul(residual, z, s, out=target).relu_()
+    out, gate = torch.empty_like(y), readable(gate, y)
+    for piece in pieces(y, gate):
+        _write(out, y, identity, gate, scale, shift, piece)
     return out
+
+
+def overwrite(y: Tensor, identity: Tensor, gate: Tensor) -> None:
+    """relu(identity + up(gate) * y) in the place of ``y``, which is dense."""
+    identity, gate = dense(identity, y), readable(gate, y)
+    for piece in pieces(y, gate):
+        _write(y, y, identity, gate, None, None, piece)
+
+
+def _write(
+    out: Tensor,
+    y: Tensor,
+    identity: Tensor | None,
+    gate: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    piece: Piece,
+) -> None:
+    coarse = gate[piece.gate]
+    groups = coarse.shape[1]
+    features = in_groups(y[piece.features], groups)
+    s, z = spread(coarse, features), _affine(features, scale, shift, piece)
+    target = in_groups(out[piece.features], groups)
+    if identity is None:
+        torch.mul(z, s, out=target)
+    else:
+        residual = in_groups(identity[piece.features], groups)
+        torch.addcmul(residual, z, s, out=target).relu_()
 
 
 def backward(
@@ -77,34 +69,71 @@ def backward(
 ) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None]:
     """Gradients of identity, y, gate, scale and shift; None where there is no such input."""
     y = dense(y, y)
-    d = dense(grad_out, y)
-    if out is not None:
-        d = torch.ops.aten.threshold_backward(d, out, 0)
+    grad_out = dense(grad_out, y)
     if gate.shape[2:] == (1, 1):
-        gradients = _backward_channels(d, y, gate, scale, shift)
-    else:
-        full = _rows_at_once(gate, y)
-        grad_y, grad_gate, grad_scale, grad_shift = _backward_bands(d, y, full, scale, shift)
-        if full is not gate:
-            grad_gate = sum_columns(grad_gate.mT, gate.shape[2]).mT
-        gradients = (grad_y, grad_gate, grad_scale, grad_shift)
-    return (None if out is None else d, *gradients)
+        if out is not None:
+            grad_out = torch.ops.aten.threshold_backward(grad_out, out, 0)
+        gradients = _backward_channels(grad_out, y, gate, scale, shift)
+        return (None if out is None else grad_out, *gradients)
+    return _backward_pieces(grad_out, out, y, gate, scale, shift)
 
 
-def _rows_at_once(gate: Tensor, x: Tensor) -> Tensor:
-    """Away from a CPU few large steps are faster: a gate with a row for each row of ``x``."""
-    if x.device.type == 'cpu' or gate.shape[2] in (1, x.shape[2]):
-        return gate
-    return gate.index_select(2, cell_index(x.shape[2], gate.shape[2], gate.device))
+def _backward_pieces(
+    grad_out: Tensor,
+    out: Tensor | None,
+    y: Tensor,
+    gate: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None]:
+    dtype, cells = statistics_dtype(y), (gate.shape[2], gate.shape[3])
+    gate_dtype, gate = gate.dtype, readable(gate, y).to(dtype)
+    d = grad_out if out is None else torch.empty_like(grad_out)
+    grad_y = torch.empty_like(y)
+    grad_gate = gate.new_zeros(gate.shape)
+    # Not one tensor for both: what an operator returns must not share memory.
+    grad_scale, grad_shift = (y.new_zeros(y.shape[1], dtype=dtype) for _ in range(2))
+    for piece in pieces(y, gate):
+        where, channels = piece.features, piece.features[1]
+        if out is not None:
+            mask = torch.ops.aten.threshold_backward.grad_input
+            mask(grad_out[where], out[where], 0, grad_input=d[where])
+        coarse = gate[piece.gate]
+        groups = coarse.shape[1]
+        features = in_groups(y[where], groups)
+        s, d_piece = spread(coarse, features), in_groups(d[where], groups).to(dtype)
+        products = d_piece * _affine(features, scale, shift, piece)
+        products = products.squeeze(2) if products.shape[2] == 1 else products.sum(2)
+        grad_gate[piece.gate] += sum_cells(products, (coarse.shape[2], coarse.shape[3]))
+        target = in_groups(grad_y[where], groups)
+        if scale is None:
+            torch.mul(d_piece, s, out=target)
+            continue
+        grad_z = d_piece * s
+        grad_shift[channels] += grad_z.sum((0, 3, 4)).flatten()
+        grad_scale[channels] += (grad_z * features).sum((0, 3, 4)).flatten()
+        torch.mul(grad_z, _per_channel(scale[channels], groups), out=target)
+    grad_gate = sum_cells(grad_gate, cells).to(gate_dtype)
+    grad_identity = None if out is None else d
+    if scale is None or shift is None:
+        return grad_identity, grad_y, grad_gate, None, None
+    return grad_identity, grad_y, grad_gate, grad_scale.to(scale.dtype), grad_shift.to(shift.dtype)
 
 
-def _affine(y: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    """Features in groups, (N, G, C/G, H, W), normalised, in the dtype of the statistics."""
+def _affine(y: Tensor, scale: Tensor | None, shift: Tensor | None, piece: Piece) -> Tensor:
+    """A piece in groups, (N, G, C/G, H, W), normalised, in the dtype of the statistics."""
     y = y.to(statistics_dtype(y))
     if scale is None or shift is None:
         return y
-    groups = y.shape[1]
-    return torch.addcmul(per_channel(shift, groups), y, per_channel(scale, groups))
+    channels, groups = piece.features[1], y.shape[1]
+    return torch.addcmul(
+        _per_channel(shift[channels], groups), y, _per_channel(scale[channels], groups)
+    )
+
+
+def _per_channel(values: Tensor, groups: int) -> Tensor:
+    """(C,) to (G, C/G, 1, 1), beside features with their channels in groups."""
+    return values.view(groups, -1, 1, 1)
 
 
 def _full_channels(gate: Tensor, x: Tensor) -> Tensor:
@@ -151,45 +180,7 @@ def _row_sums(d: Tensor, y: Tensor | None) -> Tensor:
         products = bmm_as_is(d.view(maps, 1, positions), y.view(maps, positions, 1))
         return products.view(*d.shape[:2], 1, 1)
     sums = d.new_zeros(*d.shape[:2], 1, 1, dtype=dtype)
-    for rows, _ in bands(d, d.shape[2]):
+    for rows in row_bands(d):
         product = d[:, :, rows].to(dtype) * y[:, :, rows]
         sums += product.sum((2, 3), keepdim=True)
     return sums
-
-
-def _backward_bands(
-    d: Tensor, y: Tensor, gate: Tensor, scale: Tensor | None, shift: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    groups, cells = gate.shape[1], gate.shape[3]
-    width, dtype = y.shape[3], statistics_dtype(y)
-    grad_y = torch.empty_like(y)
-    grad_gate = torch.zeros_like(gate, memory_format=torch.contiguous_format)
-    per_group = (groups, y.shape[1] // groups)
-    grad_scale = d.new_zeros(per_group, dtype=dtype)
-    grad_shift = d.new_zeros(per_group, dtype=dtype)
-    for rows, gate_rows in bands(y, gate.shape[2]):
-        d_band = d[:, :, rows].unflatten(1, per_group).to(dtype)
-        y_band = y[:, :, rows].unflatten(1, per_group).to(dtype)
-        s = expand_columns(gate[:, :, gate_rows].to(dtype), width).unsqueeze(2)
-        products = d_band * _affine(y_band, scale, shift)
-        if gate_rows.stop - gate_rows.start == 1:  # one row of cells: over the rows as well
-            products = products.sum((2, 3)).unsqueeze(2)
-        else:
-            products = products.sum(2)
-        grad_gate[:, :, gate_rows] = sum_columns(products, cells)
-        target = grad_y[:, :, rows].unflatten(1, per_group)
-        if scale is None:
-            torch.mul(d_band, s, out=target)
-            continue
-        grad_z = d_band * s
-        grad_shift += grad_z.sum((0, 3, 4))
-        grad_scale += (grad_z * y_band).sum((0, 3, 4))
-        torch.mul(grad_z, per_channel(scale, groups), out=target)
-    if scale is None or shift is None:
-        return grad_y, grad_gate, None, None
-    return (
-        grad_y,
-        grad_gate,
-        grad_scale.flatten().to(scale.dtype),
-        grad_shift.flatten().to(shift.dtype),
-    )

@@ -56,6 +56,23 @@ def gated_residual(
     return torch.ops.ge_det.gated_residual(y, identity.to(y.dtype).expand_as(y), gate, scale, shift)
 
 
+def gated_residual_(y: Tensor, identity: Tensor, gate: Tensor) -> Tensor:
+    """relu(identity + up(gate) * y) in the place of ``y``, where no gradient is wanted.
+
+    Of a large fresh map, each page costs a CPU more than its copy.
+
+    Args:
+        y (Tensor): (N, C, H, W), dense in memory and on a CPU.
+        identity (Tensor): (N, C, H, W).
+        gate (Tensor): (N, G, h, w), as in :func:`gated_residual`.
+
+    Returns:
+        Tensor: ``y``.
+    """
+    torch.ops.ge_det.gated_residual_(y, identity.to(y.dtype).expand_as(y), gate)
+    return y
+
+
 def full_gate(gate: Tensor, x: Tensor, broadcasts: bool = False) -> Tensor:
     """A gate (N, G, h, w) broadcastable to ``x`` (N, C, H, W); see :func:`apply_gate`."""
     gate = upsample_nearest(gate, (x.shape[2], x.shape[3]), broadcasts)
@@ -88,6 +105,11 @@ def _gated_residual(
     return runtime.run('gated_residual.forward', eager.forward, *arguments)
 
 
+@torch.library.custom_op('ge_det::gated_residual_', mutates_args=('y',))
+def _gated_residual_in_place(y: Tensor, identity: Tensor, gate: Tensor) -> None:
+    eager.overwrite(y, identity, gate)
+
+
 @torch.library.custom_op('ge_det::gated_residual_backward', mutates_args=())
 def _gated_residual_backward(
     grad_out: Tensor,
@@ -112,6 +134,11 @@ def _(
     shift: Tensor | None,
 ) -> Tensor:
     return empty_dense(y)
+
+
+@_gated_residual_in_place.register_fake
+def _(y: Tensor, identity: Tensor, gate: Tensor) -> None:
+    return None
 
 
 @_gated_residual_backward.register_fake

@@ -12,7 +12,7 @@ from ge_det.ops.precision import statistics_dtype
 
 # A CPU's convolution re-orders its input and output; blocks of this size stay in the cache and
 # below the size from which the C library takes fresh, slow-to-touch memory for each tensor.
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 4 * 2**20
 
 
 def forward(y: Tensor, kernel: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
