@@ -22,7 +22,7 @@ from ge_det.reading.load import load_file
 from ge_det.weights.training_checkpoint import checkpoints
 
 EPOCHS = 2  # Of 3 iterations.
-KILLS = 5
+KILLS = 3
 
 
 class Interrupted(Exception):
