@@ -21,6 +21,7 @@ from .memory import free_bytes, is_out_of_memory, kept_bytes, peak_bytes
 from .networks import backbone_contenders, block_contenders, pictures, stage_map
 from .settings import SMALLEST_SIDE, SpeedSettings
 from .timing import ratios, time_interleaved
+from .traffic import moved_bytes
 
 # Of what is kept for the backward pass: gradients, the pass's own temporaries, other contenders.
 MEMORY_MARGIN = 1.5
@@ -52,8 +53,9 @@ def measure_group(
 
     Returns:
         dict: Ready for JSON: ``seconds`` of every round, ``ratios`` to the plain network, in
-        training ``kept_bytes``, on a GPU ``peak_bytes``, ``difference`` of each contender that is
-        to compute the same from the first such one (relative to the largest output), ``notes``.
+        training ``kept_bytes``, of backbones on a CPU ``moved_bytes``, on a GPU ``peak_bytes``,
+        ``difference`` of each contender that is to compute the same from the first such one
+        (relative to the largest output), ``notes``.
 
     Raises:
         UserError: If memory does not suffice, or a detector's config has no ResNet.
@@ -77,6 +79,9 @@ def _measure(settings: SpeedSettings, group: Group, tick: Tick) -> dict[str, Any
     result: dict[str, Any] = {**asdict(group), 'notes': notes}
     if settings.train:
         result['kept_bytes'] = {c.name: _kept(c, inputs) for c in contenders if c.trains}
+    if settings.mode == 'backbones' and settings.device == 'cpu':
+        counted = [c for c in contenders if c.forward is None]  # Not what runs outside torch.
+        result['moved_bytes'] = {c.name: moved_bytes(partial(c.step, inputs)) for c in counted}
     if group.stage is not None:
         result['map_bytes'] = inputs.nbytes
     result['difference'] = _differences(contenders, inputs)

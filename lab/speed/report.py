@@ -34,6 +34,12 @@ BASES = {
 # Backward it reads x and the gradient of y and writes that of x.
 MAPS_READ_AND_WRITTEN = {False: 2, True: 5}
 
+FIGURES = {
+    'kept_bytes': 'activation memory',
+    'peak_bytes': 'peak on the GPU',
+    'moved_bytes': 'bytes read and written by operators',
+}
+
 # How far the plain network may be from itself in a run that can tell 2 % apart.
 NOISE = 0.02
 
@@ -60,7 +66,7 @@ def format_report(results: SpeedResults) -> str:
         ]
     kept = [name for name in ('published', 'module', 'ours') if name in columns]
     listed = ' / '.join(TITLES[name] for name in kept)
-    for figure, title in (('kept_bytes', 'activation memory'), ('peak_bytes', 'peak on the GPU')):
+    for figure, title in FIGURES.items():
         if kept and any(row.get(figure) for row in groups.values()):
             table[f'extra {title}, %: {listed}'] = [
                 ' / '.join(_extra(row, figure, name) for name in kept) for row in groups.values()
