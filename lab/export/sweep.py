@@ -132,9 +132,9 @@ def row(name: str, depth: int, width: int, folder: Path) -> dict[str, float]:
         )
         for who, session in contenders.items()
     }
-    few = [number for number, x in enumerate(examples) if x.numel() < 2_000_000]
     model.double()
-    worst['torch'] = _largest(worst_of(expected[n], model(examples[n].double())) for n in few)
+    pairs = zip(expected, examples, strict=True)
+    worst['torch'] = _largest(worst_of(maps, model(x.double())) for maps, x in pairs)
     return worst
 
 
