@@ -14,6 +14,7 @@ import torch
 
 import ge_det
 from ge_det.catalogue import DEPTHS
+from ge_det.compat.freed_memory import keep_freed_memory
 from ge_det.errors import UserError
 
 MODES = ('blocks', 'backbones', 'detectors')
@@ -108,6 +109,7 @@ def environment(settings: SpeedSettings) -> dict[str, str]:
         'torch': torch.__version__,
         'ge_det': ge_det.__version__,
         'float32': 'TF32 in convolutions' if has_tf32 else 'float32',
+        'freed memory': 'kept' if keep_freed_memory() else 'as the C library has it',
     }
 
 
