@@ -40,7 +40,7 @@ def row_bands(x: Tensor) -> Iterator[slice]:
 
 
 def readable(gate: Tensor, y: Tensor) -> Tensor:
-    """A gate for :func:`pieces`: with one row, a row for each of ``y``, or read by channels."""
+    """A gate as :func:`pieces` reads it: rows of cells are spread but where channels go apart."""
     in_blocks = y.device.type == 'cpu' and y.is_contiguous()
     if in_blocks or gate.shape[2] in (1, y.shape[2]):
         return gate
