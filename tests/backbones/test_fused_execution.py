@@ -7,6 +7,7 @@ import pytest
 import torch
 from attention_cases import narrow_attention
 from mmdet.models import ResNet
+from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from random_networks import randomise
 from torch import nn
 
@@ -19,10 +20,16 @@ GATED = narrow_attention()
 each_gate = pytest.mark.parametrize('name', GATED)
 
 
+class Short(AttentionResNet):
+    """Few units, each of which is like one of the whole network."""
+
+    arch_settings = {18: (BasicBlock, (2, 1, 1, 1)), 50: (Bottleneck, (2, 1, 1, 1))}
+
+
 def pair(attention, depth=50, **kwargs):
     """The same random float64 network, fused and not."""
     kwargs = dict(dict(base_channels=8, gate_norm_eval=True), **kwargs)
-    network = randomise(AttentionResNet(depth, attention, **kwargs)).double()
+    network = randomise(Short(depth, attention, **kwargs)).double()
     modules = copy.deepcopy(network)
     modules.fused = False
     return network, modules
@@ -278,7 +285,7 @@ def test_a_hook_sees_what_it_saw_without_fusion():
     fused, modules = pair(GATED['sge'])
     seen = []
     for network in (fused, modules):
-        network.layer3[2].sge.register_forward_hook(lambda *args: seen.append(args[1:]))
+        network.layer3[0].sge.register_forward_hook(lambda *args: seen.append(args[1:]))
         network(images())
     for actual, expected in zip(seen[0], seen[1], strict=True):
         torch.testing.assert_close(actual, expected)
