@@ -99,7 +99,7 @@ def install(folder: Path, site: Path) -> str:
 def run_steps(args: argparse.Namespace, runner: Runner) -> None:
     """All that were asked for, in their order."""
     dry, cores = args.dry_run, os.cpu_count() or 2
-    blocks = args.blocks or (('sge',) if dry else BLOCKS)
+    blocks = args.blocks or (('se',) if dry else BLOCKS)
     where = ('--device', 'cpu', '--tiny') if dry else ('--device', 'cuda')
     data = ('--data', args.work / 'data' / ('tiny' if dry else 'full'))
     fast = {'TRITON_INTERPRET': ''}  # In a dry run the plain way is quick enough.

@@ -27,7 +27,7 @@ def test_every_step_runs(tmp_path: Path) -> None:
     assert {row['status'] for row in rows} == {'ok'}
     results = {row['name']: [result['line'] for result in row['results']] for row in rows}
     assert all(lines for name, lines in results.items() if name != 'tests')
-    for step in ('networks sge', 'compile sge'):
+    for step in ('networks se', 'compile se'):
         assert any('needs a GPU, not checked' in line for line in results[step])
     assert 'images/s in training' in '\n'.join(results['detector'])
     report = (tmp_path / 'out/report.txt').read_text()
