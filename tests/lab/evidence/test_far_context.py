@@ -1,5 +1,6 @@
 """The matrices on context beyond the field of view: what their networks see, and gates' rates."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,20 @@ def test_gates_and_nothing_else_learn_five_times_as_fast(name):
         for parameter, rate in rates.items():
             expected = 5e-3 if parameter in gates else 1e-3
             assert rate == pytest.approx(expected), cell.key.name
+
+
+def test_the_page_says_what_the_cells_found():
+    folder = CONFIGS.parents[1] / 'docs/evidence'
+    page = ' '.join((folder / 'README.md').read_text(encoding='utf-8').split())
+
+    def found(block, control=''):
+        name = f'two-stages_r50{block}_far-context_trained-on_attached_seed0.json'
+        result = json.loads((folder / 'far-context/cells' / name).read_text(encoding='utf-8'))
+        return f'{100 * result["metrics"]["bbox"][f"context{control}"]["AP"]:.1f}'
+
+    assert f'tell apart to {found("-se")} AP' in page
+    assert f'stays at chance ({found("")})' in page
+    assert f'wrong nearly always ({found("-se", ", swapped")})' in page
+    assert f'SGE ({found("-sge")}), GE θ⁻ ({found("-ge-theta-minus")})' in page
+    assert f'GE θ ({found("-ge-theta")})' in page
+    assert f'GE θ⁺ ({found("-ge-theta-plus")}) stay near chance' in page
