@@ -1,6 +1,5 @@
 """The matrices on context beyond the field of view: what their networks see, and gates' rates."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from mmengine.optim import build_optim_wrapper
 
 from lab.evidence.matrix.config import resolve_config
 from lab.evidence.matrix.matrix import Matrix
+from lab.evidence.results.result import CellResult
 
 CONFIGS = Path(__file__).parents[3] / 'lab/configs'
 NAMES = ('far-context', 'far-context-extents', 'far-context-whole', 'clearance')
@@ -80,8 +80,8 @@ def test_the_page_says_what_the_cells_found():
 
     def found(block, control=''):
         name = f'two-stages_r50{block}_far-context_trained-on_attached_seed0.json'
-        result = json.loads((folder / 'far-context/cells' / name).read_text(encoding='utf-8'))
-        return f'{100 * result["metrics"]["bbox"][f"context{control}"]["AP"]:.1f}'
+        metrics = CellResult.read(folder / 'far-context/cells' / name).metrics['bbox']
+        return f'{100 * metrics[f"context{control}"]["AP"]:.1f}'
 
     assert f'tell apart to {found("-se")} AP' in page
     assert f'stays at chance ({found("")})' in page
