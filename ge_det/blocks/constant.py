@@ -8,6 +8,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from ge_det.ops.gradients import wants_gradient
 from ge_det.ops.tracing import is_traced
 
 from .plain import is_plain
@@ -73,7 +74,7 @@ class MayBeConstant(Start):
         tensors = self._tensors()
         if not _is_as_noted(states, tensors) or is_traced() or not self._can_be_read():
             return None
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        if wants_gradient(*tensors):
             return None
         if tensors[0].is_cuda and torch.cuda.is_current_stream_capturing():
             return None

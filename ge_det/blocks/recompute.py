@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ge_det.ops.gradients import wants_gradient
 from ge_det.ops.tracing import is_traced
 
 from .layers import DepthwiseNorm, ExcitationLayers
@@ -33,10 +34,8 @@ def recompute(block: nn.Module, run: Callable[..., Any], *inputs: Tensor | None)
         RuntimeError: In the backward pass, if parameters were changed in place before it.
     """
     parameters = list(block.parameters())
-    tensors = (*inputs, *parameters)
-    is_needed = any(tensor is not None and tensor.requires_grad for tensor in tensors)
     is_graph = is_traced() or torch.compiler.is_compiling()
-    if not torch.is_grad_enabled() or not is_needed or is_graph or not _runs_twice_alike(block):
+    if is_graph or not wants_gradient(*inputs, *parameters) or not _runs_twice_alike(block):
         return run(*inputs)
     versions = [parameter._version for parameter in parameters]
 

@@ -26,6 +26,7 @@ from ge_det.blocks.plain import is_convolution
 from ge_det.ops.expansion import count_positions
 from ge_det.ops.folded_residual import folded_convolution, folded_residual
 from ge_det.ops.gated_residual import gated_residual, gated_residual_
+from ge_det.ops.gradients import wants_gradient
 from ge_det.ops.own_areas import OwnAreas
 from ge_det.ops.precision import autocast_input, statistics_dtype
 
@@ -130,13 +131,9 @@ def _finish_folded(
     is_ours = s is not None or _forgets_its_input(gate)
     if s is None:
         s = _gate_after_expansion(gate, areas, z)
-    if is_ours and not _wants_gradient(z, identity, s):
+    if is_ours and not wants_gradient(z, identity, s):
         return gated_residual_(z, identity, s)
     return gated_residual(z, identity, s)
-
-
-def _wants_gradient(*tensors: Tensor) -> bool:
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _forgets_its_input(gate: AttentionBlock) -> bool:

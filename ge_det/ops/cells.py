@@ -20,14 +20,6 @@ def cell_index(size: int, cells: int, device: torch.device) -> Tensor:
     return torch.arange(size, device=device) * cells // size
 
 
-def expand_columns(coarse: Tensor, width: int) -> Tensor:
-    """(..., w) to (..., width); a single column is left to broadcasting."""
-    columns = coarse.shape[-1]
-    if columns in (1, width):
-        return coarse
-    return coarse.index_select(-1, cell_index(width, columns, coarse.device))
-
-
 def upsample_nearest(coarse: Tensor, size: tuple[int, int], broadcasts: bool = False) -> Tensor:
     """Nearest-neighbour interpolation to ``size``; a 1x1 map is left to broadcasting.
 
@@ -39,12 +31,12 @@ def upsample_nearest(coarse: Tensor, size: tuple[int, int], broadcasts: bool = F
     """
     if is_traced():
         return coarse if broadcasts and _fits(coarse, size) else _read_cells(coarse, size)
-    rows = coarse.shape[-2]
     if coarse.shape[-2:] == (1, 1):
         return coarse
-    coarse = expand_columns(coarse, size[1])
-    if rows != size[0]:
-        coarse = coarse.index_select(-2, cell_index(size[0], rows, coarse.device))
+    for dim, length in ((-1, size[1]), (-2, size[0])):
+        if coarse.shape[dim] not in (1, length):
+            index = cell_index(length, coarse.shape[dim], coarse.device)
+            coarse = coarse.index_select(dim, index)
     return coarse.expand(*coarse.shape[:-2], *size)
 
 

@@ -25,17 +25,12 @@ def forward(
     identity = None if identity is None else dense(identity, y)
     if gate.shape[2:] == (1, 1):
         return _forward_channels(y, identity, _full_channels(gate, y), scale, shift)
-    out, gate = torch.empty_like(y), readable(gate, y)
-    for piece in pieces(y, gate):
-        _write(out, y, identity, gate, scale, shift, piece)
-    return out
+    return _write(torch.empty_like(y), y, identity, gate, scale, shift)
 
 
 def overwrite(y: Tensor, identity: Tensor, gate: Tensor) -> None:
     """relu(identity + up(gate) * y) in the place of ``y``, which is dense."""
-    identity, gate = dense(identity, y), readable(gate, y)
-    for piece in pieces(y, gate):
-        _write(y, y, identity, gate, None, None, piece)
+    _write(y, y, dense(identity, y), gate)
 
 
 def _write(
@@ -43,20 +38,23 @@ def _write(
     y: Tensor,
     identity: Tensor | None,
     gate: Tensor,
-    scale: Tensor | None,
-    shift: Tensor | None,
-    piece: Piece,
-) -> None:
-    coarse = gate[piece.gate]
-    groups = coarse.shape[1]
-    features = in_groups(y[piece.features], groups)
-    s, z = spread(coarse, features), _affine(features, scale, shift, piece)
-    target = in_groups(out[piece.features], groups)
-    if identity is None:
-        torch.mul(z, s, out=target)
-    else:
-        residual = in_groups(identity[piece.features], groups)
-        torch.addcmul(residual, z, s, out=target).relu_()
+    scale: Tensor | None = None,
+    shift: Tensor | None = None,
+) -> Tensor:
+    """:func:`forward` into ``out``, which may be ``y``."""
+    gate = readable(gate, y)
+    for piece in pieces(y, gate):
+        coarse = gate[piece.gate]
+        groups = coarse.shape[1]
+        features = in_groups(y[piece.features], groups)
+        s, z = spread(coarse, features), _affine(features, scale, shift, piece)
+        target = in_groups(out[piece.features], groups)
+        if identity is None:
+            torch.mul(z, s, out=target)
+        else:
+            residual = in_groups(identity[piece.features], groups)
+            torch.addcmul(residual, z, s, out=target).relu_()
+    return out
 
 
 def backward(
@@ -75,17 +73,6 @@ def backward(
             grad_out = torch.ops.aten.threshold_backward(grad_out, out, 0)
         gradients = _backward_channels(grad_out, y, gate, scale, shift)
         return (None if out is None else grad_out, *gradients)
-    return _backward_pieces(grad_out, out, y, gate, scale, shift)
-
-
-def _backward_pieces(
-    grad_out: Tensor,
-    out: Tensor | None,
-    y: Tensor,
-    gate: Tensor,
-    scale: Tensor | None,
-    shift: Tensor | None,
-) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None]:
     dtype, cells = statistics_dtype(y), (gate.shape[2], gate.shape[3])
     gate_dtype, gate = gate.dtype, readable(gate, y).to(dtype)
     d = grad_out if out is None else torch.empty_like(grad_out)
