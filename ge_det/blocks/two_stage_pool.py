@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ge_det.ops.two_stage_pool import pool_to_grid
+from ge_det.ops.two_stage_pool import pool_pyramid, pool_to_grid
 
 from .averaged import AveragedGate
 from .checks import check_choice
@@ -90,7 +90,7 @@ class SpatialPyramidSE(AveragedGate):
 
     def averages(self, x: Tensor) -> tuple[Tensor, ...]:
         """The pyramid: (N, K, l, l) for each level l."""
-        return tuple(pool_to_grid(x, (level, level)) for level in self.levels)
+        return pool_pyramid(x, self.levels)
 
     def gate_from(self, averages: Sequence[Tensor]) -> Tensor:
         """Channel gate (N, C, 1, 1)."""

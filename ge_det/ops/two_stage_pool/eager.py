@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,6 +23,19 @@ def pool_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
         return _pool_open_size(x, grid)
     x = x.to(statistics_dtype(x))
     return x if tuple(x.shape[2:]) == grid else F.adaptive_avg_pool2d(x, grid)
+
+
+def pool_pyramid(x: Tensor, levels: Sequence[int]) -> tuple[Tensor, ...]:
+    """:func:`pool_to_grid` of (N, C, H, W) to (N, C, l, l) for each level l.
+
+    Where the cells of every level are made of whole cells of the finest, the map is read once.
+    """
+    finest = max(levels)
+    if not is_traced() and not torch.compiler.is_compiling():
+        nest = all(size % finest == 0 for size in x.shape[2:])
+        if nest and all(finest % level == 0 for level in levels):
+            x = pool_to_grid(x, (finest, finest))
+    return tuple(pool_to_grid(x, (level, level)) for level in levels)
 
 
 def _pool_open_size(x: Tensor, grid: tuple[int, int]) -> Tensor:
