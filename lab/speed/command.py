@@ -2,7 +2,7 @@
 
     python tools/benchmark.py backbones --json speed.json --picture speed.png
     python tools/benchmark.py backbones --train --blocks se sge
-    python tools/benchmark.py backbones --onnx
+    python tools/benchmark.py backbones --onnx --compiled
     python tools/benchmark.py backbones --valid-area --batch 3 --against
     python tools/benchmark.py blocks
     python tools/benchmark.py detectors --config configs/coco/baseline/retinanet_r50_fpn_2x_coco.py
@@ -56,11 +56,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--device', help='cpu or cuda; default: a GPU if there is one')
     what = (
         'plugin (the same modules one after the other), published (formulas typed in), peers '
-        '(mmpretrain, timm, mmcv); default: all that import'
+        '(mmpretrain, timm, mmcv); default: all that import; none without a name'
     )
     add('--against', nargs='*', metavar='RIVAL', help=what)
     what = 'beside them ours and the plain network as ONNX files in onnxruntime; for backbones'
     add('--onnx', action='store_true', help=what)
+    what = 'beside them ours and the plain network by torch.compile; for backbones'
+    add('--compiled', action='store_true', help=what)
     what = (
         'beside ours the same with valid_area=True, where pictures of several sizes share a batch; '
         'for backbones'
@@ -84,7 +86,7 @@ def benchmark(args: argparse.Namespace) -> str:
 
     from .report import draw_report, format_report
     from .run import SpeedResults, run_benchmark
-    from .settings import ONNX, RIVALS, SpeedSettings, check_choice
+    from .settings import COMPILED, ONNX, RIVALS, SpeedSettings, check_choice
 
     MMLogger.get_instance('benchmark').setLevel('WARNING')
     options = {k: v for k, v in vars(args).items() if k in SpeedSettings.__dataclass_fields__}
@@ -97,6 +99,7 @@ def benchmark(args: argparse.Namespace) -> str:
             against=(
                 *(RIVALS if args.against is None else args.against),
                 *([ONNX] if args.onnx else []),
+                *([COMPILED] if args.compiled else []),
             ),
             config=args.config if args.mode == 'detectors' else None,
         )

@@ -35,7 +35,8 @@ class Contender:
         kind = torch.device(s.device).type
         graph = torch.set_grad_enabled(s.train and self.trains)
         with graph, torch.autocast(kind, s.amp_dtype, s.amp):
-            outputs = (self.forward or self.network)(inputs)
+            run = self.network if self.forward is None else self.forward
+            outputs = run(inputs)
         return [outputs] if isinstance(outputs, Tensor) else list(outputs)
 
     def step(self, inputs: Any) -> None:

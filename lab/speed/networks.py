@@ -7,6 +7,7 @@ in the lists ``notes``.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from lab.as_published import as_published, replace_blocks
 
 from .contenders import Contender, load_shared, place, randomise
 from .peers import peer_backbones, peer_blocks
-from .settings import ONNX, SpeedSettings
+from .settings import COMPILED, ONNX, SpeedSettings
 
 NEIGHBOUR = 'context-block'
 """Row of GCNet's context block, the attention that mmcv and mmdet have themselves."""
@@ -127,14 +128,33 @@ def backbone_contenders(settings: SpeedSettings, block: str, notes: list[str]) -
         place(watching, settings)
         forward = partial(watching, valid_sizes=settings.own_sizes)
         found.append(Contender(OWN_AREAS, watching, settings, forward))
-    if block == 'se' and 'peers' in settings.against:
-        found += peer_backbones(settings, ours.state_dict(), trunk, notes)
+    if 'peers' in settings.against:
+        found += peer_backbones(settings, block, ours.state_dict(), trunk, notes)
+    if COMPILED in settings.against:
+        found += compiled_contenders(settings, {'plain': plain, 'ours': ours})
     if ONNX in settings.against:
         from .exported import onnx_contenders  # It needs the extra `export`.
 
         example = pictures(settings, settings.size)
         found += onnx_contenders(settings, {'plain': plain, 'ours': ours}, example)
     return found
+
+
+def compiled_contenders(
+    settings: SpeedSettings, networks: Mapping[str, nn.Module]
+) -> list[Contender]:
+    """The same networks by torch.compile, which the first call takes minutes for."""
+    torch.compiler.reset()  # It counts how often a class was compiled, and gives up at eight.
+    return [
+        Contender(
+            f'{name}-{COMPILED}',
+            network,
+            settings,
+            torch.compile(network, dynamic=False),
+            same_function=name == 'ours',
+        )
+        for name, network in networks.items()
+    ]
 
 
 def block_contenders(

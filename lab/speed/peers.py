@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock, GatherExcite, SqueezeExcite
+from ge_det.catalogue import attention_config, stage_channels
 from ge_det.compat.peers import use_peers
 from ge_det.errors import one_line
 from ge_det.weights.sources import SOURCES
@@ -16,28 +18,29 @@ from .settings import SpeedSettings
 
 
 def peer_backbones(
-    settings: SpeedSettings, state: dict[str, Tensor], options: dict[str, Any], notes: list[str]
+    settings: SpeedSettings,
+    block: str,
+    state: dict[str, Tensor],
+    options: dict[str, Any],
+    notes: list[str],
 ) -> list[Contender]:
-    """mmpretrain's and timm's SE-ResNet with our weights in them; options as of mmdet's ResNet."""
-    if not _can_import(notes):
-        return []
-    import timm
-    from mmpretrain.models import SEResNet
+    """SE from mmpretrain and timm, GE θ⁻ from timm, with our weights; options as of mmdet's ResNet.
 
+    Empty for other blocks.
+    """
+    width = stage_channels(settings.depth, settings.base_channels)[0]
+    attention = attention_config(block, width) or {}
+    is_theta_minus = attention.get('variant') == 'theta_minus'
+    if not (block == 'se' or is_theta_minus) or not _can_import(notes):
+        return []
     networks: dict[str, nn.Module] = {}
-    depth, stages = settings.depth, (0, 1, 2, 3)
-    if depth in SEResNet.arch_settings:
-        width = settings.base_channels
-        networks['mmpretrain'] = SEResNet(**options, stem_channels=width, out_indices=stages)
-    else:
-        notes.append(f'mmpretrain left out: it has no SE-ResNet-{depth}')
-    if settings.base_channels == 64:
-        stages = (1, 2, 3, 4)
-        networks['timm'] = timm.create_model(
-            f'seresnet{depth}', features_only=True, out_indices=stages
-        )
-    else:
-        notes.append('timm left out: its SE-ResNets have 64 base channels only')
+    if block == 'se':
+        if mmpretrains := _mmpretrains_se(settings, options, notes):
+            networks['mmpretrain'] = mmpretrains
+    if settings.base_channels != 64:
+        notes.append('timm left out: its ResNets have 64 base channels only')
+    elif block == 'se' or settings.depth >= 50:
+        networks['timm'] = _timms(settings.depth, attention if is_theta_minus else None)
     found = []
     for name, network in networks.items():
         randomise(network, seed=1)
@@ -52,6 +55,34 @@ def peer_backbones(
     return found
 
 
+def _mmpretrains_se(
+    settings: SpeedSettings, options: dict[str, Any], notes: list[str]
+) -> nn.Module | None:
+    from mmpretrain.models import SEResNet
+
+    if settings.depth not in SEResNet.arch_settings:
+        notes.append(f'mmpretrain left out: it has no SE-ResNet-{settings.depth}')
+        return None
+    return SEResNet(**options, stem_channels=settings.base_channels, out_indices=(0, 1, 2, 3))
+
+
+def _timms(depth: int, theta_minus: dict[str, Any] | None) -> nn.Module:
+    """timm's SE-ResNet, or its ResNet with its own gather without weights."""
+    import timm
+    from timm.layers import GatherExcite as TimmGatherExcite
+
+    options: dict[str, Any] = dict(features_only=True, out_indices=(1, 2, 3, 4))
+    if theta_minus is None:
+        return timm.create_model(f'seresnet{depth}', **options)
+    gate = partial(TimmGatherExcite, extent=_timms_extent(theta_minus), use_mlp=False)
+    return timm.create_model(f'resnet{depth}', **options, block_args=dict(attn_layer=gate))
+
+
+def _timms_extent(attention: dict[str, Any]) -> int:
+    extent = attention.get('extent', 'global')
+    return 0 if extent == 'global' else int(extent)
+
+
 def peer_blocks(block: AttentionBlock, notes: list[str]) -> dict[str, nn.Module]:
     """The block alone from mmpretrain and timm, by library, with weights of their own."""
     is_se = isinstance(block, SqueezeExcite)
@@ -63,7 +94,7 @@ def peer_blocks(block: AttentionBlock, notes: list[str]) -> dict[str, nn.Module]
 
     channels = block.in_channels
     if isinstance(block, GatherExcite):
-        extent = 0 if block.extent == 'global' else int(block.extent)
+        extent = _timms_extent({'extent': block.extent})
         return {'timm': timm.layers.GatherExcite(channels, extent=extent, use_mlp=False)}
     return {'mmpretrain': SELayer(channels), 'timm': timm.layers.SEModule(channels)}
 

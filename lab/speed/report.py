@@ -19,9 +19,13 @@ TITLES = {name: name for name in ('published', 'module', 'ours', 'mmpretrain', '
 TITLES |= {'published': 'as published', 'module': 'plug-in module'}
 TITLES |= {'control': 'plain again', OWN_AREAS: 'ours, valid_area'}
 TITLES |= {'plain-onnx': 'plain in onnxruntime', 'ours-onnx': 'ours in onnxruntime'}
+TITLES |= {'plain-compiled': 'plain compiled', 'ours-compiled': 'ours compiled'}
 _BARS = tuple(f'tab:{name}' for name in ('red', 'orange', 'green', 'purple', 'brown', 'grey'))
-_BARS += ('olive', 'lightgreen', 'lightblue', 'steelblue')
+_BARS += ('olive', 'lightgreen', 'lightblue', 'steelblue', 'pink', 'hotpink')
 COLOURS = dict(zip(TITLES, _BARS, strict=True))
+
+# Columns of one contender's time over another's, beside those over the plain network's.
+PAIRS = ((OWN_AREAS, 'ours'), ('ours-onnx', 'plain-onnx'), ('ours-compiled', 'plain-compiled'))
 
 # What times are divided by, by mode.
 BASES = {
@@ -60,10 +64,11 @@ def format_report(results: SpeedResults) -> str:
     table = {'block': list(groups)}
     for name in columns:
         table[TITLES[name]] = [_ratio(row['ratios'].get(name)) for row in groups.values()]
-    if settings.get('valid_area'):
-        table[f'{TITLES[OWN_AREAS]} over ours'] = [
-            _over_ours(row['seconds'], OWN_AREAS) for row in groups.values()
-        ]
+    for name, base in PAIRS:
+        if name in columns:
+            table[f'{TITLES[name]} over {TITLES[base]}'] = [
+                _over(row['seconds'], name, base) for row in groups.values()
+            ]
     kept = [name for name in ('published', 'module', 'ours') if name in columns]
     listed = ' / '.join(TITLES[name] for name in kept)
     for figure, title in FIGURES.items():
@@ -150,10 +155,10 @@ def _ratio(ratio: Mapping[str, float] | None) -> str:
     return '-' if ratio is None else '{median:.3f} ({low:.3f}-{high:.3f})'.format(**ratio)
 
 
-def _over_ours(seconds: Mapping[str, Sequence[float]], name: str) -> str:
+def _over(seconds: Mapping[str, Sequence[float]], name: str, base: str) -> str:
     if name not in seconds:
         return '-'
-    return _ratio(ratios({key: seconds[key] for key in ('ours', name)}, 'ours')[name]._asdict())
+    return _ratio(ratios({key: seconds[key] for key in (base, name)}, base)[name]._asdict())
 
 
 def _extra(row: Mapping[str, Any], figure: str, name: str) -> str:

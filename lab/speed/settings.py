@@ -20,7 +20,7 @@ from ge_det.errors import UserError
 MODES = ('blocks', 'backbones', 'detectors')
 GATES = ('fresh', 'loaded', 'learning')
 RIVALS = ('plugin', 'published', 'peers')
-ONNX = 'onnx'  # Of `--onnx`: no rival unless it is asked for.
+ONNX, COMPILED = 'onnx', 'compiled'  # Of `--onnx` and `--compiled`, if they are asked for.
 
 # The network halves the picture five times; below this the last map is a single position.
 SMALLEST_SIDE = 64
@@ -53,7 +53,7 @@ class SpeedSettings:
         check_choice('gates', self.gates, GATES)
         check_choice('frozen_stages', self.frozen_stages, range(-1, 4))
         for rival in self.against:
-            check_choice('against', rival, (*RIVALS, ONNX))
+            check_choice('against', rival, (*RIVALS, ONNX, COMPILED))
         if min(self.size) < SMALLEST_SIDE:
             sides = ' '.join(map(str, self.size))
             raise UserError(f'size {sides} is too small: give at least {SMALLEST_SIDE} for both')
@@ -69,6 +69,8 @@ class SpeedSettings:
                 '--onnx is for backbones in inference on the CPU: leave out --train, --amp and '
                 '--channels-last'
             )
+        if COMPILED in self.against and self.mode != 'backbones':
+            raise UserError('--compiled is for backbones: leave it out')
         if self.valid_area and (self.mode != 'backbones' or self.batch < 2):
             raise UserError(
                 '--valid-area is for backbones with pictures of several sizes: give --batch 2 or '

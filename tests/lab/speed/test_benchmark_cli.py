@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,24 @@ def test_in_onnxruntime(tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture
         assert float(row[column].split()[0]) > 0
     found = json.loads(file.read_text())['groups']['sge']['difference']
     assert 0 < found['ours-onnx'] < 1e-4
+
+
+def test_compiled(
+    tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Inductor takes minutes; test_compiled.py of the backbones has it.
+    monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend='aot_eager'))
+    file = tmp_path / 'x.json'
+    options = ['--depth', '18', '--blocks', 'sge', '--against', '--compiled', '--json', str(file)]
+    assert tool.main(['backbones', *SMALL, *options, '--train']) == 0
+    row = table(capsys.readouterr().out)['sge']
+    group = json.loads(file.read_text())['groups']['sge']
+    ratio = group['seconds']['ours-compiled'][0] / group['seconds']['plain-compiled'][0]
+    assert row['ours compiled over plain compiled'].split()[0] == f'{ratio:.3f}'
+    assert group['difference']['ours-compiled'] < 1e-4
+    assert group['kept_bytes']['ours-compiled'] > 0
+    assert tool.main(['blocks', *SMALL, '--compiled']) == 2
+    assert capsys.readouterr().err == 'benchmark: --compiled is for backbones: leave it out\n'
 
 
 def test_valid_area_over_the_same_block_without_it(

@@ -119,6 +119,16 @@ def test_peers_take_our_weights_and_freeze_alike(peers: None) -> None:
         assert not any(norm.training for norm in norms)
 
 
+@pytest.mark.parametrize('block', ['ge-theta-minus', 'ge-theta-minus-e8'])
+def test_theta_minus_of_a_peer_is_the_same_function(peers: None, block: str) -> None:
+    chosen = settings(base_channels=64, depth=50, size=(64, 64), against=('peers',))
+    found = contenders(block, chosen)
+    assert list(found) == ['plain', 'control', 'ours', 'timm'] and found['timm'].same_function
+    x = pictures(chosen, chosen.size)
+    for a, b in zip(found['timm'].outputs(x), found['ours'].outputs(x), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+
 def test_blocks_see_the_maps_of_the_stages() -> None:
     chosen = SpeedSettings('blocks')
     shapes = [map_shape(chosen, stage) for stage in range(4)]
