@@ -34,9 +34,8 @@ def peer_backbones(
     if not (block == 'se' or is_theta_minus) or not _can_import(notes):
         return []
     networks: dict[str, nn.Module] = {}
-    if block == 'se':
-        if mmpretrains := _mmpretrains_se(settings, options, notes):
-            networks['mmpretrain'] = mmpretrains
+    if block == 'se' and (mmpretrains := _mmpretrains_se(settings, options, notes)):
+        networks['mmpretrain'] = mmpretrains
     if settings.base_channels != 64:
         notes.append('timm left out: its ResNets have 64 base channels only')
     elif block == 'se' or settings.depth >= 50:
