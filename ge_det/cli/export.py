@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     _check_pictures('--check', args.check)
     _check_pictures('--int8', args.int8)
-    with quiet_screen('export'):
+    with quiet_screen(args.config):
         _export(args, out)
     return 0
 

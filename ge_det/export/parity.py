@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,13 +179,20 @@ def deviation(expected: np.ndarray, got: np.ndarray) -> float:
     return float(difference / max(np.abs(expected).max(), 1e-12))
 
 
+def largest(deviations: Iterable[float]) -> float:
+    """The largest; NaN if one is, which ``max`` passes over."""
+    return float(np.max(list(deviations)))
+
+
 def first_difference(
-    expected: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]
+    expected: Mapping[str, np.ndarray],
+    got: Mapping[str, np.ndarray],
+    most: float = MOST_DEVIATION,
 ) -> tuple[str, float] | None:
-    """The first stage, in the order of ``expected``, that is off, and by how much."""
+    """The first stage, in the order of ``expected``, that is off by more, and by how much."""
     for name, values in expected.items():
         off = deviation(values, got[name])
-        if not off <= MOST_DEVIATION:  # NaN is off.
+        if not off <= most:  # NaN is off.
             return name, off
     return None
 
@@ -211,7 +218,8 @@ class Row:
         if self.agreement is None:
             return self.deviation is not None and self.deviation <= tolerance.deviation
         masks = self.agreement.worst_mask
-        return self.agreement.share >= 1 - tolerance.share and (masks or 1.0) >= tolerance.iou
+        same_masks = masks is None or masks >= tolerance.iou
+        return self.agreement.share >= 1 - tolerance.share and same_masks
 
 
 def together(rows: Sequence[Row]) -> Agreement:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ge_det.backbones import AttentionResNet
 from ge_det.blocks import AttentionBlock
 from ge_det.catalogue import BLOCKS, attention_config, stage_channels
-from ge_det.export.parity import deviation
+from ge_det.export.parity import deviation, largest
 from ge_det.export.session import Session
 from ge_det.export.to_onnx import write_onnx
 from ge_det.words import aligned
@@ -91,15 +91,10 @@ def network(name: str, depth: int, width: int) -> Pyramid:
     return model.eval()
 
 
-def _largest(values: Iterable[float]) -> float:
-    """NaN if one of them is."""
-    return float(np.max(list(values)))
-
-
 def worst_of(actual: Sequence[Any], expected: Sequence[Tensor]) -> float:
     """The worst deviation of all maps; NaN if one is."""
     pairs = zip(actual, expected, strict=True)
-    return _largest(deviation(other.numpy(), np.asarray(one)) for one, other in pairs)
+    return largest(deviation(other.numpy(), np.asarray(one)) for one, other in pairs)
 
 
 @torch.no_grad()
@@ -126,7 +121,7 @@ def row(name: str, depth: int, width: int, folder: Path) -> dict[str, float]:
     examples = [torch.randn(batch, 3, *size) for batch, *size in RUN_AT]
     expected = [model(images) for images in examples]
     worst = {
-        who: _largest(
+        who: largest(
             worst_of(list(session.run(x.numpy()).values()), maps)
             for x, maps in zip(examples, expected, strict=True)
         )
@@ -134,7 +129,7 @@ def row(name: str, depth: int, width: int, folder: Path) -> dict[str, float]:
     }
     model.double()
     pairs = zip(expected, examples, strict=True)
-    worst['torch'] = _largest(worst_of(maps, model(x.double())) for maps, x in pairs)
+    worst['torch'] = largest(worst_of(maps, model(x.double())) for maps, x in pairs)
     return worst
 
 

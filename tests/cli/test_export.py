@@ -19,6 +19,7 @@ import onnx  # noqa: E402
 from command_line import exit_code  # noqa: E402
 from exported import NAMES, SIDE, as_a_command_in, write_detector  # noqa: E402
 
+from ge_det.cli.exporting import writing  # noqa: E402
 from ge_det.cli.exporting.graph import Graph, fitted  # noqa: E402
 from ge_det.export.session import Session  # noqa: E402
 from ge_det.files import sha256_of  # noqa: E402
@@ -165,30 +166,46 @@ def test_that_a_file_sees_the_whole_map_is_told(folder: Path, capsys: Screen) ->
         assert ('note: the file has no valid_area: its gates see the whole map' in said) is is_told
 
 
+def spoil(file: Path) -> None:
+    """As if a layer of the neck were written wrong."""
+    model = onnx.load(str(file))
+    for one in model.graph.initializer:
+        if one.name.endswith('neck.fpn_convs.0.conv.weight'):
+            values = onnx.numpy_helper.to_array(one)
+            one.CopyFrom(onnx.numpy_helper.from_array(values + values / 2, one.name))
+    onnx.save(model, str(file))
+
+
+@pytest.mark.parametrize(
+    ('words', 'told'),
+    [
+        ('--what features', r"maps differ from PyTorch's by \S+ of the largest value at 64x64"),
+        ('--half', r'detections differ .* at 64x64, batch 1; the first stage .* is neck_0, by'),
+    ],
+)
 def test_one_that_differs_is_not_written(
-    folder: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch, words: str, told: str
 ) -> None:
-    write = Graph.write
+    write, to_half = Graph.write, writing.to_half
 
-    def spoiled(self: Graph, file: Path, with_stages: bool = False) -> None:
-        """As of an exporter that gets a layer of the neck wrong."""
+    def write_spoiled(self: Graph, file: Path, with_stages: bool = False) -> None:
         write(self, file, with_stages)
-        model = onnx.load(str(file))
-        for one in model.graph.initializer:
-            if one.name.endswith('neck.fpn_convs.0.conv.weight'):
-                values = onnx.numpy_helper.to_array(one) * np.float32(1.5)
-                one.CopyFrom(onnx.numpy_helper.from_array(values, one.name))
-        onnx.save(model, str(file))
+        spoil(file)
 
-    monkeypatch.setattr(Graph, 'write', spoiled)
+    def to_spoiled_half(file: Path, out: Path) -> int:
+        nodes = to_half(file, out)
+        spoil(out)
+        return nodes
+
+    if words == '--half':
+        monkeypatch.setattr(writing, 'to_half', to_spoiled_half)
+    else:
+        monkeypatch.setattr(Graph, 'write', write_spoiled)
     before = sorted(os.listdir())
-    assert exit_code('export', 'my.py', 'my_1.pth', '--out', 'bad.onnx', '--size', 64, 64) == 2
+    more = ['--out', 'bad.onnx', '--size', 64, 64, *words.split()]
+    assert exit_code('export', 'my.py', 'my_1.pth', *more) == 2
     shown = capsys.readouterr()
-    assert re.search(
-        r'bad.onnx: not written, for at 64x64, batch 1 \d+ of \d+ detections differ; the first '
-        r'stage that differs is neck_0',
-        shown.err,
-    )
+    assert re.search(f'bad.onnx: not written: .*{told}', shown.err)
     assert rows(shown.out) and sorted(os.listdir()) == before
 
 
@@ -197,3 +214,14 @@ def test_sizes_are_multiples_within_bounds() -> None:
     assert fitted((10, 5000), 32) == (64, 2048)
     assert fitted((67.2, 76.8), 32) == (96, 96)
     assert fitted((33, 33), 1) == (33, 33)
+
+
+def test_ap_lost_is_told_of_every_evaluator() -> None:
+    before = {'coco/bbox_mAP': 0.5, 'coco/bbox_mAP_50': 0.75, 'pascal_voc/mAP': 0.25}
+    assert writing.lost(before, {'pascal_voc/mAP': 0.125}) == [
+        '  AP 0.500 -> 0.000 in eight bits: 0.500 lost',
+        '  pascal_voc/mAP 0.250 -> 0.125 in eight bits: 0.125 lost',
+    ]
+    assert writing.lost({}, {}) == [
+        '  no AP to compare: the evaluator gives none, as where nothing is found'
+    ]

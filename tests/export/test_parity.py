@@ -16,6 +16,7 @@ from ge_det.export.parity import (
     deviation,
     first_difference,
     iou,
+    largest,
     mask_iou,
     table,
 )
@@ -94,6 +95,9 @@ def test_masks_are_compared_between_partners() -> None:
     worse = agree(one, found((0.9, 0), masks=other))
     assert worse.lacking == 0 and worse.worst_mask == pytest.approx(0.9)
     assert not Row((64, 64), 1, worse).holds(Tolerance())
+    other[:] = False  # As of a file whose masks are nowhere.
+    nowhere = agree(one, found((0.9, 0), masks=other))
+    assert nowhere.worst_mask == 0 and not Row((64, 64), 1, nowhere).holds(Tolerance())
     other[:] = mask
     other[0, 5, 5] = False
     assert mask_iou(mask[0], other[0]) == 1
@@ -116,6 +120,7 @@ def test_the_first_stage_that_is_off() -> None:
     name, off = first_difference(stages, {**stages, 'a': stages['a'] * np.nan}) or ('', 0)
     assert name == 'a' and np.isnan(off)
     assert deviation(np.ones((2, 3)), np.ones((3, 2))) == float('inf')
+    assert np.isnan(largest([1e-6, float('nan'), 2.0]))
 
 
 def test_what_holds() -> None:

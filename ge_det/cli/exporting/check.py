@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,9 +21,20 @@ from ge_det.export.cases import (
     prepare,
     rounded_otherwise,
 )
-from ge_det.export.parity import Agreement, Row, Tolerance, agree, deviation, first_difference
+from ge_det.export.parity import (
+    Agreement,
+    Row,
+    Tolerance,
+    agree,
+    deviation,
+    first_difference,
+    largest,
+)
 from ge_det.export.session import Found, Session
 from ge_det.words import counted
+
+Change = Callable[[Path, Path], object]
+"""What makes another file of a file."""
 
 TRIALS, LEAST_CHANGE = 8, 1e-5
 """Where a detection differs: how often PyTorch looks again, at images changed by this share."""
@@ -70,7 +81,7 @@ class Check:
     ) -> Row:
         row = Row(size, len(cases[0].images))
         if not self.graph.is_detector:
-            return replace(row, deviation=max(self._off(session, case) for case in cases))
+            return replace(row, deviation=largest(self._off(session, case) for case in cases))
         agreement = Agreement()
         for case in cases:
             agreement += self._agreement(session, case, tolerance)
@@ -107,22 +118,26 @@ class Check:
         expected = self.graph.network()(case.images)
         got = session.run(case.images.numpy())
         pairs = zip(expected, got.values(), strict=True)
-        return max(deviation(one.numpy(), other) for one, other in pairs)
+        return largest(deviation(one.numpy(), other) for one, other in pairs)
 
-    def first_stage(self, size: Size, batch: int) -> tuple[str, float] | None:
-        """The first stage at which a file is off at a size; None if none is."""
-        pictures = self.pictures[:1] if batch == 1 else self.several()
-        case = self._case(pictures, size)
+    def first_stage(
+        self, row: Row, tolerance: Tolerance, change: Change | None
+    ) -> tuple[str, float] | None:
+        """The first stage at which a file is off in the case of a row; None if none is."""
+        pictures = self.pictures[:1] if row.batch == 1 else self.several()
+        case = self._case(pictures, row.size)
         with TemporaryDirectory() as folder, torch.inference_mode():
             file = Path(folder) / 'stages.onnx'
             self.graph.write(file, with_stages=True)
+            if change is not None:
+                change(file, file)
             got = Session(file).run(case.images.numpy(), case.sizes.numpy())
             network: Any = self.graph.network(with_stages=True)
             outputs = network(*self.graph.inputs(case.images, case.sizes))
         named = dict(zip(network.names, (one.numpy() for one in outputs), strict=True))
         last = [name for name in ('boxes', 'scores', 'labels', 'masks') if name in named]
         order = [name for name in named if name not in last] + last
-        return first_difference({name: named[name] for name in order}, got)
+        return first_difference({name: named[name] for name in order}, got, tolerance.deviation)
 
 
 def detect(session: Session, case: Case, mask_threshold: float) -> list[Any]:
@@ -133,22 +148,40 @@ def detect(session: Session, case: Case, mask_threshold: float) -> list[Any]:
     return samples
 
 
-def refuse(check: Check, rows: Sequence[Row], tolerance: Tolerance, out: Path) -> None:
-    """Raise a UserError if a row is off; it names the first stage that is."""
+def refuse(
+    check: Check,
+    rows: Sequence[Row],
+    tolerance: Tolerance,
+    out: Path,
+    change: Change | None = None,
+) -> None:
+    """Raise a UserError if a row is off; it names the first stage that is.
+
+    Args:
+        check (Check): What gave the rows.
+        rows (Sequence[Row]): Its cases.
+        tolerance (Tolerance): How far they may be off.
+        out (Path): The file that is not written then.
+        change (callable, optional): What made the file that was checked of the one that PyTorch's
+            exporter writes. Defaults to None: nothing did.
+    """
     wrong = next((row for row in rows if not row.holds(tolerance)), None)
     if wrong is None:
         return
-    where = f'at {wrong.size[0]}x{wrong.size[1]}, batch {wrong.batch}'
     if wrong.agreement is None:
-        what = f'maps are off by {wrong.deviation:.1e} of the largest value'
-    else:
-        lacking, compared = wrong.agreement.lacking, wrong.agreement.compared
+        what = f"maps differ from PyTorch's by {wrong.deviation:.1e} of the largest value"
+    elif lacking := wrong.agreement.lacking:
         what = (
-            f'{lacking} of {counted(compared, "detection")} differ' if lacking else 'masks differ'
+            f"{lacking} of {counted(wrong.agreement.compared, 'detection')} differ from PyTorch's"
         )
-    stage = check.first_stage(wrong.size, wrong.batch) if check.graph.is_detector else None
-    if stage is not None:
-        what += f'; the first stage that differs is {stage[0]}, by {stage[1]:.1e}'
-    elif check.graph.is_detector:
-        what += "; no stage differs, so it is what follows from them that is not mmdet's"
-    raise UserError(f'{out}: not written, for {where} {what} from PyTorch')
+    else:
+        what = "masks differ from PyTorch's"
+    what += f' at {wrong.size[0]}x{wrong.size[1]}, batch {wrong.batch}'
+    if check.graph.is_detector:
+        stage = check.first_stage(wrong, tolerance, change)
+        what += (
+            f'; the first stage that differs is {stage[0]}, by {stage[1]:.1e}'
+            if stage is not None
+            else "; no stage differs, so it is what follows from them that is not mmdet's"
+        )
+    raise UserError(f'{out}: not written: {what}')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +17,8 @@ import torch
 from ge_det.cli.exporting.check import Check, detect, refuse
 from ge_det.cli.exporting.graph import Graph
 from ge_det.cli.exporting.pictures import labelled, read
+from ge_det.cli.pictures import named_pictures
+from ge_det.cli.run_errors import run_errors
 from ge_det.cli.screen import show
 from ge_det.detecting.detector import PictureDetector
 from ge_det.export.cases import predict, prepare
@@ -36,6 +38,8 @@ HALF = Tolerance(iou=0.95, score=0.02, share=0.05, deviation=0.02)
 
 EIGHT_BITS = Tolerance(iou=0.5, score=0.1, share=1.0, deviation=float('inf'))
 """What counts as the same detection of a file in eight bits; how many there are is told."""
+
+_TITLES = {'coco/bbox_mAP': 'AP', 'coco/segm_mAP': 'AP of masks'}
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def _halve(order: Order, part: Path, small: Path, about: Metadata, check: Check)
         f'most {HALF.score}'
     )
     _tell(rows)
-    refuse(check, rows, HALF, order.out)
+    refuse(check, rows, HALF, order.out, to_half)
 
 
 def _quantise(order: Order, part: Path, small: Path, about: Metadata, check: Check) -> None:
@@ -157,16 +161,29 @@ def _quantise(order: Order, part: Path, small: Path, about: Metadata, check: Che
 def _tell_lost(order: Order, part: Path, small: Path) -> None:
     cfg = order.cfg.copy()
     cfg.log_level = 'ERROR'
+    count = sum(one.count for one in labelled(order.cfg))
+    show(f'measuring: AP on {counted(count, "picture")}, in float and in eight bits')
     figures = []
     for name, file in (('float', part), ('int8', small)):
-        with TemporaryDirectory() as folder, redirect_stdout(StringIO()):  # Two tables of it.
+        with (
+            named_pictures('put it back and run it again, or take it out of the data'),
+            run_errors('run it again'),
+            TemporaryDirectory() as folder,
+            redirect_stdout(StringIO()),  # Two tables of it.
+        ):
             figures.append(evaluate(cfg, Session(file), Path(folder) / name))
-    before, after = figures
-    for name, title in (('coco/bbox_mAP', 'AP'), ('coco/segm_mAP', 'AP of masks')):
-        if name in before:
-            left = after.get(name, 0.0)  # It is left out where nothing is found.
-            lost = before[name] - left
-            show(f'  {title} {before[name]:.3f} -> {left:.3f} in eight bits: {lost:.3f} lost')
+    show(*lost(*figures))
+
+
+def lost(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
+    """Lines that tell each average precision of float and of eight bits."""
+    lines = []
+    for name in (one for one in before if one.endswith('AP')):
+        title = _TITLES.get(name, name)
+        left = after.get(name, 0.0)  # It is left out where nothing is found.
+        less = before[name] - left
+        lines.append(f'  {title} {before[name]:.3f} -> {left:.3f} in eight bits: {less:.3f} lost')
+    return lines or ['  no AP to compare: the evaluator gives none, as where nothing is found']
 
 
 def _feeds(order: Order) -> Iterator[Feed]:
