@@ -105,17 +105,15 @@ def _export(args: argparse.Namespace, out: Path) -> None:
     from ge_det.cli.exporting.pictures import to_check, to_measure
     from ge_det.cli.exporting.writing import Order, write
     from ge_det.detecting.detector import PictureDetector
-    from ge_det.export.detector import check_supported
 
     load_safely()
     cfg = read_model(args.config)
     classes = classes_of(data_sets(cfg, 'test'))
     check_model(args.config, checkpoint=args.checkpoint, classes=classes)
     detector = PictureDetector(cfg, args.checkpoint, 'cpu', classes)
-    if args.what == 'detector':
-        check_supported(detector.model)
     size = choose_size(cfg, detector.model, args.size)
     graph = Graph(detector.model, args.what, size, args.size is None)
+    graph.check_supported()
     measured = to_measure(detector, args.int8) if args.int8 is not None else []
     pictures, told = to_check(cfg, detector, args.check)
     order = Order(cfg, detector, graph, args.checkpoint, out, pictures, told, args.half, measured)

@@ -103,7 +103,7 @@ def evaluate(cfg: Config, session: Session, work_dir: Path) -> dict[str, float]:
         dict[str, float]: The figures of its evaluator, such as ``'coco/bbox_mAP'``.
 
     Raises:
-        UserError: If the file is of no detector, or its classes are not those of the config.
+        UserError: If the file is of no detector.
     """
     return evaluate_model(cfg, OnnxDetector(session), work_dir)
 

@@ -79,8 +79,10 @@ def export_program(
         bound = [name for name in BOUNDS if re.search(rf'\b{name}\b', str(error))]
         if not bound:
             raise
-        size = 'x'.join(map(str, arguments[0].shape))
+        names = ' and '.join(', '.join(bound).rsplit(', ', 1))
+        height, width = arguments[0].shape[2:]
         raise UserError(
-            f'{type(model).__name__} decides something by its {" and ".join(bound)}, so what is '
-            f'exported at {size} would be wrong at other sizes: export it for one size'
+            f'this network decides something by its {names}, so what is exported at '
+            f'{height}x{width} would be wrong at other sizes; export it for one size: '
+            f'--size {height} {width}, or dynamic=False'
         ) from error

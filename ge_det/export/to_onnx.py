@@ -28,7 +28,7 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 def write_onnx(
     model: nn.Module,
     images: Tensor,
-    file: Path,
+    file: str | Path,
     *,
     inputs: Mapping[str, Tensor] = _NOTHING,
     outputs: Sequence[str],
@@ -41,7 +41,7 @@ def write_onnx(
     Args:
         model (nn.Module): Called as ``model(images, *inputs.values())``. It is left as it was.
         images (Tensor): An example, (N, 3, H, W); its values do not matter.
-        file (Path): To write; it is there as a whole or not at all.
+        file (str | Path): To write; it is there as a whole or not at all.
         inputs (Mapping[str, Tensor]): Examples of further inputs by name; their first axis is the
             batch. Defaults to none.
         outputs (Sequence[str]): Names for what the network returns.
@@ -72,7 +72,7 @@ def write_onnx(
 
     with in_eval_mode(model), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # Exporters warn of themselves.
-        write_whole(file, write)
+        write_whole(Path(file), write)
 
 
 def _write(

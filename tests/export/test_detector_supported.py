@@ -6,9 +6,10 @@ from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from narrow_detectors import KINDS, detector, narrow
+from torch import nn
 
 from ge_det.errors import UserError
-from ge_det.export.detector import ExportableDetector, check_supported
+from ge_det.export.detector import ExportableDetector, check_maps_supported, check_supported
 
 
 def built(kind, changes):
@@ -91,6 +92,18 @@ def test_what_has_no_form_in_a_file_is_named(what):
     with pytest.raises(UserError, match=named) as error:
         ExportableDetector(built(kind, changes))
     assert '\n' not in str(error.value) and '--what backbone' in str(error.value)
+
+
+def test_maps_behind_what_has_no_form_in_a_file():
+    kind, changes, named = REFUSED['deformable convolutions']
+    detector = built(kind, changes)
+    with pytest.raises(UserError, match=f'^backbone.*{named}, .* ordinary convolutions'):
+        check_maps_supported(detector)
+    detector.neck.fpn_convs = detector.backbone.layer4  # Other necks have some of their own.
+    detector.backbone = nn.Identity()
+    with pytest.raises(UserError, match='^neck.*: --what backbone'):
+        check_maps_supported(detector)
+    check_maps_supported(built(kind, {}))
 
 
 def test_another_kind_is_told_what_it_can_have():

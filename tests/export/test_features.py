@@ -75,7 +75,7 @@ def test_a_file_says_what_its_axes_are_and_nothing_of_where_it_was_made(tmp_path
     file, detector = tmp_path / 'levels.onnx', Detector().train()
     levels = Features(detector, 'features')
     options = dict(outputs=levels.names, dynamic=True, legacy=legacy)
-    write_onnx(levels, images(1, 3, 96, 70), file, **options)
+    write_onnx(levels, images(1, 3, 96, 70), str(file), **options)
     assert detector.training and detector.backbone.layer1[0].training
     assert list(tmp_path.iterdir()) == [file]
 
@@ -112,8 +112,8 @@ def test_a_decision_by_an_open_axis_is_refused(tmp_path):
             Halves(), images(2, 3, 120, 64), tmp_path / 'halves.onnx', outputs=['x'], dynamic=True
         )
     assert str(error.value) == (
-        'Halves decides something by its height, so what is exported at 2x3x120x64 would be wrong '
-        'at other sizes: export it for one size'
+        'this network decides something by its height, so what is exported at 120x64 would be '
+        'wrong at other sizes; export it for one size: --size 120 64, or dynamic=False'
     )
     assert not list(tmp_path.iterdir())
 

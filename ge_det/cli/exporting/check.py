@@ -123,17 +123,25 @@ class Check:
     def first_stage(
         self, row: Row, tolerance: Tolerance, change: Change | None
     ) -> tuple[str, float] | None:
-        """The first stage at which a file is off in the case of a row; None if none is."""
-        pictures = self.pictures[:1] if row.batch == 1 else self.several()
-        case = self._case(pictures, row.size)
-        with TemporaryDirectory() as folder, torch.inference_mode():
+        """The first stage at which a file is off in the cases of a row; None if none is."""
+        batches = [[one] for one in self.pictures] if row.batch == 1 else [self.several()]
+        cases = [self._case(pictures, row.size) for pictures in batches]
+        with TemporaryDirectory() as folder:
             file = Path(folder) / 'stages.onnx'
             self.graph.write(file, with_stages=True)
             if change is not None:
                 change(file, file)
-            got = Session(file).run(case.images.numpy(), case.sizes.numpy())
-            network: Any = self.graph.network(with_stages=True)
-            outputs = network(*self.graph.inputs(case.images, case.sizes))
+            session = Session(file)
+            found = (self._first_stage(session, case, tolerance) for case in cases)
+            return next((stage for stage in found if stage is not None), None)
+
+    @torch.inference_mode()
+    def _first_stage(
+        self, session: Session, case: Case, tolerance: Tolerance
+    ) -> tuple[str, float] | None:
+        network: Any = self.graph.network(with_stages=True)
+        outputs = network(*self.graph.inputs(case.images, case.sizes))
+        got = session.run(case.images.numpy(), case.sizes.numpy())
         named = dict(zip(network.names, (one.numpy() for one in outputs), strict=True))
         last = [name for name in ('boxes', 'scores', 'labels', 'masks') if name in named]
         order = [name for name in named if name not in last] + last

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.errors import UserError
-from ge_det.export.detector import TRANSLATIONS, ExportableDetector
+from ge_det.export.detector import (
+    TRANSLATIONS,
+    ExportableDetector,
+    check_maps_supported,
+    check_supported,
+)
 from ge_det.export.features import Features
 from ge_det.export.program import BOUNDS
 from ge_det.export.quantise import quiet_logs
@@ -51,6 +56,13 @@ class Graph:
         if self.is_detector:
             return 'segment' if getattr(self.model, 'with_mask', False) else 'detect'
         return self.what
+
+    def check_supported(self) -> None:
+        """Raise a UserError if it has no form in ONNX; it says what of the detector has one."""
+        if self.is_detector:
+            check_supported(self.model)
+        else:
+            check_maps_supported(self.network())
 
     def network(self, with_stages: bool = False) -> nn.Module:
         """The network that is written."""

@@ -34,9 +34,28 @@ def check_supported(detector: nn.Module) -> None:
     if why_not is not None:
         raise UserError(
             f'{type(detector).__name__} cannot be exported whole: {why_not}; Faster, Mask and '
-            'Cascade R-CNN and RetinaNet with hard suppression can, and of any detector the '
+            'Cascade R-CNN and RetinaNet with hard suppression can, and of other detectors the '
             'feature maps: --what features, or --what backbone'
         )
+
+
+def check_maps_supported(network: nn.Module) -> None:
+    """Raise a UserError if a ``backbone``, or the ``neck`` beside it, has no form in ONNX."""
+    why_not = next(_without_operator(network), None)
+    if why_not is None:
+        return
+    if why_not.startswith('neck.'):
+        raise UserError(f'{why_not}; the maps before it can be exported: --what backbone')
+    raise UserError(
+        f'{why_not}; a backbone with ordinary convolutions in its place can be exported'
+    )
+
+
+def _without_operator(network: nn.Module) -> Iterator[str]:
+    for name, module in network.named_modules():
+        kind = type(module)
+        if kind.__module__.startswith('mmcv.ops.') and kind.__name__ != 'RoIAlign':
+            yield f'{name} is a {kind.__name__}, which ONNX has no operator for'
 
 
 def _obstacles(detector: Any) -> Iterator[str]:
@@ -48,10 +67,7 @@ def _obstacles(detector: Any) -> Iterator[str]:
             break
     else:
         yield 'it is of another kind'
-    for name, module in detector.named_modules():
-        kind = type(module)
-        if kind.__module__.startswith('mmcv.ops.') and kind.__name__ != 'RoIAlign':
-            yield f'{name} is a {kind.__name__}, which ONNX has no operator for'
+    yield from _without_operator(detector)
     if isinstance(detector, SingleStageDetector):
         yield from _against_dense(detector.bbox_head, AnchorHead, BaseDenseHead)
     elif not (detector.with_rpn and detector.with_roi_head):
