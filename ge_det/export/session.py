@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -90,12 +89,17 @@ class Session:
             sizes (np.ndarray, optional): (N, 2) of int64, height and width of each picture without
                 its padding; a file of maps takes none. Defaults to None: without padding.
         """
-        feed: dict[str, Any] = {self._inputs[0]: np.ascontiguousarray(images, np.float32)}
+        feed = {self._inputs[0]: np.ascontiguousarray(images, np.float32)}
         if len(self._inputs) > 1:
             if sizes is None:
                 sizes = np.array([images.shape[2:]] * len(images))
             feed[self._inputs[1]] = np.ascontiguousarray(sizes, np.int64)
-        return dict(zip(self.names, self._session.run(None, feed), strict=True))
+        return dict(zip(self.names, self._results(feed), strict=True))
+
+    def _results(self, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs in their order; inputs, too, are in theirs."""
+        results: list[np.ndarray] = self._session.run(None, feed)
+        return results
 
     def detect(self, images: np.ndarray, sizes: np.ndarray | None = None) -> list[Found]:
         """The detections in each picture; rows that hold none are left out."""

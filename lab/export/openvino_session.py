@@ -24,12 +24,6 @@ class OpenVinoSession(Session):
         options = {'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': 'f32'}
         self._compiled = openvino.Core().compile_model(str(file), 'CPU', options)
 
-    def run(self, images: np.ndarray, sizes: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """The outputs, by name."""
-        feed = [np.ascontiguousarray(images, np.float32)]
-        if len(self._inputs) > 1:
-            if sizes is None:
-                sizes = np.array([images.shape[2:]] * len(images))
-            feed.append(np.ascontiguousarray(sizes, np.int64))
-        results = self._compiled(feed)
-        return {name: results[index] for index, name in enumerate(self.names)}
+    def _results(self, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        results = self._compiled(list(feed.values()))
+        return [results[index] for index in range(len(self.names))]
