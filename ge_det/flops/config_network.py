@@ -87,7 +87,8 @@ def default_shape(cfg: Config) -> tuple[int, int] | None:
     loader = cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}
     shape = None
     for step in loader.get('dataset', {}).get('pipeline', []):
-        size = step.get({'Resize': 'scale', 'CenterCrop': 'crop_size'}.get(step.get('type'), ''))
+        kind = str(step.get('type')).rpartition('.')[2]  # It may have a scope.
+        size = step.get({'Resize': 'scale', 'CenterCrop': 'crop_size'}.get(kind, ''))
         if isinstance(size, int):
             shape = (size, size)
         elif isinstance(size, (tuple, list)) and len(size) == 2:

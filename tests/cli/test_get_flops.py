@@ -185,6 +185,8 @@ def test_the_size_is_that_of_the_test_pipeline() -> None:
     assert default_shape(Config.fromfile(coco)) == (800, 1333)
     assert default_shape(Config.fromfile(CLASSIFIER)) == (224, 224)
     assert default_shape(Config.fromfile(PLAIN)) == (144, 144)
+    scoped = dict(pipeline=[dict(type='mmdet.Resize', scale=(96, 64))])
+    assert default_shape(Config(dict(test_dataloader=dict(dataset=scoped)))) == (64, 96)
 
 
 def test_an_interruption_takes_one_line(
