@@ -27,7 +27,7 @@ class Tolerance:
     Args:
         iou (float): Of a detection and its partner, at least.
         score (float): Their scores differ by less.
-        share (float): Of the detections that may lack a partner.
+        share (float): Of the detections that may lack a partner, or its mask.
         deviation (float): Of maps, largest difference over largest value.
     """
 
@@ -52,6 +52,7 @@ class Agreement:
         worst_score (float): Largest difference of their scores.
         worst_mask (float, optional): IoU of their masks; None where there are none.
         excused (int): Those without a partner that come and go in PyTorch, too.
+        off_masks (int): Those whose partner has another mask.
     """
 
     compared: int = 0
@@ -60,6 +61,7 @@ class Agreement:
     worst_score: float = 0.0
     worst_mask: float | None = None
     excused: int = 0
+    off_masks: int = 0
 
     def __add__(self, other: Agreement) -> Agreement:
         masks = [one.worst_mask for one in (self, other) if one.worst_mask is not None]
@@ -70,6 +72,7 @@ class Agreement:
             max(self.worst_score, other.worst_score),
             min(masks) if masks else None,
             self.excused + other.excused,
+            self.off_masks + other.off_masks,
         )
 
     @property
@@ -149,7 +152,8 @@ def _one_way(
         if of.masks is not None and among.masks is not None:
             mask = mask_iou(of.masks[index], among.masks[best])
         apart = abs(float(among.scores[best]) - score)
-        found += Agreement(1, 0, float(overlaps[best]), apart, mask)
+        off = int(mask is not None and mask < tolerance.iou)
+        found += Agreement(1, 0, float(overlaps[best]), apart, mask, off_masks=off)
     return found
 
 
@@ -217,9 +221,8 @@ class Row:
         """Whether it is within the tolerance."""
         if self.agreement is None:
             return self.deviation is not None and self.deviation <= tolerance.deviation
-        masks = self.agreement.worst_mask
-        same_masks = masks is None or masks >= tolerance.iou
-        return self.agreement.share >= 1 - tolerance.share and same_masks
+        off = self.agreement.lacking + self.agreement.off_masks
+        return off <= tolerance.share * self.agreement.compared
 
 
 def together(rows: Sequence[Row]) -> Agreement:

@@ -95,6 +95,7 @@ def test_masks_are_compared_between_partners() -> None:
     worse = agree(one, found((0.9, 0), masks=other))
     assert worse.lacking == 0 and worse.worst_mask == pytest.approx(0.9)
     assert not Row((64, 64), 1, worse).holds(Tolerance())
+    assert worse.off_masks == 2
     other[:] = False  # As of a file whose masks are nowhere.
     nowhere = agree(one, found((0.9, 0), masks=other))
     assert nowhere.worst_mask == 0 and not Row((64, 64), 1, nowhere).holds(Tolerance())
@@ -127,6 +128,8 @@ def test_what_holds() -> None:
     exact, loose = Tolerance(), Tolerance(share=0.1)
     wrong = Row((64, 96), 2, Agreement(20, 1))
     assert not wrong.holds(exact) and wrong.holds(loose)
+    masks = Row((64, 96), 1, Agreement(20, 1, off_masks=1))
+    assert masks.holds(loose) and not masks.holds(Tolerance(share=0.09))
     assert Row((64, 96), 1, Agreement()).holds(exact)
     assert Row((64, 96), 1, deviation=1e-6).holds(exact)
     assert not Row((64, 96), 1, deviation=float('nan')).holds(exact)
