@@ -29,12 +29,14 @@ class Tolerance:
         score (float): Their scores differ by less.
         share (float): Of the detections that may lack a partner, or its mask.
         deviation (float): Of maps, largest difference over largest value.
+        change (float): Share by which an input may change and nothing matters.
     """
 
     iou: float = LEAST_IOU
     score: float = MOST_SCORE
     share: float = 0.0
     deviation: float = MOST_DEVIATION
+    change: float = 1e-5
 
 
 EXACT = Tolerance()
@@ -74,6 +76,11 @@ class Agreement:
             self.excused + other.excused,
             self.off_masks + other.off_masks,
         )
+
+    @property
+    def differing(self) -> int:
+        """Those without a partner, the excused among them where they are too many for chance."""
+        return self.lacking + self.excused * (self.excused > 2 + 0.1 * self.compared)
 
     @property
     def share(self) -> float:
@@ -221,7 +228,7 @@ class Row:
         """Whether it is within the tolerance."""
         if self.agreement is None:
             return self.deviation is not None and self.deviation <= tolerance.deviation
-        off = self.agreement.lacking + self.agreement.off_masks
+        off = self.agreement.differing + self.agreement.off_masks
         return off <= tolerance.share * self.agreement.compared
 
 

@@ -16,6 +16,8 @@ from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask  # no
 from mmdet.structures import DetDataSample  # noqa: E402
 from narrow_detectors import detector, padded, pictures  # noqa: E402
 
+from ge_det.cli.exporting import check  # noqa: E402
+from ge_det.cli.exporting.graph import Graph  # noqa: E402
 from ge_det.export.cases import (  # noqa: E402
     Case,
     as_instances,
@@ -25,8 +27,8 @@ from ge_det.export.cases import (  # noqa: E402
     rounded_otherwise,
 )
 from ge_det.export.detector import ExportableDetector  # noqa: E402
-from ge_det.export.parity import agree  # noqa: E402
-from ge_det.export.session import split  # noqa: E402
+from ge_det.export.parity import EXACT, Tolerance, agree  # noqa: E402
+from ge_det.export.session import Found, split  # noqa: E402
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'export.md'
 
@@ -112,6 +114,29 @@ def test_a_tie_in_a_padded_picture_is_excused_and_a_fault_beside_it_is_not() -> 
     assert (excused.lacking, excused.excused) == (0, max(apart))
     shifted = replace(other, boxes=other.boxes + np.eye(len(other.boxes), 4, dtype='f') * 9)
     assert agree(before, shifted, others=moved).lacking >= 2
+
+
+def test_pytorch_looks_again_at_images_changed_as_a_tolerance_says(mask_rcnn, monkeypatch) -> None:
+    looked_at = []
+
+    def seen(model, case: Case):
+        looked_at.append(case.images)
+        return predict(model, case)
+
+    class Blind:
+        """A file that finds nothing."""
+
+        def detect(self, images: np.ndarray, sizes: np.ndarray) -> list[Found]:
+            return [Found(np.empty((0, 4), 'f'), np.empty(0, 'f'), np.empty(0, int))]
+
+    monkeypatch.setattr(check, 'predict', seen)
+    graph = Graph(mask_rcnn, 'detector', (64, 96), dynamic=False)
+    (row,) = check.Check(graph, [picture(64, 96)], 0.5).rows(Blind(), Tolerance(change=0.01))
+    assert len(looked_at) == 1 + check.TRIALS
+    assert row.agreement.compared > 8 and not row.holds(EXACT)  # Even if none of them is steady.
+    for images in looked_at[1:]:
+        change = images / looked_at[0] - 1
+        assert float(change[looked_at[0] != 0].std()) == pytest.approx(0.01, rel=0.05)
 
 
 def test_the_pages_way_to_paste_a_mask() -> None:

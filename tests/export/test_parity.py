@@ -128,6 +128,8 @@ def test_what_holds() -> None:
     exact, loose = Tolerance(), Tolerance(share=0.1)
     wrong = Row((64, 96), 2, Agreement(20, 1))
     assert not wrong.holds(exact) and wrong.holds(loose)
+    assert Row((64, 96), 1, Agreement(20, excused=4)).holds(exact)
+    assert not Row((64, 96), 1, Agreement(20, excused=5)).holds(exact)  # Not by chance.
     masks = Row((64, 96), 1, Agreement(20, 1, off_masks=1))
     assert masks.holds(loose) and not masks.holds(Tolerance(share=0.09))
     assert Row((64, 96), 1, Agreement()).holds(exact)

@@ -36,8 +36,8 @@ from ge_det.words import counted
 Change = Callable[[Path, Path], object]
 """What makes another file of a file."""
 
-TRIALS, LEAST_CHANGE = 8, 1e-5
-"""Where a detection differs: how often PyTorch looks again, at images changed by this share."""
+TRIALS = 8
+"""Where a detection differs: how often PyTorch looks again, at images changed by very little."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +95,17 @@ class Check:
         whole = sum((agree(*pair, most, tolerance) for pair in pairs), Agreement())
         if not whole.lacking:
             return whole
-        moved = [self._found_otherwise(case, seed) for seed in range(TRIALS)]
+        moved = [self._found_otherwise(case, seed, tolerance.change) for seed in range(TRIALS)]
         others = zip(*moved, strict=True)
         return sum(
             (agree(*pair, most, tolerance, more) for pair, more in zip(pairs, others, strict=True)),
             Agreement(),
         )
 
-    def _found_otherwise(self, case: Case, seed: int) -> list[Found]:
+    def _found_otherwise(self, case: Case, seed: int, change: float) -> list[Found]:
         """What PyTorch finds where images and scores change by so little that rounding does it."""
         noise = torch.randn(case.images.shape, generator=torch.Generator().manual_seed(seed))
-        near = replace(case, images=case.images * (1 + LEAST_CHANGE * noise))
+        near = replace(case, images=case.images * (1 + change * noise))
         with rounded_otherwise(self.graph.model, seed):
             return found_by(predict(self.graph.model, near))
 
