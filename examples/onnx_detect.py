@@ -1,6 +1,6 @@
 """Detect by a file of `ge-det export`, with numpy and onnxruntime alone: model.onnx photo.ppm ...
 
-Pictures are .ppm of 8 bits; Pillow, where it is installed, reads others, too.
+Prints what scores over 0.3 and keeps it in photo.ppm.npz. Pillow, if there, reads more than .ppm.
 """
 
 import json
@@ -13,9 +13,9 @@ import onnxruntime
 
 def read(path):
     if not path.endswith('.ppm'):
-        from PIL import Image
+        from PIL import Image, ImageOps
 
-        return np.asarray(Image.open(path).convert('RGB'))
+        return np.asarray(ImageOps.exif_transpose(Image.open(path)).convert('RGB'))
     with open(path, 'rb') as file:
         content = file.read()
     head = re.match(rb'P6\s+(?:#[^\n]*\s+)*(\d+)\s+(\d+)\s+255\s', content)

@@ -37,11 +37,19 @@ def load_safely() -> None:
 
 def check_file(path: str | None, what: str) -> None:
     """Raise a UserError if a local file is missing; URLs and None pass."""
-    if path is None or '://' in path or Path(path).expanduser().is_file():
+    if path is None or '://' in path:
         return
-    if Path(path).expanduser().is_dir():
-        raise UserError(f'{path}: is a folder; {file_instead(Path(path).expanduser(), what)}')
-    raise UserError(f'{path}: no such {what} file; check the path')
+    file = Path(path).expanduser()
+    if what == 'checkpoint' and file.suffix == '.onnx':
+        raise UserError(
+            f'{path}: a file of `ge-det export` is no checkpoint; give the one it was made of, or '
+            'measure it by `ge-det test --onnx`'
+        )
+    if file.is_file():
+        return
+    if path and file.is_dir():
+        raise UserError(f'{path}: is a folder; {file_instead(file, what)}')
+    raise UserError(f'{path or repr(path)}: no such {what} file; check the path')
 
 
 def check_new(paths: Sequence[Path], option: str, overwrite: bool) -> None:

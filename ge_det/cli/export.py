@@ -20,7 +20,7 @@ from pathlib import Path
 from ge_det.cli.checks import check_can_be_written, check_model, check_new, load_safely
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.parsing import new_parser
-from ge_det.cli.screen import quiet_screen, show
+from ge_det.cli.screen import quiet_decoders, quiet_screen, show
 from ge_det.cli.trained import take_trained
 from ge_det.compat.extras import check_export
 from ge_det.config_reader import read_model
@@ -82,24 +82,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_can_be_written(out)
     check_export('onnx', 'onnxscript', 'onnxruntime')
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
-    _check_pictures('--check', args.check)
-    _check_pictures('--int8', args.int8)
+    args.check, args.int8 = _pictures(args.check, out), _pictures(args.int8, out)
     with quiet_screen(args.config):
         _export(args, out)
     return 0
 
 
-def _check_pictures(option: str, given: str | None) -> None:
-    """Raise a UserError unless there are some, before the detector is built."""
-    from ge_det.datasets.image_files import find_images  # With numpy, which --help does without.
+def _pictures(given: str | None, out: Path) -> list[str] | None:
+    """The files of an option, which are looked for before the detector is built."""
+    from ge_det.cli.inferring.sources import find_pictures  # With numpy: --help does without.
 
-    if given == '':
-        raise UserError(f'{option}: an empty name; give a picture or a folder with some')
-    if given is not None:
-        find_images(os.path.expanduser(given))
+    return None if given is None else [str(one.path) for one in find_pictures([given], out)]
 
 
 def _export(args: argparse.Namespace, out: Path) -> None:
+    quiet_decoders()
     show(f'weights: {args.checkpoint}')  # Before torch is imported, which may take long.
     from ge_det.cli.exporting.graph import Graph, choose_size
     from ge_det.cli.exporting.pictures import to_check, to_measure

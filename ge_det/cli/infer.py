@@ -23,7 +23,7 @@ from ge_det.cli.inferring.lists import Earlier, Lists, about, read_earlier
 from ge_det.cli.inferring.sources import find_sources
 from ge_det.cli.inferring.targets import Job, check_targets, plan_jobs
 from ge_det.cli.parsing import add_detecting_options, new_parser
-from ge_det.cli.screen import quiet_screen, show
+from ge_det.cli.screen import quiet_decoders, quiet_screen, show
 from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_config
 from ge_det.detecting.score_threshold import check_score_threshold
@@ -103,9 +103,7 @@ def _rest(jobs: list[Job], earlier: Earlier, out: Path) -> list[Job]:
 
 
 def _infer(args: argparse.Namespace, jobs: list[Job], earlier: Earlier, out: Path) -> int:
-    # What OpenCV and FFmpeg say of a file, we say.
-    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    quiet_decoders()
     show(f'weights: {args.checkpoint}')  # Before torch is imported, which may take long.
     from ge_det.cli.inferring.drawing import Drawer, why_unreadable
     from ge_det.detecting.detector import PictureDetector, check_device

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ge_det.cli.checks import check_model, check_new, load_safely, make_folder, no_empty_folder
 from ge_det.cli.config_data import classes_of, data_sets
 from ge_det.cli.parsing import add_detecting_options, new_parser
-from ge_det.cli.screen import quiet_screen, show
+from ge_det.cli.screen import quiet_decoders, quiet_screen, show
 from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_model
 from ge_det.detecting.score_threshold import check_score_threshold
@@ -95,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.plain:
         args.plain = take_trained(args.plain[1], args.plain[0])
     with quiet_screen('inspect', with_tables=False), no_empty_folder(out):
+        quiet_decoders()
         show(f'weights: {args.checkpoint}')  # Before torch is imported, which may take long.
         return _inspect(args, out)
 

@@ -43,7 +43,7 @@ from ge_det.cli.run_errors import run_errors
 from ge_det.cli.screen import quiet_screen, show, show_beginning
 from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
-from ge_det.cli.work_dir import find_work_dir, make_work_dir, own_work_dir
+from ge_det.cli.work_dir import check_work_dir, find_work_dir, own_work_dir
 from ge_det.compat.extras import extra_of
 from ge_det.config_changes import of_short_names
 from ge_det.config_reader import Changes, check_change, read_config, read_model
@@ -163,8 +163,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     from ge_det.cli.plan import plan_of  # It imports torch.
 
     is_start, speaks = name == 'train', is_first_process()
-    if not is_start:
-        make_work_dir(find_work_dir(args, cfg))
+    if speaks and not is_start:  # One process: others might look while it is taken away.
+        check_work_dir(find_work_dir(args, cfg))
     with own_work_dir(args, cfg) if is_start else nullcontext(args.checkpoint) as checkpoint:
         # Of several processes, one looks at the weights to start from, and tells. It alone knows
         # whether the training starts at all or goes on.

@@ -39,6 +39,12 @@ def show_beginning(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def quiet_decoders() -> None:
+    """What OpenCV and FFmpeg say of a file, we say: to be called before they are imported."""
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+
+
 @contextmanager
 def quiet_screen(advice: str = '', with_tables: bool = True) -> Iterator[None]:
     """Show on the screen what tells a user something, as long as this lasts.

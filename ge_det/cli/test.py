@@ -19,7 +19,7 @@ from ge_det.cli.pictures import named_pictures
 from ge_det.cli.run_errors import run_errors
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.training_hooks import missing_hooks
-from ge_det.cli.work_dir import find_work_dir, make_work_dir
+from ge_det.cli.work_dir import check_work_dir, find_work_dir
 from ge_det.compat.extras import check_export
 from ge_det.config_reader import Changes, parse_change, read_model
 from ge_det.errors import UserError, listed_orders
@@ -70,7 +70,7 @@ def _measure_file(args: argparse.Namespace) -> None:
         for word in [*worker_options(cfg), *missing_hooks(cfg, 'test')[1:]]:
             cfg.merge_from_dict(parse_change(word))
         work_dir = find_work_dir(args, cfg)
-        make_work_dir(work_dir)
+        check_work_dir(work_dir)
         show(f'file:    {args.onnx}, {session.metadata.precision}, onnxruntime on the CPU')
         with named_pictures('put it back and run it again, or take it out of the data'):
             evaluate_model(cfg, detector, work_dir)

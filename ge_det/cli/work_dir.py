@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from ge_det.cli.checks import no_empty_folder
 from ge_det.cli.screen import show
 from ge_det.cli.signals import is_first_process
 from ge_det.config_writer.literals import check_name
@@ -39,6 +40,12 @@ def make_work_dir(work_dir: Path) -> None:
         TemporaryFile(dir=work_dir).close()
     except OSError as error:
         raise _not_written(work_dir, error) from error
+
+
+def check_work_dir(work_dir: Path) -> None:
+    """The same for a folder that is made later: nothing is left of it."""
+    with no_empty_folder(work_dir):
+        make_work_dir(work_dir)
 
 
 def _not_written(work_dir: Path, error: OSError) -> UserError:

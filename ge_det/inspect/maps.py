@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -71,18 +72,21 @@ class GateMaps:
 
     def __init__(self, pictures: int = 4, most: int = GROUPS) -> None:
         self._pictures, self._most = pictures, most
-        self.maps: dict[str, list[GateMap]] = {}
+        self._seen: Counter[str] = Counter()
+        self.maps: dict[str, dict[int, GateMap]] = {}  # By gate and number of the picture.
 
     def watch(self, name: str, x: Tensor, coarse: Tensor) -> None:
         """Take what a gate answered, if it has a place; for :func:`record_gates`."""
-        if coarse.shape[2:] == (1, 1):
+        first = self._seen[name]
+        self._seen[name] += len(coarse)
+        if coarse.shape[2:] == (1, 1):  # Of a small picture with a window, too.
             return
-        kept = self.maps.setdefault(name, [])
-        for one in coarse[: max(0, self._pictures - len(kept))]:
+        for number, one in enumerate(coarse[: max(0, self._pictures - first)], first):
             found = gate_map(one, self._most)
             groups = {number: _coarser(group) for number, group in found.groups.items()}
             member = 'channel' if x.shape[1] == len(one) else 'group'
-            kept.append(found._replace(mean=_coarser(found.mean), groups=groups, member=member))
+            found = found._replace(mean=_coarser(found.mean), groups=groups, member=member)
+            self.maps.setdefault(name, {})[number] = found
 
 
 def _coarser(values: Tensor) -> Tensor:
@@ -110,7 +114,7 @@ def over_picture(values: Tensor, shape: tuple[int, int], area: tuple[float, floa
 
 
 def draw_maps(
-    maps: Mapping[str, Sequence[GateMap]],
+    maps: Mapping[str, Mapping[int, GateMap]],
     picture: int,
     image: np.ndarray,
     title: str,
@@ -125,7 +129,7 @@ def draw_maps(
         title (str): What the picture is called.
         area (tuple[float, float]): As of :func:`over_picture`. Defaults to all.
     """
-    found = {name: kept[picture] for name, kept in maps.items() if picture < len(kept)}
+    found = {name: kept[picture] for name, kept in maps.items() if picture in kept}
     if not found:
         return []
     stages: dict[int, list[str]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ge_det.detecting.detector import PictureDetector
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour, check_file, what_it_is
-from ge_det.errors import UserError
+from ge_det.errors import UserError, one_line
 from ge_det.words import counted
 
 
@@ -104,11 +104,7 @@ class Detector(Network):
     def read(self, path: Path) -> Prepared:
         """A picture."""
         read = self._detector.read(path)
-        try:
-            data = self._detector.prepare(read)
-        except Exception as error:  # Such as OpenCV's of a picture like a thread.
-            raise UnreadablePicture(f'the test pipeline fails on it ({error})') from error
-        return _prepared(data, read['img'])
+        return _prepared(self._detector.prepare, read, read['img'])
 
 
 class Classifier(Network):
@@ -157,11 +153,20 @@ class Classifier(Network):
         if image is None:
             raise UnreadablePicture(what_it_is(path))
         shape = image.shape[:2]
-        data = self._inferencer.pipeline(dict(img=image, img_shape=shape, ori_shape=shape))
-        return _prepared(data, image)
+        read = dict(img=image, img_shape=shape, ori_shape=shape)
+        return _prepared(self._inferencer.pipeline, read, image)
 
 
-def _prepared(data: dict[str, Any], original: np.ndarray) -> Prepared:
+def _prepared(
+    pipeline: Callable[[dict[str, Any]], dict[str, Any]], read: dict[str, Any], original: np.ndarray
+) -> Prepared:
+    try:
+        data = pipeline(read)
+    except Exception as error:  # Such as OpenCV's of a picture like a thread.
+        height, width = original.shape[:2]
+        raise UnreadablePicture(
+            f'the test pipeline fails on its {height}x{width} pixels ({one_line(error)})'
+        ) from error
     pixels = data['inputs'].permute(1, 2, 0).numpy()
     if pixels.dtype != np.uint8:  # A pipeline that normalises by itself.
         pixels = pixels - pixels.min()

@@ -26,7 +26,7 @@ def draw(size: tuple[float, float], into: Callable[[Any], None]) -> bytes:
     """A figure as a PNG file.
 
     Args:
-        size (tuple[float, float]): Width and height in inches.
+        size (tuple[float, float]): Width and height in inches; no side is longer than 100.
         into (callable): Draws into the matplotlib figure that it is given.
     """
     import matplotlib
@@ -48,7 +48,9 @@ def draw(size: tuple[float, float], into: Callable[[Any], None]) -> bytes:
         'legend.frameon': False,
     }
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=size, layout='constrained')
+        # Of a picture like a thread more would be asked for than any file holds.
+        width, height = (min(side, 100.0) for side in size)
+        figure = Figure(figsize=(width, height), layout='constrained')
         into(figure)
         file = io.BytesIO()
         figure.savefig(file, format='png', dpi=DPI, facecolor='white', metadata={'Software': None})

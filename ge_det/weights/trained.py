@@ -76,6 +76,11 @@ def best_checkpoint(folder: Path) -> Path:
     files = [*best_checkpoints(folder), *checkpoints(folder)]
     if not files and (noted := read_note(folder)) is not None:  # Of a hook with an `out_dir`.
         files = [*best_checkpoints(noted.parent), *checkpoints(noted.parent)]
+    if not files and (others := sorted(folder.glob('*.pth'))):
+        raise UserError(
+            f'{shown(folder)}: no checkpoint of a training there; give the file itself, such as '
+            f'{shown(others[0])}'
+        )
     if not files:
         raise UserError(
             f'{shown(folder)}: no checkpoint there yet; `ge-det train` writes one after each epoch'

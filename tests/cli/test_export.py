@@ -144,7 +144,7 @@ def test_features_in_half_precision_of_a_work_dir(folder: Path, capsys: Screen) 
         os.remove('best_coco_bbox_mAP_epoch_1.pth')
     said = capsys.readouterr().out
     assert 'weights: best_coco_bbox_mAP_epoch_1.pth' in said
-    assert '1 picture of pictures/0.png' in said
+    assert '1 picture of --check' in said
     exact, half = rows(said)[:4], rows(said)[4:]
     assert len(half) == 4 and max(float(cells[2]) for cells in exact) <= 1e-4
     assert all(1e-4 < float(cells[2]) < 2e-2 for cells in half)

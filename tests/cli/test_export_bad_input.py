@@ -31,6 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / 'there.onnx').touch()
     (folder / 'folder.onnx').mkdir()
     (folder / 'empty').mkdir()
+    (folder / 'a.mp4').touch()
     (folder / 'spoiled').mkdir()
     (folder / 'spoiled' / '0.png').write_text('no picture')
     text = (folder / 'my.py').read_text()
@@ -60,10 +61,14 @@ def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('my.py my_1.pth --out a.onnx --size 96 96 --dynamic', '--dynamic: not allowed with'),
         ('my.py my_1.pth --out a.onnx --half --int8 pictures', '--int8: not allowed with'),
         ('my.py my_1.pth --out a.onnx --int8 nowhere', 'nowhere: no such image or folder'),
-        ('my.py my_1.pth --out a.onnx --int8 empty', 'empty: no image in this folder'),
-        ('my.py my_1.pth --out a.onnx --int8=', '--int8: an empty name; give a picture'),
+        ('my.py my_1.pth --out a.onnx --int8 empty', 'empty: no image or video in this folder'),
+        ('my.py my_1.pth --out a.onnx --int8=', "'': no such image or folder; check the path"),
+        ('my.py my_1.pth --out a.onnx --int8 none/*.png', 'none/*.png: no image or video fits'),
+        ('my.py my_1.pth --out a.onnx --check a.mp4', 'a.mp4: no picture there, and videos'),
+        ('my.py my_1.pth --out a.onnx --check /dev/null', 'be read (a pipe or device, not a file)'),
         ('my.py my_1.pth --out a.onnx --int8 spoiled', '0.png: no picture that can be read'),
         ('my.py my_1.pth --out a.onnx --check val.json', 'val.json: no picture that can be read'),
+        ('my.py there.onnx --out a.onnx', 'there.onnx: a file of `ge-det export` is no checkpoint'),
         ('other.py my_1.pth --out a.onnx', "does not belong to this config's model"),
         ('detr.py detr.pth --out a.onnx', 'DETR cannot be exported whole'),
     ],
@@ -105,7 +110,7 @@ def test_pictures_are_looked_for_before_the_detector_is_built(
 ) -> None:
     assert exit_code('export', *WORDS, option, 'empty') == 2
     shown = capsys.readouterr()
-    assert 'empty: no image in this folder' in shown.err and 'weights:' not in shown.out
+    assert 'empty: no image or video in' in shown.err and 'weights:' not in shown.out
 
 
 def test_what_is_missing_is_named_with_its_extra(

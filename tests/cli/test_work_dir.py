@@ -13,7 +13,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from ge_det.cli.work_dir import own_work_dir
+from ge_det.cli.work_dir import check_work_dir, own_work_dir
 from ge_det.errors import UserError
 
 
@@ -78,8 +78,17 @@ def test_two_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     for folder in (tmp_path / 'file', tmp_path / 'file/run', Path('/proc/run')):
-        with pytest.raises(UserError, match='cannot be written.*give another --work-dir'):
-            take(folder)
+        for action in (take, check_work_dir):
+            with pytest.raises(UserError, match='cannot be written.*give another --work-dir'):
+                action(folder)
+
+
+def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    check_work_dir(tmp_path / 'work_dirs/my')
+    assert not list(tmp_path.iterdir())
+    (tmp_path / 'there').mkdir()
+    check_work_dir(tmp_path / 'there')
+    assert [one.name for one in tmp_path.iterdir()] == ['there']
 
 
 def test_a_file_system_without_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

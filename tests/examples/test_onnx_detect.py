@@ -122,6 +122,12 @@ def test_other_pictures_by_pillow(example, tmp_path: Path) -> None:
         file = tmp_path / f'a.{suffix}'
         Image.fromarray(picture()).save(file)
         assert (example['read'](str(file)) == picture()).all()
+    turned = Image.Exif()
+    turned[0x0112] = 6  # As a telephone held upright writes it: a quarter to the right.
+    Image.fromarray(picture()).save(tmp_path / 'a.jpg', exif=turned, quality=95)
+    read, expected = example['read'](str(tmp_path / 'a.jpg')), mmcv.imread(tmp_path / 'a.jpg')
+    assert read.shape == (90, 50, 3)
+    assert np.abs(read[..., ::-1].astype(int) - expected).max() < 8
     remark = (tmp_path / 'a.ppm').read_bytes().replace(b'P6\n', b'P6\n# a remark\n', 1)
     (tmp_path / 'a.ppm').write_bytes(remark)
     assert (example['read'](str(tmp_path / 'a.ppm')) == picture()).all()

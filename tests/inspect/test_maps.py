@@ -29,7 +29,7 @@ def test_maps_are_the_gate(name):
     x = torch.randn(2, CHANNELS, 12, 20, dtype=torch.float64)
     (found,) = recorded(nn.Sequential(block), x, most=CHANNELS).values()
     assert len(found) == 2
-    for one, gate in zip(found, block.gate(x).detach().float(), strict=True):
+    for one, gate in zip(found.values(), block.gate(x).detach().float(), strict=True):
         groups = block.coarse_gate(x).shape[1]
         of_groups = gate[:: CHANNELS // groups]  # Each channel of a group has the same.
         np.testing.assert_allclose(
@@ -57,6 +57,25 @@ def test_channel_gates_have_no_map_and_few_pictures_are_kept():
     sge = nn.Sequential(BLOCKS['sge'](CHANNELS))
     (found,) = recorded(sge, torch.randn(6, CHANNELS, 90, 200), pictures=3).values()
     assert len(found) == 3 and found[0].mean.shape == (64, 64)
+
+
+def test_a_picture_without_a_map_leaves_the_next_its_own():
+    gate = nn.Sequential(BLOCKS['ge-theta_minus-8'](CHANNELS))
+    maps = GateMaps()
+    with record_gates(gate, maps.watch):
+        for side in (5, 20):
+            gate(torch.randn(1, CHANNELS, side, side))
+    (found,) = maps.maps.values()
+    assert list(found) == [1] and found[1].mean.shape == (3, 3)
+    assert draw_maps(maps.maps, 0, np.zeros((5, 5, 3), np.uint8), 'small.png') == []
+    assert draw_maps(maps.maps, 1, np.zeros((20, 20, 3), np.uint8), 'large.png')
+
+
+def test_a_picture_like_a_thread_has_a_figure():
+    maps = GateMaps()
+    maps.watch('layer1.0.sge', torch.rand(1, 8, 60, 1), torch.rand(1, 4, 60, 1))
+    figures = draw_maps(maps.maps, 0, np.zeros((480, 1, 3), np.uint8), 'a.png')
+    assert len(figures) == 2 and Image.open(io.BytesIO(figures[0].png)).height < 2**14
 
 
 @settings(deadline=None, max_examples=30)

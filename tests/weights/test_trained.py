@@ -69,6 +69,10 @@ def test_the_newest_config_is_taken(work_dir: Path) -> None:
         ('none', 'none: no such work dir or checkpoint; check the path'),
         ('my', 'my: no such work dir or checkpoint; did you mean work_dirs/my?'),
         ('work_dirs/my', 'work_dirs/my: no checkpoint there yet; `ge-det train` writes one'),
+        (
+            'other',
+            'other: no checkpoint of a training there; give the file itself, such as other/w',
+        ),
         ('empty', 'empty: not the work dir of a training: there is no config in it'),
         ('empty.pth', 'empty.pth: no config of a training beside it; give the config'),
     ],
@@ -78,6 +82,9 @@ def test_what_is_no_trained_detector(tmp_path, monkeypatch, path: str, said: str
     Path('work_dirs/my').mkdir(parents=True)
     Path('work_dirs/my/my.py').write_text(CONFIG)
     Path('empty').mkdir()
+    Path('other').mkdir()
+    Path('other/my.py').write_text(CONFIG)
+    save(Path('other/w.pth'), at=10)
     save(Path('empty.pth'), at=10)
     with pytest.raises(UserError) as raised:
         find_trained(path)

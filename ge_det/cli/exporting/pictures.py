@@ -11,7 +11,6 @@ import numpy as np
 
 from ge_det.cli.config_data import DataSet, data_sets
 from ge_det.datasets import ContextShapes
-from ge_det.datasets.image_files import find_images
 from ge_det.detecting.detector import PictureDetector
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour
 from ge_det.errors import UserError, shown
@@ -22,38 +21,35 @@ CHECKED, MEASURED = 2, 100
 
 
 def to_check(
-    cfg: Any, detector: PictureDetector, given: str | None
+    cfg: Any, detector: PictureDetector, given: Sequence[str] | None
 ) -> tuple[list[np.ndarray], str]:
     """Pictures to check with, and what they are.
 
     Args:
         cfg (Config): The config, for its test or validation pictures.
         detector (PictureDetector): Reads them.
-        given (str, optional): Of ``--check``: a picture or a folder with some; None is the
-            config's, or drawn ones where these are not here.
+        given (Sequence[str], optional): Files of ``--check``; None is the config's, or drawn ones
+            where these are not here.
 
     Raises:
-        UserError: If none are there, or one cannot be read.
+        UserError: If one cannot be read.
     """
-    if given is not None:
-        files = find_images(str(Path(given).expanduser()))
-        told = f'{counted(len(spread(files, CHECKED)), "picture")} of {given}'
-    elif files := _of_config(cfg):
-        told = f"{counted(len(spread(files, CHECKED)), 'picture')} of the config's data"
-    else:
+    files = spread(_of_config(cfg) if given is None else given, CHECKED)
+    if not files:
         drawn = ContextShapes(image_size=(320, 240))
         some = [drawn.draw('val', index).image[..., ::-1] for index in range(CHECKED)]
         return some, 'drawn pictures, for there are none here (--check IMAGES takes yours)'
-    return list(read(detector, spread(files, CHECKED))), told
+    source = "the config's data" if given is None else '--check'
+    return list(read(detector, files)), f'{counted(len(files), "picture")} of {source}'
 
 
-def to_measure(detector: PictureDetector, given: str) -> list[str]:
+def to_measure(detector: PictureDetector, given: Sequence[str]) -> list[str]:
     """The pictures of ``--int8``, evenly spread if they are many.
 
     Raises:
-        UserError: If none are there, or one cannot be read.
+        UserError: If one cannot be read.
     """
-    files = spread(find_images(str(Path(given).expanduser())), MEASURED)
+    files = spread(given, MEASURED)
     for _ in read(detector, files):  # Now, not after minutes of export.
         pass
     return files

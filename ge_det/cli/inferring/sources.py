@@ -1,4 +1,4 @@
-"""Which pictures and videos `ge-det infer` reads."""
+"""Which pictures and videos a command reads."""
 
 from __future__ import annotations
 
@@ -53,6 +53,18 @@ def find_sources(given: Sequence[str], out: Path) -> list[Source]:
         for source in _sources_of(one, out):
             found.setdefault(os.path.realpath(source.path), source)
     return list(found.values())
+
+
+def find_pictures(given: Sequence[str], out: Path) -> list[Source]:
+    """The same without videos.
+
+    Raises:
+        UserError: If none is left, too.
+    """
+    pictures = [one for one in find_sources(given, out) if not one.is_video]
+    if not pictures:
+        raise UserError(f'{shown(given[0])}: no picture there, and videos are not looked at')
+    return pictures
 
 
 def _sources_of(given: str, out: Path) -> list[Source]:

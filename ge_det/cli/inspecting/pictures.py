@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ge_det.cli.inferring.sources import Source, find_sources
+from ge_det.cli.inferring.sources import Source, find_pictures
 from ge_det.errors import UserError, shown
 from ge_det.words import counted
 
@@ -75,10 +75,7 @@ def find_photos(
         return _of_coco(Path(os.path.expanduser(files[0])), folder, most)
     if folder is not None:
         raise UserError('--folder goes with a COCO file')
-    sources = [one for one in find_sources(given, out) if not one.is_video]
-    if not sources:
-        raise UserError('no picture among what is given: videos are not looked at')
-    sources = _spread(sources, most)
+    sources = _spread(find_pictures(given, out), most)
     names = sorted({_class_of(one) for one in sources}) if with_classes else []
     names = [name for name in names if name]
     photos = [
