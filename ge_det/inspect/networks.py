@@ -165,7 +165,7 @@ def _prepared(
     except Exception as error:  # Such as OpenCV's of a picture like a thread.
         height, width = original.shape[:2]
         raise UnreadablePicture(
-            f'the test pipeline fails on its {height}x{width} pixels ({one_line(error)})'
+            f'the test pipeline fails on it, {height}x{width} ({one_line(error)})'
         ) from error
     pixels = data['inputs'].permute(1, 2, 0).numpy()
     if pixels.dtype != np.uint8:  # A pipeline that normalises by itself.
