@@ -12,7 +12,6 @@ import torch
 import torch.utils.checkpoint as cp
 from torch import Tensor, nn
 
-from ge_det.blocks import AttentionBlock
 from ge_det.ops.own_areas import OwnAreas, inside
 
 Size = tuple[int, int]
@@ -114,16 +113,6 @@ def clear_border_of(layer: nn.Module) -> None:
         layer.register_forward_pre_hook(clear_before)
     if isinstance(layer, nn.AvgPool2d) and average_own not in layer._forward_hooks.values():
         layer.register_forward_hook(average_own)
-
-
-def trunk(network: nn.Module) -> Iterator[nn.Module]:
-    """A network and all modules inside it, without its blocks. Quick: forwards ask for it."""
-    ahead: list[nn.Module | None] = [network]
-    while ahead:
-        module = ahead.pop()
-        if module is not None and not isinstance(module, AttentionBlock):
-            yield module
-            ahead += module._modules.values()
 
 
 def areas_by_size(

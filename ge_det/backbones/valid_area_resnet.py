@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ge_det.blocks import AttentionBlock
 from ge_det.ops.tracing import is_traced
 
 from .gates_apart import GatesApart
@@ -19,7 +20,6 @@ from .valid_area import (
     check_sizes,
     clear_border_of,
     own_areas,
-    trunk,
 )
 
 # What the data preprocessor leaves on the batch. Detectors hand that on as it is.
@@ -47,7 +47,7 @@ class ValidAreaResNet(GatesApart):
     @torch.compiler.disable  # A graph would not ask again. It ends here anyway, at own_areas.
     def _reach_layers(self) -> None:
         """Tell every layer that is not told as yet, also one that was replaced meanwhile."""
-        for module in trunk(self) if self._gates_look else ():
+        for module in _trunk(self) if self._gates_look else ():
             clear_border_of(module)
             if isinstance(module, PluginUnit):
                 module.valid_area = True
@@ -108,3 +108,15 @@ class ValidAreaResNet(GatesApart):
         if not self._has_told:
             self._has_told = True
             warnings.warn(f'valid_area=True: {told}', stacklevel=4)
+
+
+def _trunk(network: nn.Module) -> Iterator[nn.Module]:
+    """A network and all modules in it, without blocks and plugins. Quick: forwards ask for it."""
+    ahead: list[nn.Module | None] = [network]
+    while ahead:
+        module = ahead.pop()
+        if module is None or isinstance(module, AttentionBlock):
+            continue
+        yield module
+        plugins = module.all_plugins() if isinstance(module, PluginUnit) else []
+        ahead += [part for name, part in module._modules.items() if name not in plugins]

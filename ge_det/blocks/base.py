@@ -111,11 +111,22 @@ class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
         if (constant := self.known_constant()) is not None:
             return x * constant.to(x.dtype)
         if type(self).gate is not AttentionBlock.gate:  # a subclass that has its own
-            own = self.gate(x) if areas is None else gate_of_areas(self, 'gate', x, areas)
-            return x * cast(Tensor, own)
-        s = self.coarse_gate(x) if areas is None else gate_of_areas(self, 'coarse_gate', x, areas)
-        coarse = self.checked_gate('coarse_gate', cast(Tensor, s), x.shape[0])
+            return x * self.answer('gate', x, areas)
+        coarse = self.checked_gate('coarse_gate', self.answer('coarse_gate', x, areas), x.shape[0])
         return apply_gate(x, coarse.to(x.dtype), self.gate_broadcasts)
+
+    def answer(self, view: str, x: Tensor, areas: OwnAreas | None = None) -> Tensor:
+        """What ``gate`` or ``coarse_gate`` gives, of the pictures' own areas if they are told.
+
+        Args:
+            view (str): Name of the method.
+            x (Tensor): Features (N, C, H, W).
+            areas (OwnAreas, optional): See :meth:`forward`. Defaults to None.
+        """
+        if areas is None:
+            answer: Tensor = getattr(self, view)(x)
+            return answer
+        return cast(Tensor, gate_of_areas(self, view, x, areas))
 
     def check_input(self, x: Tensor) -> None:
         """Raise a ValueError unless ``x`` is (N, in_channels, H, W)."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import cast
 
 from torch import Tensor, nn
 
 from ge_det.attach.stages import stage_numbers
 from ge_det.attach.units import check_model
 from ge_det.blocks import AttentionBlock
-from ge_det.blocks.own_areas import gate_of_areas
 from ge_det.ops.gated_residual import full_gate
 from ge_det.ops.own_areas import OwnAreas
 
@@ -55,35 +53,22 @@ def named_parts(model: nn.Module) -> dict[str, nn.Module]:
     }
 
 
-def coarse_gate_of(block: AttentionBlock, x: Tensor, areas: OwnAreas | None = None) -> Tensor:
-    """What a gate answers, as coarse as it has it.
-
-    Args:
-        block (AttentionBlock): The gate.
-        x (Tensor): What its forward takes, (N, C, H, W).
-        areas (OwnAreas, optional): The same. Defaults to None.
-
-    Returns:
-        Tensor: (N, G, h, w), or what ``gate`` gives of a block that has its own.
-    """
-    method = answering_method(block)
-    if areas is None:
-        answer: Tensor = getattr(block, method)(x)
-        return answer
-    return cast(Tensor, gate_of_areas(block, method, x, areas))
-
-
 def answering_method(block: AttentionBlock) -> str:
     """Name of the method that a gate's forward asks."""
     return 'coarse_gate' if type(block).gate is AttentionBlock.gate else 'gate'
 
 
 def full_gate_of(block: AttentionBlock, x: Tensor, areas: OwnAreas | None = None) -> Tensor:
-    """The same for each channel and position, broadcastable to ``x``."""
-    coarse = coarse_gate_of(block, x, areas)
-    if answering_method(block) == 'gate':
-        return coarse
-    return full_gate(coarse, x, block.gate_broadcasts)
+    """What a gate answers for each channel and position, broadcastable to ``x``.
+
+    Args:
+        block (AttentionBlock): The gate.
+        x (Tensor): What its forward takes, (N, C, H, W).
+        areas (OwnAreas, optional): The same. Defaults to None.
+    """
+    method = answering_method(block)
+    answer = block.answer(method, x, areas)
+    return answer if method == 'gate' else full_gate(answer, x, block.gate_broadcasts)
 
 
 def unit_of(name: str) -> str:

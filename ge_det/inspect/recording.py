@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
 
-from .gates import answering_method, coarse_gate_of, named_gates
+from .gates import answering_method, named_gates
 
 Watch = Callable[[str, Tensor, Tensor], None]
 """Is called with the name of a gate, its input (N, C, H, W) and its coarse gate (N, G, h, w)."""
@@ -47,33 +47,36 @@ def record_gates(model: nn.Module, watch: Watch) -> Iterator[None]:
 @contextmanager
 def _recorded(block: AttentionBlock, name: str, watch: Watch) -> Iterator[None]:
     """A gate that tells: its own answer is taken, since another call may move its statistics."""
-    method = answering_method(block)
-    answer: Callable[[Tensor], Tensor] = getattr(block, method)
     latest: list[Tensor] = []
 
-    def answer_and_keep(x: Tensor) -> Tensor:
-        gate = answer(x)
-        latest[:] = [gate.detach()]
-        return gate
+    def keeping(answer: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def answer_and_keep(*inputs: Any) -> Tensor:
+            gate = answer(*inputs)
+            latest[:] = [gate.detach()]
+            return gate
+
+        return answer_and_keep
 
     def tell(block: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x = inputs[0].detach()
         with torch.no_grad():
-            if len(inputs) > 1 and inputs[1] is not None:  # Pictures of their own sizes.
-                gate = coarse_gate_of(block, x, inputs[1])
-            else:  # Or a forward that does not ask it.
-                gate = latest.pop() if latest else block.gate(x)
-            latest.clear()
+            gate = latest.pop() if latest else block.gate(x)  # Of a forward that does not ask it.
             watch(name, x, gate.expand(len(x), -1, -1, -1))
         latest.clear()  # `watch` may have asked the gate too.
 
-    before = {key: vars(block)[key] for key in (method, 'unfused_because') if key in vars(block)}
+    # A user's own forward may ask the method itself; `answer` may ask it for each picture, and
+    # comes last.
+    patched: dict[str, Any] = {
+        name: keeping(getattr(block, name)) for name in (answering_method(block), 'answer')
+    }
+    patched['unfused_because'] = 'its gate is recorded'
+    before = {key: vars(block)[key] for key in patched if key in vars(block)}
     hook = block.register_forward_hook(tell)
-    vars(block).update({method: answer_and_keep, 'unfused_because': 'its gate is recorded'})
+    vars(block).update(patched)
     try:
         yield
     finally:
         hook.remove()
-        for key in (method, 'unfused_because'):
+        for key in patched:
             del vars(block)[key]
         vars(block).update(before)

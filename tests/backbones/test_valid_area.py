@@ -101,6 +101,32 @@ def test_fused_is_what_the_modules_give(name):
         assert_alike(backbone, twin(backbone, fused=False), x)
 
 
+def gradients_of(backbone, maps, inputs):
+    """Of inputs and weights, with another factor at each position."""
+    generator = torch.Generator().manual_seed(5)
+    factors = [torch.randn(one.shape, generator=generator, dtype=one.dtype) for one in maps]
+    total = sum((one * factor).sum() for one, factor in zip(maps, factors, strict=True))
+    weights = [p for p in backbone.parameters() if p.requires_grad]
+    grads = torch.autograd.grad(total, [*inputs, *weights])
+    return grads[: len(inputs)], grads[len(inputs) :]
+
+
+@each_gate
+def test_gradients_are_those_of_the_pictures_alone(name):
+    """Of a picture of one pixel, too."""
+    sizes = [(1, 1), *SIZES, (5, 120)]
+    watching, plain = (one.double() for one in pair(GATED[name], num_stages=1))
+    alone = [torch.randn(1, 3, *size, dtype=torch.float64, requires_grad=True) for size in sizes]
+    x = batch([one.detach() for one in alone], border=9.0).requires_grad_()
+    own, maps = [plain(one)[0] for one in alone], watching(x, sizes)[0]
+    cuts = [maps[n : n + 1, :, : m.shape[2], : m.shape[3]] for n, m in enumerate(own)]
+    expected, weights = gradients_of(plain, own, alone)
+    (actual,), own_weights = gradients_of(watching, cuts, [x])
+    inputs = [one[None, :, :h, :w] for one, (h, w) in zip(actual, sizes, strict=True)]
+    for one, other in zip([*inputs, *own_weights], [*expected, *weights], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
+
+
 @pytest.mark.parametrize('depth', [18, 50])
 @pytest.mark.parametrize('fused', [True, False])
 @pytest.mark.filterwarnings('ignore:valid_area')

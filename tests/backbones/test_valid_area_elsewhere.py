@@ -1,8 +1,12 @@
 """The pictures' own areas in networks that are compiled, and where gates are looked at."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
-from padded_pictures import GATED, SIZES, batch, deviation, pair, pictures
+from mmengine.registry import MODELS as REGISTRY
+from padded_pictures import GATED, SIZES, batch, deviation, network, pair, pictures
+from torch import nn
 
 from ge_det.inspect.importance import dropped
 from ge_det.inspect.recording import record_gates
@@ -59,3 +63,48 @@ def test_channels_are_dropped_by_the_gates_of_each_picture_alone(name):
     with dropped(gates[1], 0.5):
         assert deviation(watching(batch(alone), SIZES), own) <= 1e-5
     assert deviation(watching(batch(alone), SIZES), own) > 1e-2
+
+
+@pytest.mark.filterwarnings('ignore:valid_area')
+@pytest.mark.parametrize('name', ['ge-theta-e8', 'sp-se'])
+def test_recording_a_training_leaves_statistics_alone(name):
+    """Gates of own areas are asked once, so that their normalisations move once."""
+    outcomes = []
+    for watched in (False, True):
+        options = dict(gate_norm_eval=False, fused=False, valid_area=True)
+        backbone = network(GATED[name], depth=18, num_stages=1, **options).train()
+        with record_gates(backbone, lambda *_: None) if watched else nullcontext():
+            backbone(batch(pictures()), SIZES)[0].sum().backward()
+        gradients = [p.grad for p in backbone.parameters() if p.grad is not None]
+        outcomes.append([*backbone.buffers(), *gradients])
+    assert all(map(torch.equal, *outcomes))
+
+
+class Pooled(nn.Module):
+    """A gate of somebody else with maps and layers of its own."""
+
+    _abbr_ = 'pooled'
+
+    def __init__(self, in_channels):
+        super().__init__()
+        self.rows = nn.Conv2d(in_channels, in_channels, 3, padding=1)
+        self.channels = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        cells = self.rows(nn.functional.adaptive_avg_pool2d(x, 5)).mean((2, 3))
+        return x * self.channels(cells[:, None])[:, 0, :, None, None].sigmoid()
+
+
+def test_plugins_of_others_see_the_whole_map():
+    REGISTRY.register_module(name='Pooled', module=Pooled)
+    try:
+        plugins = [dict(cfg=dict(type='mmengine.Pooled'), position='after_conv2')]
+        watching, plain = pair(GATED['se'], num_stages=1, plugins=plugins)
+    finally:
+        REGISTRY.module_dict.pop('Pooled')
+    unit, x = watching.layer1[0], batch(pictures())
+    seen = []
+    unit.pooled.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    watching(x, SIZES)
+    assert seen[0][0, :, -1, -1].any()  # Outside of the first picture.
+    assert torch.equal(watching(x, [(96, 120)] * 2)[0], plain(x)[0])
