@@ -47,6 +47,7 @@ def conclusion(summaries: Sequence[GateSummary]) -> str:
     unmoved = sum(one.constant for one in summaries)
     untold = sum(one.verdict.startswith('one picture') for one in summaries)
     still = sum(one.verdict.startswith('hardly') for one in summaries)
+    silent = sum(one.verdict.endswith('silent') for one in summaries)
     saturated = sum(one.verdict.startswith('saturated') for one in summaries)
     if unmoved == len(summaries):
         return (
@@ -58,6 +59,10 @@ def conclusion(summaries: Sequence[GateSummary]) -> str:
         f'{unmoved} never moved from their start, as in frozen stages' if unmoved else '',
         f'{untold} may depend on what they see or not: give two pictures to tell' if untold else '',
         f'{still} hardly depend on what they see' if still else '',
+        f'of these, {silent} have silent hidden units, which training does not wake: start such '
+        'gates anew, at a lower rate'
+        if silent
+        else '',
         f'{saturated} are saturated in most of their values' if saturated else '',
     ]
     told = '; '.join(part for part in parts if part)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from copy import deepcopy
 
+import torch
 from torch import Tensor, nn
 
 from ge_det.attach.stages import stage_numbers
 from ge_det.attach.units import check_model
-from ge_det.blocks import AttentionBlock
+from ge_det.blocks import AttentionBlock, SqueezeExcite
+from ge_det.blocks.layers import ExcitationLayers
 from ge_det.ops.gated_residual import full_gate
 from ge_det.ops.own_areas import OwnAreas
 
@@ -69,6 +72,24 @@ def full_gate_of(block: AttentionBlock, x: Tensor, areas: OwnAreas | None = None
     method = answering_method(block)
     answer = block.answer(method, x, areas)
     return answer if method == 'gate' else full_gate(answer, x, block.gate_broadcasts)
+
+
+@torch.no_grad()
+def silent_value(block: AttentionBlock) -> Tensor | None:
+    """What a gate with SE's two layers is where no unit between them is above zero.
+
+    The second layer then adds its bias to nothing, and the first gets no gradient.
+
+    Args:
+        block (AttentionBlock): The gate.
+
+    Returns:
+        Tensor | None: (C,), or None of a gate without these layers.
+    """
+    kinds = (SqueezeExcite, ExcitationLayers)
+    if not any(isinstance(part, kinds) for part in block.modules()):
+        return None
+    return deepcopy(block).make_constant()
 
 
 def unit_of(name: str) -> str:

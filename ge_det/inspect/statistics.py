@@ -13,44 +13,14 @@ from ge_det.blocks import AttentionBlock
 from ge_det.blocks.constant import constant_of
 from ge_det.ops.cells import upsample_nearest
 
-from .gates import named_gates, stage_of
+from .gates import named_gates, silent_value, stage_of
+from .moments import Moments
 
 SATURATED = 0.05
 """A gate value nearer to 0 or to 1 than this is saturated: its sigmoid hardly learns any more."""
 STILL = 0.01
 """A gate whose values vary by less than this in every way does next to nothing."""
-_PART = 1 << 20  # Values.
-
-
-class Moments:
-    """Mean and variance of values that come one batch after another."""
-
-    def __init__(self) -> None:
-        self.count, self._mean, self._squares = 0, 0.0, 0.0
-
-    def add(self, values: Tensor) -> None:
-        """Take values of any shape."""
-        for part in values.reshape(-1).split(_PART):  # A large map in double would take much.
-            if part.numel():
-                self._add(part.double())
-
-    def _add(self, values: Tensor) -> None:
-        count, mean = values.numel(), float(values.mean())
-        squares = float((values - mean).square().sum())
-        total, apart = self.count + count, mean - self._mean
-        self._squares += squares + apart**2 * self.count * count / total
-        self._mean += apart * count / total
-        self.count = total
-
-    @property
-    def mean(self) -> float:
-        """NaN of no values."""
-        return self._mean if self.count else math.nan
-
-    @property
-    def variance(self) -> float:
-        """Mean square of what is left without the mean; NaN of no values."""
-        return self._squares / self.count if self.count else math.nan
+_SAME = 1e-6  # Rounding of a gate that is one value.
 
 
 @dataclass(frozen=True)
@@ -74,6 +44,8 @@ class GateSummary:
         over_channels (float): Standard deviation of the channels' means.
         constant (bool): Whether, by its weights, it does not depend on what it sees: a gate that
             begins so (``preserve_function``, SGE) and has not learned since.
+        silent (bool): Whether no hidden unit of its two layers was above zero in any picture. No
+            gradient reaches what is before them then, so training does not wake it.
         learns (bool): Whether it has weights.
         length_before (float): Mean length of the features, which of each position are as many
             vectors as the gate has channels.
@@ -95,6 +67,7 @@ class GateSummary:
     over_positions: float
     over_channels: float
     constant: bool
+    silent: bool
     learns: bool
     length_before: float
     length_after: float
@@ -123,7 +96,8 @@ class GateSummary:
         if moves < STILL and self.pictures == 1:
             return f'one picture cannot tell whether it depends on what it sees ({values})'
         if moves < STILL:
-            return f'hardly depends on what it sees ({values})'
+            reason = ': its hidden units are silent' if self.silent else ''
+            return f'hardly depends on what it sees ({values}){reason}'
         if self.near_zero + self.near_one > 0.5:
             return f'saturated in {self.near_zero + self.near_one:.0%} of its values'
         return 'works' if self.learns else 'works, and has nothing to learn'
@@ -194,10 +168,24 @@ class _Seen:
         size = (int(x.shape[2]), int(x.shape[3]))
         self.after.add(lengths * upsample_nearest(coarse.to(lengths.dtype), size, broadcasts))
 
+    def _between(self) -> Tensor:
+        """Variance of each channel's mean over the pictures."""
+        return (self.squares - self.means.square() / self.pictures).clamp(min=0) / self.pictures
+
+    def _is_silent(self, gate: AttentionBlock) -> bool:
+        alone = silent_value(gate)
+        if alone is None or alone.shape != self.means.shape:
+            return False
+        apart = (self.means / self.pictures - alone.to(self.means)).abs().max()
+        moves = ((self._between() + self.within / self.pictures).max()).sqrt()
+        return bool(max(apart, moves) < _SAME)
+
     def summary(self, name: str, stage: int, gate: AttentionBlock) -> GateSummary:
         means = self.means / self.pictures
-        between = (self.squares / self.pictures - means.square()).clamp(min=0)
+        between = self._between()
         count = self.values.count
+        learns = any(True for _ in gate.parameters())
+        constant = learns and constant_of(gate) is not None
         return GateSummary(
             name=name,
             stage=stage,
@@ -211,8 +199,9 @@ class _Seen:
             over_pictures=float(between.mean().sqrt()),
             over_positions=float((self.within / self.pictures).mean().sqrt()),
             over_channels=float(means.std(correction=0)),
-            constant=any(True for _ in gate.parameters()) and constant_of(gate) is not None,
-            learns=any(True for _ in gate.parameters()),
+            constant=constant,
+            silent=not constant and self._is_silent(gate),
+            learns=learns,
             length_before=self.before.mean,
             length_after=self.after.mean,
             variance_before=self.before.variance,

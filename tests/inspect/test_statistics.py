@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ge_det import GatherExcite, SpatialGroupEnhance, SqueezeExcite
+from ge_det import GatherExcite, ResolutionGuidedSE, SpatialGroupEnhance, SqueezeExcite
 from ge_det.inspect.gate_table import conclusion
+from ge_det.inspect.moments import Moments
 from ge_det.inspect.recording import record_gates
-from ge_det.inspect.statistics import GateStatistics, Moments, lengths_of
+from ge_det.inspect.statistics import GateStatistics, lengths_of
 
 
 def summary_of(block, batches):
@@ -104,6 +105,49 @@ def test_other_verdicts():
     assert told.verdict.startswith('saturated in') and told.near_zero + told.near_one > 0.8
     plain = GatherExcite(8, variant='theta_minus', extent=2)
     assert summary_of(plain, images()).verdict == 'works, and has nothing to learn'
+
+
+def silenced(block, layer):
+    """With every hidden unit far below zero, and a second layer that would say something."""
+    nn.init.constant_(layer.bias, -100)
+    for bias in (one for name, one in block.named_parameters() if name.endswith('bias')):
+        if bias is not layer.bias:
+            nn.init.normal_(bias)
+    return block.eval()
+
+
+@pytest.mark.parametrize(
+    'block, layer',
+    [
+        (SqueezeExcite(8, ratio=4), 'conv1.conv'),
+        (GatherExcite(8, variant='theta_plus', extent=2, ratio=4), 'excite.down'),
+        (ResolutionGuidedSE(8, grid=2, ratio=4), 'excite.down'),
+    ],
+    ids=['se', 'ge-theta-plus-e2', 'rg-se'],
+)
+def test_hidden_units_that_never_answer_are_told(block, layer):
+    told = summary_of(silenced(block, block.get_submodule(layer)), images())
+    assert told.verdict.endswith('its hidden units are silent') and not told.constant
+    assert conclusion([told]).startswith(
+        'Of 1 gate, 1 hardly depend on what they see; of these, 1 have silent hidden units'
+    )
+    # One unit that answers is enough.
+    with torch.no_grad():
+        block.get_submodule(layer).bias[0] = 100
+    assert not summary_of(block, images()).silent
+
+
+def test_gates_that_are_still_for_another_reason_are_not_silent():
+    still = SqueezeExcite(8, ratio=4)
+    nn.init.constant_(still.conv2.conv.weight, 1e-3)
+    assert not summary_of(still, images()).silent
+    authors = SpatialGroupEnhance(8, groups=4)
+    nn.init.constant_(authors.weight, 1e-9)
+    told = summary_of(authors, images())
+    assert told.verdict.startswith('hardly') and not told.silent
+    fresh = SqueezeExcite(8, ratio=4)
+    fresh.make_constant()
+    assert summary_of(fresh, images()).constant and not summary_of(fresh, images()).silent
 
 
 def test_one_picture_cannot_tell():
