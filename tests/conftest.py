@@ -12,9 +12,6 @@ import pytest
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HAS_TORCH, HAS_MMENGINE = find_spec('torch') is not None, find_spec('mmengine') is not None
 
-# Commands leave the memory of the tests' process as it is where the user has set something of it.
-os.environ.setdefault('MALLOC_PERTURB_', '0')
-
 if find_spec('setuptools') is not None:
     import setuptools  # noqa: F401  # It fails once something has imported Python's distutils.
 

@@ -16,8 +16,8 @@ from typing import Any, TextIO
 
 from ge_det.cli.signals import run_until_signal
 from ge_det.compat.extras import command_for
-from ge_det.compat.freed_memory import keep_freed_memory
 from ge_det.compat.known_warnings import ignore_known_warnings
+from ge_det.compat.large_pages import ask_for_large_pages
 from ge_det.errors import UserError, one_line
 
 _FULL = 'a file cannot be written; make room'
@@ -53,7 +53,7 @@ def run_command(
         with the doctor under it.
     """
     ignore_known_warnings()
-    keep_freed_memory()
+    ask_for_large_pages()
     _print_any_letter()
     _tell_of_crashes()
     code = _CUT_SHORT

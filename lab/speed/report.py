@@ -114,8 +114,8 @@ def _header(results: SpeedResults) -> str:
     else:
         told = GATES[s.get('gates', 'loaded')]  # Figures from before it was a choice.
         lines.append(f'norm_eval=True; gates in frozen stages are {told}.')
-    if machine.get('freed memory') == 'kept':
-        lines.append('Freed memory is kept for the next tensor, as in all commands on a CPU.')
+    if machine.get('pages') == 'large':
+        lines.append('Tensors lie on large pages where the system allows, as in all commands.')
     if noise := _noise(results):
         lines.append(noise)
     return '\n'.join(lines)

@@ -14,7 +14,7 @@ import torch
 
 import ge_det
 from ge_det.catalogue import DEPTHS
-from ge_det.compat.freed_memory import keep_freed_memory
+from ge_det.compat.large_pages import are_asked_for
 from ge_det.errors import UserError
 
 MODES = ('blocks', 'backbones', 'detectors')
@@ -111,7 +111,7 @@ def environment(settings: SpeedSettings) -> dict[str, str]:
         'torch': torch.__version__,
         'ge_det': ge_det.__version__,
         'float32': 'TF32 in convolutions' if has_tf32 else 'float32',
-        'freed memory': 'kept' if keep_freed_memory() else 'as the C library has it',
+        'pages': 'large' if are_asked_for() else 'as the system has them',
     }
 
 
