@@ -20,7 +20,7 @@ test: setup docs  ## format check, linter, types, dependencies, pages, tests
 	$(RUN) -m mypy
 	$(RUN) -m deptry ge_det
 	$(RUN) -m deptry lab tools --optional-dependencies-dev-groups dev,docs --ignore DEP002
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --durations=40
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=40
 
 docs: setup  ## the pages, into site/
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
