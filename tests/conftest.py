@@ -1,5 +1,6 @@
 """Shared fixtures. This folder is on the import path, so tests can import ``block_cases``."""
 
+import gc
 import os
 import signal
 from collections import OrderedDict
@@ -45,6 +46,13 @@ def texts_once():
             for module, name in ((config, 'FormatCode'), (utils, 'load')):
                 patch.setattr(module, name, remembered(getattr(module, name)))
         yield
+
+
+@pytest.fixture(autouse=True, scope='module')
+def little_to_collect():
+    """MMEngine collects garbage for each dataset: what is there already is not looked at again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
