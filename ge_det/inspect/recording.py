@@ -67,7 +67,7 @@ def _recorded(block: AttentionBlock, name: str, watch: Watch) -> Iterator[None]:
     # A user's own forward may ask the method itself; `answer` may ask it for each picture, and
     # comes last.
     patched: dict[str, Any] = {
-        name: keeping(getattr(block, name)) for name in (answering_method(block), 'answer')
+        key: keeping(getattr(block, key)) for key in (answering_method(block), 'answer')
     }
     patched['unfused_because'] = 'its gate is recorded'
     before = {key: vars(block)[key] for key in patched if key in vars(block)}

@@ -39,7 +39,8 @@ def peer_backbones(
     if settings.base_channels != 64:
         notes.append('timm left out: its ResNets have 64 base channels only')
     elif block == 'se' or settings.depth >= 50:
-        networks['timm'] = _timms(settings.depth, attention if is_theta_minus else None)
+        extent = attention.get('extent', 'global') if is_theta_minus else None
+        networks['timm'] = _timms(settings.depth, extent)
     found = []
     for name, network in networks.items():
         randomise(network, seed=1)
@@ -65,20 +66,19 @@ def _mmpretrains_se(
     return SEResNet(**options, stem_channels=settings.base_channels, out_indices=(0, 1, 2, 3))
 
 
-def _timms(depth: int, theta_minus: dict[str, Any] | None) -> nn.Module:
-    """timm's SE-ResNet, or its ResNet with its own gather without weights."""
+def _timms(depth: int, extent: int | str | None) -> nn.Module:
+    """timm's SE-ResNet, or with an extent its ResNet with its own gather without weights."""
     import timm
     from timm.layers import GatherExcite as TimmGatherExcite
 
     options: dict[str, Any] = dict(features_only=True, out_indices=(1, 2, 3, 4))
-    if theta_minus is None:
+    if extent is None:
         return timm.create_model(f'seresnet{depth}', **options)
-    gate = partial(TimmGatherExcite, extent=_timms_extent(theta_minus), use_mlp=False)
+    gate = partial(TimmGatherExcite, extent=_timms_extent(extent), use_mlp=False)
     return timm.create_model(f'resnet{depth}', **options, block_args=dict(attn_layer=gate))
 
 
-def _timms_extent(attention: dict[str, Any]) -> int:
-    extent = attention.get('extent', 'global')
+def _timms_extent(extent: int | str) -> int:
     return 0 if extent == 'global' else int(extent)
 
 
@@ -93,7 +93,7 @@ def peer_blocks(block: AttentionBlock, notes: list[str]) -> dict[str, nn.Module]
 
     channels = block.in_channels
     if isinstance(block, GatherExcite):
-        extent = _timms_extent({'extent': block.extent})
+        extent = _timms_extent(block.extent)
         return {'timm': timm.layers.GatherExcite(channels, extent=extent, use_mlp=False)}
     return {'mmpretrain': SELayer(channels), 'timm': timm.layers.SEModule(channels)}
 
