@@ -38,8 +38,9 @@ from ge_det.cli.exporting.writing import EIGHT_BITS
 from ge_det.export.cases import predict, prepare
 from ge_det.export.evaluate import evaluate, evaluate_model
 from ge_det.export.metadata import describe, write_metadata
-from ge_det.export.parity import EXACT, together
+from ge_det.export.parity import EXACT
 from ge_det.export.quantise import Feed, quantise
+from ge_det.export.rows import together
 from ge_det.export.session import Session
 from ge_det.export.timing import ratios
 from ge_det.files import write_whole

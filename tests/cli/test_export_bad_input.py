@@ -161,7 +161,8 @@ def test_a_file_that_is_no_detector_of_ours(folder: Path, capsys: Screen) -> Non
 def test_where_nothing_is_found_the_file_is_told_to_be_unchecked(
     capsys: Screen,
 ) -> None:
-    from ge_det.export.parity import Agreement, Row
+    from ge_det.export.parity import Agreement
+    from ge_det.export.rows import Row
 
     writing._tell([Row((64, 64), 1, Agreement()), Row((64, 96), 2, Agreement())])
     assert 'as good as unchecked; --check IMAGES' in capsys.readouterr().out

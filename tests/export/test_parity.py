@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from ge_det.export.parity import (
     FLOOR,
     Agreement,
-    Row,
     Tolerance,
     agree,
     deviation,
@@ -18,8 +17,8 @@ from ge_det.export.parity import (
     iou,
     largest,
     mask_iou,
-    table,
 )
+from ge_det.export.rows import Row, table
 from ge_det.export.session import Found
 
 

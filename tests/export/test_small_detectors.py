@@ -13,7 +13,8 @@ from narrow_detectors import detector, pictures
 
 from ge_det.cli.exporting.check import Check
 from ge_det.cli.exporting.graph import Graph
-from ge_det.export.parity import EXACT, together
+from ge_det.export.parity import EXACT
+from ge_det.export.rows import together
 from ge_det.export.session import Session
 
 STRIDES = [4, 8]

@@ -23,13 +23,13 @@ from ge_det.export.cases import (
 )
 from ge_det.export.parity import (
     Agreement,
-    Row,
     Tolerance,
     agree,
     deviation,
     first_difference,
     largest,
 )
+from ge_det.export.rows import Row
 from ge_det.export.session import Found, Session
 from ge_det.words import counted
 

@@ -25,8 +25,9 @@ from ge_det.export.cases import predict, prepare
 from ge_det.export.evaluate import evaluate
 from ge_det.export.half import to_half
 from ge_det.export.metadata import Metadata, describe, unknown_steps, versions, write_metadata
-from ge_det.export.parity import EXACT, FLOOR, Row, Tolerance, table, together
+from ge_det.export.parity import EXACT, FLOOR, Tolerance
 from ge_det.export.quantise import Feed, quantise
+from ge_det.export.rows import Row, table, together
 from ge_det.export.session import Session
 from ge_det.export.timing import Call, ratios
 from ge_det.files import sha256_of
