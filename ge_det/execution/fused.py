@@ -6,8 +6,8 @@ before the convolution has run, from the fewer channels of its input, and so is 
 projections. Which it is, the block says (:meth:`AttentionBlock.gate_from_narrow`).
 
 What is left of normalisation, gate, addition and ReLU is one pass over the map. Where statistics
-are fixed, a CPU finds the normalisation, and gates of whole channels too, inside the weights of
-the convolution.
+are fixed, a CPU finds the normalisation inside the weights of the convolution, and so it does
+gates of whole channels in training, which then keeps no map between them.
 
 Symbols: u is the input of the unit's last convolution W, y = W u, to which a convolution with a
 bias adds it, z = norm(y) = scale * y + shift.
@@ -40,7 +40,7 @@ from .norms import (
 )
 
 # A matrix of weights for each image is worth its making from this many positions a column on.
-POSITIONS_PER_COLUMN = 8
+POSITIONS_PER_COLUMN = 1
 
 
 class ConvNormGate(NamedTuple):
@@ -124,7 +124,8 @@ def _finish_folded(
     scale, shift = _affine_of_product(conv, *known)
     s = _gate_before_expansion(u, tail, areas, scale, shift, u.dtype)
     weight = conv.weight.flatten(1)
-    if s is not None and s.shape[1:] == (weight.shape[0], 1, 1):
+    learns = wants_gradient(u, identity, weight, scale, shift, s)
+    if learns and s is not None and s.shape[1:] == (weight.shape[0], 1, 1):
         channel_gate = s.flatten(1).to(scale.dtype)
         return folded_residual(u, identity, weight, channel_gate * scale, channel_gate * shift)
     z = folded_convolution(u, weight, scale, shift)

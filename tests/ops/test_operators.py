@@ -34,6 +34,7 @@ GATES = {
     'groups': lambda height, width: (2, 1, 1),
     'coarse': lambda height, width: (8, -(-height // 2), -(-width // 3)),
     'columns': lambda height, width: (8, 1, width),
+    'finer': lambda height, width: (4, height + 3, width + 2),
     'positions': lambda height, width: (4, height, width),
 }
 
@@ -56,7 +57,6 @@ def assert_same_with_gradients(actual, expected, inputs):
 
 def in_small_pieces(monkeypatch):
     monkeypatch.setattr(pieces, 'BAND_BYTES', 2000)
-    monkeypatch.setattr(pieces, 'BLOCK_BYTES', 2000)
 
 
 @each_format

@@ -1,9 +1,14 @@
-"""The folded unit as batched matrix products."""
+"""The folded unit: a convolution, and matrix products for its gradients.
+
+On a CPU a 1x1 convolution is faster than the same matrix product where the channels are many, and
+its gradients are slower than theirs.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ge_det.ops.layout import dense, is_channels_last
 from ge_det.ops.precision import bmm_as_is, no_autocast, statistics_dtype
@@ -13,18 +18,12 @@ def forward(
     u: Tensor, identity: Tensor | None, weight: Tensor, slope: Tensor, offset: Tensor
 ) -> Tensor:
     """relu(identity + slope * (W u) + offset); without identity, no ReLU either."""
-    last, u = is_channels_last(u), dense(u, u)
-    matrices, offset = _matrices(u, weight, slope), offset.to(u.dtype)
-    if last:
-        factors, offset = (_rows(u, last), matrices.transpose(1, 2)), offset[:, None]
-    else:
-        factors, offset = (matrices, _rows(u, last)), offset[:, :, None]
-    with no_autocast(u.device):
-        if identity is None:
-            start = offset.expand(u.shape[0], factors[0].shape[1], factors[1].shape[2])
-            return _map(torch.baddbmm(start, *factors), u.shape[2:], last)
-        out = torch.baddbmm(_rows(dense(identity, u), last), *factors)
-    return _map(out.add_(offset).relu_(), u.shape[2:], last)
+    u = dense(u, u)
+    if identity is None:
+        return _convolution(u, slope.T * weight, offset[0])
+    out, identity = _convolution(u, weight), dense(identity, u)
+    slope, offset = (x.to(u.dtype)[:, :, None, None] for x in (slope, offset))
+    return torch.addcmul(identity, out, slope, out=out).add_(offset).relu_()
 
 
 def backward(
@@ -51,6 +50,12 @@ def backward(
     grad_weight = (grad_matrices * slope[:, :, None]).sum(0).to(weight.dtype)
     grad_identity = d if out is not None else d.new_empty(0)
     return _map(grad_u, u.shape[2:], last), grad_identity, grad_weight, grad_slope, grad_offset
+
+
+def _convolution(u: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    bias = None if bias is None else bias.to(u.dtype)
+    with no_autocast(u.device):
+        return dense(F.conv2d(u, weight.to(u.dtype)[:, :, None, None], bias), u)
 
 
 def _rows(x: Tensor, channels_last: bool) -> Tensor:

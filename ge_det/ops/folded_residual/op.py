@@ -5,9 +5,9 @@ per image and channel, so
 
     relu(identity + s_nc * (a_c * (W u)_c + b_c)) = relu(identity + slope_nc * (W u)_c + offset_nc)
 
-is a product with the matrix diag(slope_n) W. The convolution's output is never written down: not
-for the normalisation, not for the gate, not for the backward pass. On a CPU the matrix product is
-also faster than the convolution, which re-orders its input and output.
+is a product with the matrix diag(slope_n) W. Neither the convolution's output nor what the
+normalisation makes of it is kept for the backward pass, which has what it needs of both in the
+product of the gradient with u.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gate, residual addition and ReLU in plain PyTorch: piece by piece, nothing materialised.
+"""Gate, residual addition and ReLU in plain PyTorch: a gate is never expanded to the map.
 
 A gate (N, G, h, w) applies to features (N, C, H, W): channel c reads the gate's channel
 c // (C / G), position (i, j) its cell (:mod:`ge_det.ops.cells`). That covers the gate of a channel
@@ -14,7 +14,7 @@ from ge_det.ops.cells import sum_cells
 from ge_det.ops.layout import dense
 from ge_det.ops.precision import bmm_as_is, statistics_dtype
 
-from .pieces import Piece, in_groups, pieces, readable, row_bands, spread
+from .pieces import cells_of, features_of, pieces, row_bands, spread_columns
 
 
 def forward(
@@ -42,18 +42,15 @@ def _write(
     shift: Tensor | None = None,
 ) -> Tensor:
     """:func:`forward` into ``out``, which may be ``y``."""
-    gate = readable(gate, y)
-    for piece in pieces(y, gate):
-        coarse = gate[piece.gate]
-        groups = coarse.shape[1]
-        features = in_groups(y[piece.features], groups)
-        s, z = spread(coarse, features), _affine(features, scale, shift, piece)
-        target = in_groups(out[piece.features], groups)
+    gate = spread_columns(gate, y)
+    groups = gate.shape[1]
+    for piece in pieces(y, gate.shape[2]):
+        s, z = cells_of(gate, piece), _affine(features_of(y, piece, groups), scale, shift)
+        target = features_of(out, piece, groups)
         if identity is None:
             torch.mul(z, s, out=target)
         else:
-            residual = in_groups(identity[piece.features], groups)
-            torch.addcmul(residual, z, s, out=target).relu_()
+            torch.addcmul(features_of(identity, piece, groups), z, s, out=target).relu_()
     return out
 
 
@@ -73,33 +70,30 @@ def backward(
             grad_out = torch.ops.aten.threshold_backward(grad_out, out, 0)
         gradients = _backward_channels(grad_out, y, gate, scale, shift)
         return (None if out is None else grad_out, *gradients)
-    dtype, cells = statistics_dtype(y), (gate.shape[2], gate.shape[3])
-    gate_dtype, gate = gate.dtype, readable(gate, y).to(dtype)
+    dtype, cells, gate_dtype = statistics_dtype(y), (gate.shape[2], gate.shape[3]), gate.dtype
+    gate = spread_columns(gate.to(dtype), y)
+    groups = gate.shape[1]
     d = grad_out if out is None else torch.empty_like(grad_out)
-    grad_y = torch.empty_like(y)
-    grad_gate = gate.new_zeros(gate.shape)
+    grad_y, grad_gate = torch.empty_like(y), torch.zeros_like(gate)
     # Not one tensor for both: what an operator returns must not share memory.
     grad_scale, grad_shift = (y.new_zeros(y.shape[1], dtype=dtype) for _ in range(2))
-    for piece in pieces(y, gate):
-        where, channels = piece.features, piece.features[1]
+    for piece in pieces(y, gate.shape[2]):
         if out is not None:
-            mask = torch.ops.aten.threshold_backward.grad_input
-            mask(grad_out[where], out[where], 0, grad_input=d[where])
-        coarse = gate[piece.gate]
-        groups = coarse.shape[1]
-        features = in_groups(y[where], groups)
-        s, d_piece = spread(coarse, features), in_groups(d[where], groups).to(dtype)
-        products = d_piece * _affine(features, scale, shift, piece)
-        products = products.squeeze(2) if products.shape[2] == 1 else products.sum(2)
-        grad_gate[piece.gate] += sum_cells(products, (coarse.shape[2], coarse.shape[3]))
-        target = in_groups(grad_y[where], groups)
+            rows, mask = piece.rows, torch.ops.aten.threshold_backward.grad_input
+            mask(grad_out[:, :, rows], out[:, :, rows], 0, grad_input=d[:, :, rows])
+        s, features = cells_of(gate, piece), features_of(y, piece, groups)
+        d_piece = features_of(d, piece, groups).to(dtype)
+        products = (d_piece * _affine(features, scale, shift)).sum((2, 4))
+        of_cells = grad_gate[:, :, piece.cells]
+        of_cells += products.sum_to_size(of_cells.shape)
+        target = features_of(grad_y, piece, groups)
         if scale is None:
             torch.mul(d_piece, s, out=target)
             continue
         grad_z = d_piece * s
-        grad_shift[channels] += grad_z.sum((0, 3, 4)).flatten()
-        grad_scale[channels] += (grad_z * features).sum((0, 3, 4)).flatten()
-        torch.mul(grad_z, _per_channel(scale[channels], groups), out=target)
+        grad_shift += grad_z.sum((0, 3, 4, 5)).flatten()
+        grad_scale += (grad_z * features).sum((0, 3, 4, 5)).flatten()
+        torch.mul(grad_z, _per_channel(scale, groups), out=target)
     grad_gate = sum_cells(grad_gate, cells).to(gate_dtype)
     grad_identity = None if out is None else d
     if scale is None or shift is None:
@@ -107,20 +101,18 @@ def backward(
     return grad_identity, grad_y, grad_gate, grad_scale.to(scale.dtype), grad_shift.to(shift.dtype)
 
 
-def _affine(y: Tensor, scale: Tensor | None, shift: Tensor | None, piece: Piece) -> Tensor:
-    """A piece in groups, (N, G, C/G, H, W), normalised, in the dtype of the statistics."""
-    y = y.to(statistics_dtype(y))
+def _affine(features: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    """Of a piece (N, G, C/G, cells, height, W), normalised, in the dtype of the statistics."""
+    z = features.to(statistics_dtype(features))
     if scale is None or shift is None:
-        return y
-    channels, groups = piece.features[1], y.shape[1]
-    return torch.addcmul(
-        _per_channel(shift[channels], groups), y, _per_channel(scale[channels], groups)
-    )
+        return z
+    groups = z.shape[1]
+    return torch.addcmul(_per_channel(shift, groups), z, _per_channel(scale, groups))
 
 
 def _per_channel(values: Tensor, groups: int) -> Tensor:
-    """(C,) to (G, C/G, 1, 1), beside features with their channels in groups."""
-    return values.view(groups, -1, 1, 1)
+    """(C,) to (G, C/G, 1, 1, 1), beside features with their channels in groups."""
+    return values.view(groups, -1, 1, 1, 1)
 
 
 def _full_channels(gate: Tensor, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""Parts of a map that fit into a cache, and the cells of a gate that they read.
+"""Rows of a map that read rows of a gate's cells equally often, so that broadcasting spreads these.
 
-A CPU does all there is to do with one part before it goes on: the passes after the first one cost
-little, and a gate is expanded to the size of a part at most.
+Floor(i * cells / rows) lets some cells be read by one row more than others. Within a run of cells
+that are read by as many, the rows are a view (cells, height), and a gate is never written out at
+their number.
 """
 
 from __future__ import annotations
@@ -12,62 +13,81 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ge_det.ops.cells import cell_index, upsample_nearest
+from ge_det.ops.cells import cell_index
+from ge_det.ops.layout import dense
 
-# Bytes of a part, of the features alone. They are a matter of speed only.
-BAND_BYTES = 4 * 2**20  # Of rows of all channels.
-BLOCK_BYTES = 2**20  # Of channels, beside their gate at the resolution of the features.
-
-_ALL = slice(None)
-
-Place = tuple[slice, slice, slice]
+# Bytes of a band, of the features alone, which bounds what is written beside them.
+BAND_BYTES = 64 * 2**20
 
 
 class Piece(NamedTuple):
-    """Images, channels and rows of the features, and those of the gate that they read."""
+    """Rows of the features and the rows of cells that they read, each of them ``height`` times."""
 
-    features: Place
-    gate: Place
+    rows: slice
+    cells: slice
+    height: int
 
 
 def row_bands(x: Tensor) -> Iterator[slice]:
     """Rows of (N, C, H, W) to be treated together: all of them away from a CPU."""
-    height = x.shape[2]
-    row_bytes = max(x[:, :, :1].numel() * x.element_size(), 1)
-    step = max(BAND_BYTES // row_bytes, 1) if x.device.type == 'cpu' else height
-    for start in range(0, height, step):
-        yield slice(start, min(start + step, height))
+    step = _rows_of_a_band(x)
+    for start in range(0, x.shape[2], step):
+        yield slice(start, min(start + step, x.shape[2]))
 
 
-def readable(gate: Tensor, y: Tensor) -> Tensor:
-    """A gate as :func:`pieces` reads it: rows of cells are spread but where channels go apart."""
-    in_blocks = y.device.type == 'cpu' and y.is_contiguous()
-    if in_blocks or gate.shape[2] in (1, y.shape[2]):
-        return gate
-    return gate.index_select(2, cell_index(y.shape[2], gate.shape[2], gate.device))
+def pieces(y: Tensor, cells: int) -> Iterator[Piece]:
+    """Bands of rows of ``y`` that read whole rows of ``cells``, or parts of one row of them."""
+    most = _rows_of_a_band(y)
+    for first, cell, count, height in _runs(y.shape[2], cells):
+        if height > most:
+            for start in range(first, first + count * height, height):
+                for row in range(start, start + height, most):
+                    stop = min(row + most, start + height)
+                    which = cell + (start - first) // height
+                    yield Piece(slice(row, stop), slice(which, which + 1), stop - row)
+            continue
+        step = most // height
+        for done in range(0, count, step):
+            start, stop = first + done * height, min(done + step, count)
+            yield Piece(
+                slice(start, first + stop * height), slice(cell + done, cell + stop), height
+            )
 
 
-def pieces(y: Tensor, gate: Tensor) -> Iterator[Piece]:
-    """Bands of rows, or blocks of channels where rows of ``y`` share cells of the gate."""
-    if gate.shape[2] in (1, y.shape[2]):
-        for rows in row_bands(y):
-            yield Piece((_ALL, _ALL, rows), (_ALL, _ALL, _ALL if gate.shape[2] == 1 else rows))
-        return
-    groups = gate.shape[1]
-    width = y.shape[1] // groups
-    step = max(BLOCK_BYTES // max(y[:, :width].numel() * y.element_size(), 1), 1)
-    for start in range(0, groups, step):
-        stop = min(start + step, groups)
-        yield Piece(
-            (_ALL, slice(start * width, stop * width), _ALL), (_ALL, slice(start, stop), _ALL)
-        )
+def spread_columns(gate: Tensor, y: Tensor) -> Tensor:
+    """A gate (N, G, h, w) as :func:`cells_of` reads it: (N, G, h, W), or w as it is if 1."""
+    if gate.shape[3] not in (1, y.shape[3]):
+        gate = gate.index_select(3, cell_index(y.shape[3], gate.shape[3], gate.device))
+    if y.device.type != 'cpu' and gate.shape[2] not in (1, y.shape[2]):  # In one piece there.
+        gate = gate.index_select(2, cell_index(y.shape[2], gate.shape[2], gate.device))
+    return gate if gate.shape[2:] == (1, 1) else dense(gate, y)
 
 
-def spread(gate: Tensor, y: Tensor) -> Tensor:
-    """A gate (N, G, h, w) beside features (N, G, C/G, H, W): (N, G, 1, H, W) or broadcastable."""
-    return upsample_nearest(gate, (y.shape[-2], y.shape[-1])).unsqueeze(2)
+def features_of(x: Tensor, piece: Piece, groups: int) -> Tensor:
+    """A view of features (N, C, H, W): (N, G, C/G, cells, height, W)."""
+    rows = torch.unflatten(x[:, :, piece.rows], 2, (-1, piece.height))
+    return torch.unflatten(rows, 1, (groups, x.shape[1] // groups))
 
 
-def in_groups(x: Tensor, groups: int) -> Tensor:
-    """(N, C, H, W) to (N, G, C/G, H, W)."""
-    return torch.unflatten(x, 1, (groups, x.shape[1] // groups))
+def cells_of(gate: Tensor, piece: Piece) -> Tensor:
+    """What :func:`features_of` reads of a gate (N, G, h, W or 1): (N, G, 1, cells, 1, W or 1)."""
+    return gate[:, :, None, piece.cells, None]
+
+
+def _rows_of_a_band(x: Tensor) -> int:
+    if x.device.type != 'cpu':
+        return x.shape[2]
+    return max(BAND_BYTES // max(x[:, :, :1].numel() * x.element_size(), 1), 1)
+
+
+def _runs(size: int, cells: int) -> list[tuple[int, int, int, int]]:
+    """Runs of cells that the same number of rows read: first row, first cell, cells, rows."""
+    starts = [-(-cell * size // cells) for cell in range(cells + 1)]
+    runs: list[tuple[int, int, int, int]] = []
+    for cell, start in enumerate(starts[:-1]):
+        height = starts[cell + 1] - start
+        if runs and runs[-1][3] == height:
+            runs[-1] = (*runs[-1][:2], runs[-1][2] + 1, height)
+        else:
+            runs.append((start, cell, 1, height))
+    return [run for run in runs if run[3]]
