@@ -1,12 +1,11 @@
 """What is initialised, frozen and normalised how, for fresh gates and for loaded ones."""
 
 import math
-import os
-import socket
 
 import pytest
 import torch
 from mmengine.model import BaseModule
+from process_group import in_processes
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -242,10 +241,7 @@ def test_two_gates_in_a_unit_on_several_gpus(trunk_file, monkeypatch):
     }
 
 
-def _train_two_steps(rank, world_size, port, kinds, queue):
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=world_size)
-    torch.set_num_threads(1)
+def train_two_steps(rank, kinds, queue):
     found = {}
     for kind, kwargs in kinds.items():
         torch.manual_seed(0)
@@ -263,10 +259,9 @@ def _train_two_steps(rank, world_size, port, kinds, queue):
         total = sum(p.double().sum().item() for p in backbone.parameters())
         found[kind] = (total, is_learning(backbone, 1))
     queue.put(found)
-    torch.distributed.destroy_process_group()
 
 
-def test_distributed_training_without_unused_parameters(trunk_file, gated_file):
+def test_distributed_training_without_unused_parameters(trunk_file, gated_file, tmp_path):
     init_cfg = dict(type='Pretrained', checkpoint=gated_file, prefix='backbone.')
     kinds = {
         'trunk': dict(pretrained=trunk_file),
@@ -275,12 +270,8 @@ def test_distributed_training_without_unused_parameters(trunk_file, gated_file):
         'gated': dict(pretrained=gated_file),
         'gated by init_cfg': dict(init_cfg=[init_cfg]),
     }
-    context = torch.multiprocessing.get_context('spawn')
-    queue = context.SimpleQueue()
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_train_two_steps, args=(2, port, kinds, queue), nprocs=2)
+    queue = torch.multiprocessing.get_context('spawn').SimpleQueue()
+    in_processes(2, train_two_steps, tmp_path / 'meet', kinds, queue)
     found, other = queue.get(), queue.get()
     assert found == other
     learning = {kind: learns for kind, (_, learns) in found.items()}

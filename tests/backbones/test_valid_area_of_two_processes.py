@@ -2,16 +2,14 @@
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from process_group import in_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from ge_det import AttentionResNet
 from ge_det.backbones import ValidAreaPreprocessor
 
 
-def work(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', f'file://{folder}/meet', rank=rank, world_size=2)
+def compare(rank):
     torch.manual_seed(0)
     theta = dict(type='ge_det.GatherExcite', variant='theta', extent=2)
     network = AttentionResNet(
@@ -36,8 +34,7 @@ def work(rank, folder):
     dist.broadcast(others, 0)
     assert grads.any()
     assert torch.equal(grads, others)
-    dist.destroy_process_group()
 
 
 def test_sizes_reach_the_backbone_of_each_process(tmp_path):
-    mp.spawn(work, (str(tmp_path),), nprocs=2)
+    in_processes(2, compare, tmp_path / 'meet')

@@ -15,6 +15,7 @@ from html_page import Page
 from tiny_detector import tiny_detector
 
 TRAINING = """
+import gc
 import sys
 import torch
 from mmengine.config import Config
@@ -26,6 +27,7 @@ torch.distributed.init_process_group(
     'gloo', init_method=f'file://{store}', rank=int(rank), world_size=2
 )
 Runner.from_cfg(Config.fromfile(config)).train()
+gc.collect()  # See process_group.py.
 torch.distributed.destroy_process_group()
 """
 STARTED = """
