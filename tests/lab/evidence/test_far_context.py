@@ -78,14 +78,18 @@ def test_the_page_says_what_the_cells_found():
     folder = CONFIGS.parents[1] / 'docs/evidence'
     page = ' '.join((folder / 'README.md').read_text(encoding='utf-8').split())
 
-    def found(block, control=''):
-        name = f'two-stages_r50{block}_far-context_trained-on_attached_seed0.json'
+    def found(block, control='', seed=0):
+        name = f'two-stages_r50{block}_far-context_trained-on_attached_seed{seed}.json'
         metrics = CellResult.read(folder / 'far-context/cells' / name).metrics['bbox']
         return f'{100 * metrics[f"context{control}"]["AP"]:.1f}'
 
-    assert f'tell apart to {found("-se")} AP' in page
-    assert f'stays at chance ({found("")})' in page
-    assert f'wrong nearly always ({found("-se", ", swapped")})' in page
+    def both(block, control=''):
+        return ' and '.join(found(block, control, seed) for seed in (0, 1))
+
+    assert f'tell apart to {both("-se")} AP' in page
+    assert f'stays at chance ({both("")})' in page
+    assert f'wrong nearly always ({both("-se", ", swapped")})' in page
     assert f'SGE ({found("-sge")}), GE θ⁻ ({found("-ge-theta-minus")})' in page
-    assert f'GE θ ({found("-ge-theta")})' in page
-    assert f'GE θ⁺ ({found("-ge-theta-plus")}) stay near chance' in page
+    assert f'GE θ ({found("-ge-theta")}), GE θ⁺ ({found("-ge-theta-plus")})' in page
+    assert f'GE θ⁺ E8 ({found("-ge-theta-plus-e8")}), SP-SE ({found("-sp-se")})' in page
+    assert f'RG-SE ({found("-rg-se")}) stay near chance' in page
