@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ge_det.errors import one_line
-from ge_det.ops.expansion import affine, count_positions, expand_average
+from ge_det.ops.expansion import affine, count_positions, expand_average, expand_averages
 
 from .base import AttentionBlock
 
@@ -92,7 +92,7 @@ class AveragedGate(AttentionBlock, ABC):
         averages = self.averages(u)
         if _are_many([averages], [u]):
             return None
-        return self.gate_from([expand_average(mean, weight, scale, shift) for mean in averages])
+        return self.gate_from(expand_averages(averages, weight, scale, shift))
 
     def gate_from_wide(
         self, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None

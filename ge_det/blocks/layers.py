@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ge_det.ops.precision import cast_unless_autocast
+from ge_det.ops.precision import cast_unless_autocast, statistics_dtype
 from ge_det.ops.strided_gather import strided_gather
 from ge_det.ops.tracing import is_traced
 
@@ -107,8 +107,9 @@ def fuse_grid(conv: nn.Module, x: Tensor) -> Tensor:
     """A depth-wise convolution; as a product where the kernel covers the map, which is faster."""
     size = (x.shape[2], x.shape[3])
     if not is_traced() and is_convolution(conv, kernel=size, depthwise=True):
-        product = torch.einsum('nchw,chw->nc', x, conv.weight[:, 0])
-        return _add_bias(product[:, :, None, None], conv.bias)
+        dtype = statistics_dtype(x)
+        product = (x.to(dtype) * conv.weight[:, 0].to(dtype)).sum((2, 3), keepdim=True)
+        return _add_bias(product.to(x.dtype), conv.bias)
     y: Tensor = conv(x)
     return y
 
