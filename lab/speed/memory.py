@@ -30,7 +30,8 @@ def kept_bytes(forward: Callable[[], T], without: Iterable[Tensor] = ()) -> tupl
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in known:
             found[storage.data_ptr()] = storage
-        return tensor
+        # An output that its own operator keeps, with its graph, would keep itself for ever.
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         value = forward()

@@ -108,6 +108,18 @@ def test_kept_bytes_of_a_network_counted_by_hand() -> None:
     torch.testing.assert_close(outputs, network(picture))
 
 
+def test_a_measured_group_leaves_nothing_behind() -> None:
+    def tensors() -> int:
+        gc.collect()
+        return sum(isinstance(thing, Tensor) for thing in gc.get_objects())
+
+    alive = []
+    for _ in range(2):
+        measure_group(settings(train=True, against=('plugin',)), Group('se'))
+        alive.append(tensors())
+    assert alive[1] <= alive[0]
+
+
 def test_a_training_step_leaves_the_gradient_of_one_pass() -> None:
     linear = nn.Linear(3, 2)
     x = torch.randn(5, 3)
