@@ -89,7 +89,8 @@ def test_the_page_says_what_the_cells_found():
     assert f'tell apart to {both("-se")} AP' in page
     assert f'stays at chance ({both("")})' in page
     assert f'wrong nearly always ({both("-se", ", swapped")})' in page
-    assert f'SGE ({found("-sge")}), GE θ⁻ ({found("-ge-theta-minus")})' in page
-    assert f'GE θ ({found("-ge-theta")}), GE θ⁺ ({found("-ge-theta-plus")})' in page
+    assert f'reads the marks with the second ({both("-sge")})' in page
+    assert f'GE θ⁺ with neither ({both("-ge-theta-plus")})' in page
+    assert f'GE θ⁻ ({found("-ge-theta-minus")}), GE θ ({found("-ge-theta")})' in page
     assert f'GE θ⁺ E8 ({found("-ge-theta-plus-e8")}), SP-SE ({found("-sp-se")})' in page
     assert f'RG-SE ({found("-rg-se")}) stay near chance' in page
