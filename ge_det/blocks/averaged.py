@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ge_det.errors import one_line
-from ge_det.ops.expansion import affine, count_positions, expand_average, expand_averages
+from ge_det.ops.expansion import affine, count_positions, expand_averages
 
 from .base import AttentionBlock
 
@@ -77,11 +77,11 @@ class AveragedGate(AttentionBlock, ABC):
         averages = [self.averages(crop) for crop in crops]
         if view == 'gate_from_narrow' and _are_many(averages, crops):
             return [None for _ in crops]
-        to_wide: Callable[..., Tensor] = _TO_WIDE[view]
+        to_wide: Callable[..., list[Tensor]] = _TO_WIDE[view]
         if len({tuple(mean.shape[2:] for mean in means) for means in averages}) > 1:
-            return [self.gate_from([to_wide(m, *affine_) for m in means]) for means in averages]
+            return [self.gate_from(to_wide(means, *affine_)) for means in averages]
         together = [torch.cat(means) for means in zip(*averages, strict=True)]
-        gate = self.gate_from([to_wide(mean, *affine_) for mean in together])
+        gate = self.gate_from(to_wide(together, *affine_))
         counts = [len(crop) for crop in crops]
         return list(gate.expand(sum(counts), -1, -1, -1).split(counts))
 
@@ -98,7 +98,7 @@ class AveragedGate(AttentionBlock, ABC):
         self, y: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
         """The gate from averages of the wide map."""
-        return self.gate_from([affine(mean, scale, shift) for mean in self.averages(y)])
+        return self.gate_from(_affine_of_each(self.averages(y), scale, shift))
 
 
 def _are_many(averages: Sequence[Sequence[Tensor]], maps: Sequence[Tensor]) -> bool:
@@ -107,13 +107,15 @@ def _are_many(averages: Sequence[Sequence[Tensor]], maps: Sequence[Tensor]) -> b
     return count > LARGEST_AVERAGES * sum(len(x) * count_positions(x) for x in maps)
 
 
-def _as_it_is(mean: Tensor) -> Tensor:
-    return mean
+def _affine_of_each(
+    means: Sequence[Tensor], scale: Tensor | None, shift: Tensor | None
+) -> list[Tensor]:
+    return [affine(mean, scale, shift) for mean in means]
 
 
-# What the averages are of that a method takes.
-_TO_WIDE: dict[str, Callable[..., Tensor]] = {
-    'coarse_gate': _as_it_is,
-    'gate_from_narrow': expand_average,
-    'gate_from_wide': affine,
+# What makes averages of the wide map from those of what a method takes.
+_TO_WIDE: dict[str, Callable[..., list[Tensor]]] = {
+    'coarse_gate': list,
+    'gate_from_narrow': expand_averages,
+    'gate_from_wide': _affine_of_each,
 }
