@@ -30,16 +30,16 @@ def groups_of(name):
     return json.loads(text_of(f'docs/speed_{name}.json'))['groups']
 
 
-def over(group, name, base='plain'):
-    """The median and quartiles of a contender's time over another's in each round."""
+def over(group, name):
+    """The median and quartiles of a contender's time over the plain network's in each round."""
     times = group['seconds']
-    ratios = [a / b for a, b in zip(times[name], times[base], strict=True)]
+    ratios = [a / b for a, b in zip(times[name], times['plain'], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method='inclusive')
     return f'{middle:.2f} ({low:.2f}-{high:.2f})'
 
 
-def median_of(group, name, base='plain'):
-    return over(group, name, base).split()[0]
+def median_of(group, name):
+    return over(group, name).split()[0]
 
 
 def span(groups, name):
