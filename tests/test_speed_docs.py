@@ -9,6 +9,29 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PEERS = ('mmpretrain', 'timm', 'mmcv')
 
+LEFT = {
+    'inference': '| block | bytes | time | aim | operators but convolutions | next idea |',
+    'training': '| block | bytes | time | aim | where it goes | next idea |',
+}
+AIMS = {  # Time in inference, and of a training step
+    'se': (0.97, 1.03),
+    'ge-theta-minus': (0.97, 1.03),
+    'rg-se': (0.97, 1.03),
+    'sp-se': (1.0, 1.06),
+    'sge': (1.0, 1.06),
+    'ge-theta-minus-e8': (1.01, 1.08),
+    'ge-theta-e8': (1.06, 1.15),
+    'ge-theta-plus-e8': (1.06, 1.15),
+}
+OTHER = {
+    'inference, 320×544': 'inference_small',
+    'inference, ResNet-101': 'inference_101',
+    'inference, compiled': 'inference_compiled',
+    'training, 320×544': 'training_small',
+    'training, batch 4': 'training_batch4',
+    'training, ResNet-101': 'training_101',
+}
+
 MAIN = {
     'inference': '| block | 480×800 | 800×1344 | plug-in | as published | other libraries |',
     'training': '| block | 480×800 | 800×1344 | plug-in | other libraries | kept | kept: plug-in |',
@@ -27,19 +50,19 @@ def rows_of(text, header):
 
 
 def groups_of(name):
-    return json.loads(text_of(f'docs/speed_{name}.json'))['groups']
+    return json.loads(text_of(f'docs/speed/{name}.json'))['groups']
 
 
-def over(group, name):
+def over(group, name, base='plain'):
     """The median and quartiles of a contender's time over the plain network's in each round."""
     times = group['seconds']
-    ratios = [a / b for a, b in zip(times[name], times['plain'], strict=True)]
+    ratios = [a / b for a, b in zip(times[name], times[base], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method='inclusive')
     return f'{middle:.2f} ({low:.2f}-{high:.2f})'
 
 
-def median_of(group, name):
-    return over(group, name).split()[0]
+def median_of(group, name, base='plain'):
+    return over(group, name, base).split()[0]
 
 
 def span(groups, name):
@@ -88,3 +111,44 @@ def test_what_is_said_of_them_holds(mode):
         low, high = map(float, span(groups, 'ours').split(' to '))
         told = f"{low:.1f} to {high:.1f} of the plain ResNet-50's time"
         assert told in text_of('README.md')
+
+
+@pytest.mark.parametrize('mode', LEFT)
+def test_every_row_that_misses_its_aim_is_shown(mode):
+    small, large = groups_of(mode), groups_of(f'{mode}_large')
+    aims = {block: both[mode == 'training'] for block, both in AIMS.items()}
+    shown = set()
+    for blocks, cells in rows_of(text_of('docs/speed.md'), LEFT[mode]).items():
+        names = [name.strip('` ') for name in blocks.split(',')]
+        groups = [size[name] for name in names for size in (small, large)]
+        moved = [g['moved_bytes']['ours'] / g['moved_bytes']['plain'] for g in groups]
+        low, high = round(100 * (min(moved) - 1)), round(100 * (max(moved) - 1))
+        assert cells[:2] == [f'{low:+} % to {high:+} %', span(groups, 'ours')]
+        assert {aims[name] for name in names} == {float(cells[2])} and all(cells[3:])
+        shown.update(names)
+    measured = [(b, g) for size in (small, large) for b, g in size.items() if b in aims]
+    missed = {b for b, g in measured if float(median_of(g, 'ours')) > aims[b]}
+    assert missed and missed <= shown
+
+
+def test_other_sizes_depths_and_batches_are_what_was_measured():
+    text = text_of('docs/speed.md')
+    header = f'| block | {" | ".join(OTHER)} |'
+    rows = rows_of(text, header)
+    for column, name in enumerate(OTHER.values()):
+        groups = groups_of(name)
+        assert rows['control'][column] == span(groups.values(), 'control')
+        for block, group in groups.items():
+            compiled = name == 'inference_compiled'
+            pair = ('ours-compiled', 'plain-compiled') if compiled else ('ours', 'plain')
+            assert rows[block][column] == median_of(group, *pair)
+    text = ' '.join(text.split())
+    for mode in MAIN:
+        sizes = [groups_of(f'{mode}{size}') for size in ('_small', '', '_large')]
+        for title, block in (('SE', 'se'), ('SGE', 'sge'), ('GE θ E8', 'ge-theta-e8')):
+            found = [median_of(groups[block], 'ours') for groups in sizes]
+            assert f'{title} {", ".join(found)}' in text
+            assert float(found[0]) > float(found[2])  # It grows no faster than the plain network.
+    compiled = groups_of('inference_compiled')
+    se, sge, theta = (median_of(compiled[name], 'ours') for name in ('se', 'sge', 'ge-theta-e8'))
+    assert f'{se} (SE), {sge} (SGE) and {theta} (GE θ E8)' in text

@@ -197,9 +197,9 @@ def test_an_interruption_is_one_line_and_keeps_what_is_there(tmp_path: Path) -> 
     assert 'se' in json.loads(file.read_text())['groups']
 
 
-@pytest.mark.parametrize('name', sorted(f.stem for f in (ROOT / 'docs').glob('speed_*.json')))
+@pytest.mark.parametrize('name', sorted(f.stem for f in (ROOT / 'docs/speed').glob('*.json')))
 def test_committed_figures_can_be_reported(name: str, tmp_path: Path) -> None:
-    content = json.loads((ROOT / f'docs/{name}.json').read_text())
+    content = json.loads((ROOT / f'docs/speed/{name}.json').read_text())
     results = SpeedResults(
         content['settings'],
         content['environment'],
