@@ -17,8 +17,8 @@ from .plots import PICTURES
 from .text import report_text
 
 _GROUPS = (
-    'Groups of classes on the validation pictures as drawn and on the controls: means over the '
-    'seeds, single seeds as small marks.'
+    'Groups of classes on the validation pictures as drawn and on the controls: a mark '
+    'for each seed, a bar at their mean.'
 )
 
 

@@ -19,7 +19,7 @@ _MARKERS = ('o', 's', '^', 'D')
 
 
 def draw_groups(comparisons: Sequence[Comparison], out: Path) -> bool:
-    """AP of each block by group: means over seeds, single seeds as small dots.
+    """AP of each block by group: a mark for each seed, a bar at their mean.
 
     Of the comparisons whose trainings tell the AP of groups. Writes a PNG file; False, and nothing
     is written, if there is none.
@@ -48,7 +48,7 @@ def _tests(comparison: Comparison, group: str) -> list[str]:
 
 def _look(place: int) -> dict[str, Any]:
     marker, colour = _MARKERS[place % len(_MARKERS)], (INK, *COLOURS)[place % 7]
-    return dict(marker=marker, color=colour, linestyle='none', markersize=6)
+    return dict(marker=marker, color=colour, linestyle='none', markersize=5)
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, group: str, tests: Sequence[str]) -> None:
@@ -59,9 +59,10 @@ def _draw_panel(axes: Axes, comparison: Comparison, group: str, tests: Sequence[
             values = [100 * metric.value(cell) for cell in comparison.cells(block)]
             height = row + 0.2 * (place - (len(tests) - 1) / 2)
             if values:
-                one: dict[str, Any] = {**_look(place), 'markersize': 2.5, 'alpha': 0.6}
-                axes.plot(values, [height] * len(values), **one)
-                axes.plot(fmean(values), height, **_look(place))
+                axes.plot(values, [height] * len(values), **_look(place), alpha=0.6, mew=0)
+                mean = {**_look(place), 'marker': '|', 'markersize': 13, 'mew': 2}
+                axes.plot(fmean(values), height, **mean)
     axes.set_yticks(range(len(blocks)), blocks)
     axes.set_ylim(len(blocks) - 0.5, -0.5)
+    axes.set_xlim(-3, 103)  # The same for all groups: what does not change is seen not to.
     label_axes(axes, comparison, f'box AP of {group}, %')
