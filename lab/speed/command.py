@@ -75,8 +75,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def benchmark(args: argparse.Namespace) -> str:
-    """Run what the arguments ask for; returns the report."""
+def benchmark(args: argparse.Namespace) -> None:
+    """Run what the arguments ask for, print the report, and draw it."""
     # Random weights on one picture: that they normalise few values is no news here.
     warnings.filterwarnings('ignore', message='a gate in training normalises')
     import torch
@@ -110,12 +110,14 @@ def benchmark(args: argparse.Namespace) -> str:
     if args.picture is not None:
         if args.picture.suffix != '.png':
             raise UserError(f'--picture {args.picture}: the name must end in .png')
+        if args.picture.is_dir():
+            raise UserError(f'--picture {args.picture} is a folder: name a file')
         args.picture.parent.mkdir(parents=True, exist_ok=True)
     results = SpeedResults.open(settings, args.json)
     run_benchmark(settings, blocks, results)
+    print(format_report(results), flush=True)
     if args.picture is not None:
         draw_report(results, args.picture)
-    return format_report(results)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         try:
-            print(benchmark(args))
+            benchmark(args)
         except ValueError as error:  # Such as a ratio that a narrow network does not allow.
             raise UserError(one_line(error)) from error
 

@@ -173,6 +173,15 @@ def test_errors_are_one_line(
     assert shown.err.count('\n') == 1 and not shown.out
 
 
+def test_a_folder_is_no_picture(
+    tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / 'x.png'
+    folder.mkdir()
+    assert tool.main(['backbones', '--picture', str(folder)]) == 2
+    assert capsys.readouterr().err == f'benchmark: --picture {folder} is a folder: name a file\n'
+
+
 def test_detectors_name_what_is_wrong(tool: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(['detectors', '--config', 'none.py']) == 2
     assert capsys.readouterr().err == 'benchmark: none.py: no such config file; check --config\n'
