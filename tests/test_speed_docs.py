@@ -5,6 +5,9 @@ import statistics
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from lab.speed.report import signature
 
 ROOT = Path(__file__).parents[1]
 PEERS = ('mmpretrain', 'timm', 'mmcv')
@@ -152,3 +155,8 @@ def test_other_sizes_depths_and_batches_are_what_was_measured():
     compiled = groups_of('inference_compiled')
     se, sge, theta = (median_of(compiled[name], 'ours') for name in ('se', 'sge', 'ge-theta-e8'))
     assert f'{se} (SE), {sge} (SGE) and {theta} (GE θ E8)' in text
+
+
+def test_the_picture_is_of_the_table():
+    with Image.open(ROOT / 'docs/speed.png') as picture:
+        assert picture.text['Source'] == signature(groups_of('inference'))
