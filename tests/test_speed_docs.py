@@ -4,10 +4,12 @@ import json
 import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from lab.speed.report import signature
+from lab.speed.timing import WARM_UP_ROUNDS, round_orders
 
 ROOT = Path(__file__).parents[1]
 PEERS = ('mmpretrain', 'timm', 'mmcv')
@@ -160,3 +162,51 @@ def test_other_sizes_depths_and_batches_are_what_was_measured():
 def test_the_picture_is_of_the_table():
     with Image.open(ROOT / 'docs/speed.png') as picture:
         assert picture.text['Source'] == signature(groups_of('inference'))
+
+
+def test_gates_loaded_for_a_frozen_stage_are_what_was_measured():
+    group = groups_of('training_loaded')['se']
+    text = ' '.join(text_of('docs/speed.md').split())
+    told = f'{over(group, "ours")} at 480×800, the plain network against itself '
+    assert f'{told}{median_of(group, "control")} ([{len(group["seconds"]["plain"])} rounds]' in text
+
+
+def test_why_two_quiet_runs_differ():
+    tables = [groups_of(path.stem) for path in sorted((ROOT / 'docs/speed').glob('*.json'))]
+    deviations, between, free = [], 0.0, 0
+    for table in tables:
+        seconds = [group['seconds'] for group in table.values()]
+        logs = [np.log(np.divide(times['control'], times['plain'])) for times in seconds]
+        rounds, means = [len(log) for log in logs], [log.mean() for log in logs]
+        left = sum(((log - log.mean()) ** 2).sum() for log in logs) / (sum(rounds) - len(logs))
+        deviations.append(100 * left**0.5)
+        between += np.dot(rounds, (means - np.average(means, weights=rounds)) ** 2) / left
+        free += len(logs) - 1
+    told = f'within {min(deviations):.0f} to {max(deviations):.0f} % of itself'
+    text = ' '.join(text_of('docs/speed.md').split())
+    assert f'{told} (standard deviation)' in text
+    assert f'the {sum(map(len, tables))} groups of all tables' in text
+    assert f'(F = {between / free:.2f})' in text
+    first, after = residuals_by_order(group for table in tables for group in table.values())
+    assert f'the first of a round takes {100 * np.mean(first):.1f} % longer' in text
+    often = {name: np.mean(values) for name, values in after.items() if len(values) > 50}
+    assert {'plain', 'control', 'ours', 'module'} < set(often)
+    assert max(map(abs, often.values())) < np.mean(first)
+
+
+def residuals_by_order(groups):
+    """What is left of a time without its contender's median and its round's: of the first of each
+    round, and by the contender before."""
+    first, after = [], {}
+    for group in groups:
+        names = list(group['seconds'])
+        logs = np.log([group['seconds'][name] for name in names])
+        left = logs - np.median(logs, axis=1, keepdims=True)
+        left -= np.median(left, axis=0, keepdims=True)
+        orders = round_orders(names, WARM_UP_ROUNDS + logs.shape[1])[WARM_UP_ROUNDS:]
+        for of_round, order in zip(left.T, orders, strict=True):
+            values = [of_round[names.index(name)] for name in order]
+            first.append(values[0])
+            for before, value in zip(order, values[1:], strict=False):
+                after.setdefault(before, []).append(value)
+    return first, after

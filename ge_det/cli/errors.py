@@ -25,8 +25,13 @@ DISK = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
     errno.EIO: 'the disk fails, or is not there any more; mend that',
     errno.EROFS: 'a file cannot be written; make the disk writable',
+    **dict.fromkeys((errno.EACCES, errno.EPERM), 'mend its permissions, or name another place'),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST), 'a file stands where a folder is needed; name another place'
+    ),
+    errno.EISDIR: 'this is a folder; name a file',
 }
-"""What to do where a disk does not take a file, by its numbers."""
+"""What to do where a disk does not take or give a file, by the system's numbers."""
 
 _LIBRARY = re.compile(r'\.(?:so|dylib|dll)\b')
 

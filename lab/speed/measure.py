@@ -21,9 +21,10 @@ from .memory import free_bytes, is_out_of_memory, kept_bytes, peak_bytes
 from .networks import backbone_contenders, block_contenders, pictures, stage_map
 from .settings import SMALLEST_SIDE, SpeedSettings
 from .timing import ratios, time_interleaved
-from .traffic import moved_bytes
+from .traffic import largest_operator_bytes, moved_bytes
 
-# Of what is kept for the backward pass: gradients, the pass's own temporaries, other contenders.
+# Beside what is kept for the backward pass: gradients, temporaries, other contenders; beside what
+# the largest operator of an inference holds: the map that waits for the addition.
 MEMORY_MARGIN = 1.5
 PROBE_SIDE = 256
 
@@ -102,8 +103,7 @@ def _build(settings: SpeedSettings, group: Group, notes: list[str]) -> tuple[lis
     of_detectors = settings.mode == 'detectors'
     build = detector_contenders if of_detectors else backbone_contenders
     contenders = build(settings, group.block, notes)
-    if settings.train:
-        _check_memory(settings, contenders[0])
+    _check_memory(settings, contenders[0])
     for contender in contenders:
         if contender.name == 'ours':
             notes.append(_plan(group, contender))
@@ -115,7 +115,8 @@ def _build(settings: SpeedSettings, group: Group, notes: list[str]) -> tuple[lis
 def _check_memory(settings: SpeedSettings, plain: Contender) -> None:
     """Refuse what cannot fit, since Linux would end the process without a word.
 
-    What the plain backbone keeps grows with the area, so a small picture tells.
+    What the plain backbone keeps, or in inference holds at once, grows with the area, so a small
+    picture tells.
     """
     shrink = PROBE_SIDE / max(settings.size)
     free = free_bytes(settings.device)
@@ -123,8 +124,10 @@ def _check_memory(settings: SpeedSettings, plain: Contender) -> None:
         return
     height, width = (max(SMALLEST_SIDE, round(side * shrink)) for side in settings.size)
     probe = Contender('probe', plain.backbone, settings)
-    kept = _kept(probe, pictures(settings, (height, width)))
-    needed = MEMORY_MARGIN * kept * math.prod(settings.size) / (height * width)
+    small = pictures(settings, (height, width))
+    step = partial(probe.step, small)
+    held = _kept(probe, small) if settings.train else largest_operator_bytes(step)
+    needed = MEMORY_MARGIN * held * math.prod(settings.size) / (height * width)
     if needed > free:
         raise MemoryError(f'{needed:.3g} bytes needed, {free:.3g} free')
 

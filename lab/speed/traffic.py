@@ -21,6 +21,7 @@ class _Traffic(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.moved = 0
+        self.most = 0  # Of one operator.
 
     def __torch_dispatch__(
         self,
@@ -32,7 +33,9 @@ class _Traffic(TorchDispatchMode):
         kwargs = kwargs or {}
         returned = func(*args, **kwargs)
         if not _moves_nothing(func):
-            self.moved += _bytes([args, kwargs]) + _bytes(returned)
+            moved = _bytes([args, kwargs]) + _bytes(returned)
+            self.moved += moved
+            self.most = max(self.most, moved)
         return returned
 
 
@@ -62,3 +65,10 @@ def moved_bytes(step: Callable[[], object]) -> int:
     with _Traffic() as traffic:
         step()
     return traffic.moved
+
+
+def largest_operator_bytes(step: Callable[[], object]) -> int:
+    """Bytes that the largest operator of a step reads and writes: memory holds these at least."""
+    with _Traffic() as traffic:
+        step()
+    return traffic.most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import re
@@ -131,6 +132,11 @@ def test_a_slip_of_the_pen(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (UserError('a.py: gone;\n  check it'), 2, 'try: a.py: gone; check it\n'),
         (FileNotFoundError(2, 'No such file', 'a'), 2, "try: [Errno 2] No such file: 'a'\n"),
+        (
+            IsADirectoryError(errno.EISDIR, 'Is a directory', 'a'),
+            2,
+            f"try: [Errno {errno.EISDIR}] Is a directory: 'a': this is a folder; name a file\n",
+        ),
         (
             ModuleNotFoundError("No module named 'mmdet'", name='mmdet'),
             2,

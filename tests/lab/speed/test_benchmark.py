@@ -137,7 +137,8 @@ def test_a_training_step_leaves_the_gradient_of_one_pass() -> None:
 def test_what_cannot_fit_is_refused_beforehand() -> None:
     for chosen in (
         settings(train=True, size=(200000, 300000)),  # by what a small picture keeps
-        settings(size=(9000000, 9000000)),  # by the allocator
+        settings(size=(200000, 300000)),  # by what a small picture needs at once
+        settings(size=(9000000, 9000000)),
     ):
         with pytest.raises(UserError, match='not enough memory for se at size .* smaller'):
             measure_group(chosen, Group('se'))

@@ -160,7 +160,10 @@ def test_going_on_measures_only_what_lacks(
         (['--against', 'timm'], "against 'timm' is unknown: choose from plugin, published, peers"),
         (['--picture', 'x.jpg'], '--picture x.jpg: the name must end in .png'),
         (['--json', __file__], f'{__file__} holds no figures of this benchmark'),
-        (['--json', f'{__file__}/x.json'], '[Errno '),
+        (
+            ['--json', f'{__file__}/x.json'],
+            f"[Errno 17] File exists: '{__file__}': a file stands where a folder is needed; name",
+        ),
         (['--depth', '18', '--base-channels', '8', '--blocks', 'se'], 'ratio=16 is not allowed'),
     ],
 )
@@ -217,8 +220,8 @@ def test_committed_figures_can_be_reported(name: str, tmp_path: Path) -> None:
     )
     rows = table(format_report(results))
     assert list(rows) == list(content['groups'])
-    median = content['groups']['sge']['ratios']['ours']['median']
-    assert rows['sge']['ours'].startswith(f'{median:.3f} (')
+    block, group = next(iter(content['groups'].items()))
+    assert rows[block]['ours'].startswith(f'{group["ratios"]["ours"]["median"]:.3f} (')
     draw_report(results, tmp_path / 'speed.png')
     assert matplotlib_image.imread(tmp_path / 'speed.png')[..., :3].std() > 0.05
 

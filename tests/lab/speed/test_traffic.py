@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ge_det.ops import gated_residual
-from lab.speed.traffic import moved_bytes
+from lab.speed.traffic import largest_operator_bytes, moved_bytes
 
 
 def test_inputs_and_outputs_count_once_and_views_do_not() -> None:
@@ -14,6 +14,7 @@ def test_inputs_and_outputs_count_once_and_views_do_not() -> None:
     assert moved_bytes(lambda: x + row) == 4 * (30 + 6 + 30)
     assert moved_bytes(lambda: x + row.expand(5, 6)) == 4 * (30 + 6 + 30)  # Read once.
     assert moved_bytes(lambda: x.clone().mul_(2)) == 4 * 4 * 30
+    assert largest_operator_bytes(lambda: (x.clone() + row).relu()) == 4 * (30 + 6 + 30)
 
 
 def test_the_backward_pass_counts() -> None:
