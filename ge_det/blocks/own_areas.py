@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,12 +12,17 @@ from ge_det.ops.own_areas import OwnAreas, crop, lay_out
 
 from .layers import DepthwiseNorm, normalise
 
-if TYPE_CHECKING:
-    from .base import AttentionBlock
+
+class _Block(Protocol):
+    """What is asked of an attention block here, apart from the view by its name."""
+
+    def gates_of_crops(
+        self, view: str, crops: Sequence[Tensor], *affine: Tensor | None
+    ) -> list[Tensor | None] | None: ...
 
 
 def gate_of_areas(
-    block: AttentionBlock, view: str, x: Tensor, areas: OwnAreas, *affine: Tensor | None
+    block: _Block, view: str, x: Tensor, areas: OwnAreas, *affine: Tensor | None
 ) -> Tensor | None:
     """What a method of a block that gives a gate says of the pictures alone.
 
@@ -26,7 +31,7 @@ def gate_of_areas(
     ``gates_of_crops``, each crop is asked for by itself.
 
     Args:
-        block (AttentionBlock): The block.
+        block (AttentionBlock): Which is asked.
         view (str): ``'gate'``, ``'coarse_gate'``, ``'gate_from_narrow'`` or ``'gate_from_wide'``.
         x (Tensor): What the method takes, (N, K, H, W).
         areas (OwnAreas): Where the pictures lie in it.
