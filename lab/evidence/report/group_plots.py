@@ -29,9 +29,15 @@ def draw_groups(comparisons: Sequence[Comparison], out: Path) -> bool:
         return False
     tests = list(dict.fromkeys(test for c, group in shown for test in _tests(c, group)))
     height = 1.3 + 0.4 * max(1 + len(c.blocks) for c, _ in shown)
-    figure, all_axes = make_grid(len(shown), 4.6, height, columns=len(told_groups(shown[0][0])))
-    for axes, (comparison, group) in zip(all_axes, shown, strict=True):
+    columns = len(told_groups(shown[0][0]))
+    figure, all_axes = make_grid(len(shown), 4.6, height, columns=columns)
+    for place, (axes, (comparison, group)) in enumerate(zip(all_axes, shown, strict=True)):
         _draw_panel(axes, comparison, group, tests)
+        if len(shown) == columns:  # One row: its blocks and its title stand once.
+            axes.set_title('')
+            axes.tick_params(labelleft=not place)
+    if len(shown) == columns:
+        figure.suptitle(shown[0][0].setting.title, fontsize=9)
     legend = [
         Line2D([], [], label=test or 'as drawn', **_look(place)) for place, test in enumerate(tests)
     ]
@@ -65,4 +71,4 @@ def _draw_panel(axes: Axes, comparison: Comparison, group: str, tests: Sequence[
     axes.set_yticks(range(len(blocks)), blocks)
     axes.set_ylim(len(blocks) - 0.5, -0.5)
     axes.set_xlim(-3, 103)  # The same for all groups: what does not change is seen not to.
-    label_axes(axes, comparison, f'box AP of {group}, %')
+    label_axes(axes, comparison, f'box AP of the group {group}, %')
