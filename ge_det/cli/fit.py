@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from ge_det.cli.screen import show
 from ge_det.config_reader import read_config
 from ge_det.errors import DownloadError
 from ge_det.weights.fitting import fit_weights
@@ -18,7 +19,7 @@ __all__ = ['check_fits', 'check_start']
 def check_start(model: nn.Module, config: str, cfg_options: dict[str, Any] | None = None) -> None:
     """Check the weights that a training is to start from; a download is kept for it.
 
-    Prints what heads do not take from the file of ``load_from``.
+    Tells what heads do not take from the file of ``load_from``.
 
     Args:
         model (nn.Module): The config's model, on any device.
@@ -42,4 +43,4 @@ def check_start(model: nn.Module, config: str, cfg_options: dict[str, Any] | Non
     cfg = read_config(config, cfg_options)
     if cfg.get('load_from') and not cfg.get('resume'):
         for clause in check_may_start(model, cfg.load_from):
-            print(f'load_from={cfg.load_from}: {clause}')
+            show(f'load_from={cfg.load_from}: {clause}')

@@ -24,7 +24,7 @@ from .told import Choice
 DEFAULT_MINUTES = 30.0
 """A training on a CPU, unless another time is asked for."""
 AUTO_ATTENTION = 'sge'
-"""No block is known to be clearly ahead; this one adds next to no parameters and no time."""
+"""No block is known to be clearly ahead; this one adds next to no parameters."""
 
 _PER_PICTURE = 2.0  # GB that a ResNet-50 detector takes in training for a picture of 1333x800.
 _BY_DEPTH = {18: 0.6, 34: 0.8, 50: 1.0, 101: 1.4, 152: 1.9}  # The same of others, next to it.

@@ -18,7 +18,7 @@ from .told import Choice
 
 KNOWN = (
     'no block is clearly ahead in our small experiments; papers: +0.8 to +2.4 box AP on COCO; '
-    'sge costs least'
+    'sge adds 2,048 parameters to a ResNet-50'
 )
 """Of the blocks, in one line; docs/evidence has the figures."""
 
