@@ -25,9 +25,9 @@ from .units import Unit
 def add_attention(
     model: nn.Module,
     attention: dict[str, Any] | str,
-    *,
     stages: Sequence[bool] | None = None,
     preserve_function: bool = True,
+    *,
     units: UnitsFunction | None = None,
 ) -> AttachReport:
     """Put a gate on the residual branch of every residual unit, in place.

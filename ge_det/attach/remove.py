@@ -61,9 +61,10 @@ def remove_attention(model: nn.Module) -> RemovalReport:
             )
     ways = {gate.name: _way(gate) for gate in placed}
     if learned := [name for name, way in ways.items() if way is None]:
+        some = ', '.join(learned[:3]) + ', ...' * (len(learned) > 3)
         raise UserError(
-            f'{len(learned)} of {len(placed)} gates depend on what they see and cannot be taken '
-            f'out without a change: {", ".join(learned[:3])}{", ..." if len(learned) > 3 else ""}'
+            f'{len(learned)} of {len(placed)} gates depend on what they see, or have hooks or '
+            f'computed weights, and cannot be taken out without a change: {some}'
         )
     restored = []
     for name, way in ways.items():

@@ -25,23 +25,8 @@ def attention_class(attention: dict[str, Any]) -> type[nn.Module]:
     return block_class(attention, _registered)
 
 
-def attention_plugins(
-    attention: dict[str, Any], attention_stages: Sequence[bool], num_stages: int, position: str
-) -> list[dict[str, Any]]:
-    """mmdet plugin entries that put a block into the residual units of the chosen stages.
-
-    Args:
-        attention (dict): See :func:`attention_class`.
-        attention_stages (Sequence[bool]): Whether each stage carries the block.
-        num_stages (int): Number of stages of the backbone.
-        position (str): mmdet's name of the place in the unit, such as ``'after_conv3'``.
-
-    Returns:
-        list[dict]: One entry for each chosen stage, since a block may depend on the stage.
-
-    Raises:
-        ValueError: If ``attention_stages`` is not one bool for each stage.
-    """
+def check_stages(attention_stages: Any, num_stages: int) -> None:
+    """Raise a ValueError unless ``attention_stages`` is one bool for each stage."""
     are_bools = isinstance(attention_stages, (tuple, list)) and all(
         isinstance(carries, bool) for carries in attention_stages
     )
@@ -51,6 +36,22 @@ def attention_plugins(
             f'attention_stages={attention_stages!r} is not allowed: it must hold one bool for '
             f'each of the {num_stages} stages'
         )
+
+
+def attention_plugins(
+    attention: dict[str, Any], attention_stages: Sequence[bool], num_stages: int, position: str
+) -> list[dict[str, Any]]:
+    """mmdet plugin entries that put a block into the residual units of the chosen stages.
+
+    Args:
+        attention (dict): See :func:`attention_class`.
+        attention_stages (Sequence[bool]): Whether each stage carries the block, checked.
+        num_stages (int): Number of stages of the backbone.
+        position (str): mmdet's name of the place in the unit, such as ``'after_conv3'``.
+
+    Returns:
+        list[dict]: One entry for each chosen stage, since a block may depend on the stage.
+    """
     block = attention_class(attention)
     plugins = []
     for stage in range(num_stages):

@@ -14,7 +14,7 @@ from torch import nn
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.checks import check_choice
 
-from .attention_config import attention_class, attention_dict, attention_plugins
+from .attention_config import attention_class, attention_dict, attention_plugins, check_stages
 from .frozen_plugins import frozen_plugins, warn_of_frozen_plugins
 from .gates_apart import norms_of
 from .resnet_arguments import resnet_arguments
@@ -119,6 +119,7 @@ class AttentionResNet(ValidAreaResNet):
         resnet_kwargs = resnet_arguments(depth, num_stages, plugins, resnet_kwargs)
         plugins = list(plugins or [])
         check_choice('frozen_stages', frozen_stages, tuple(range(-1, num_stages + 1)))
+        check_stages(attention_stages, num_stages)
         check_choice('fused', fused, (True, False))
         check_choice('valid_area', valid_area, (True, False))
         check_choice('freeze_gates', freeze_gates, (None, True, False))
@@ -156,7 +157,8 @@ class AttentionResNet(ValidAreaResNet):
         if get_world_size() > 1 and frozen_stages > 0 and freeze_gates is None:
             self._loaded_gates = gates_in_checkpoint(self.gates(), options, self.init_cfg)
             if options is not None and options.preserve_function:
-                self._without_effect = self._can_be_preserved() - self._loaded_gates
+                fresh = self.gates().keys() - self._loaded_gates
+                self._without_effect = self._can_be_preserved(fresh)
         self._freeze_stages()
 
     def init_weights(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -91,12 +92,14 @@ class GatesApart(GatedResNet):
             return self.freeze_gates
         return gate_name in self._loaded_gates or gate_name in self._without_effect
 
-    def _can_be_preserved(self) -> frozenset[str]:
-        """Names of gates that an import can leave without effect."""
-        ends = [end for end in self.branch_ends() if can_be_scaled(end.norm)]
-        gates = {f'{end.unit}.{end.plugins[0]}' for end in ends}
-        made = {name for name, gate in self.gates().items() if can_be_constant(gate)}
-        return frozenset(gates & made)
+    def _can_be_preserved(self, fresh: Collection[str]) -> frozenset[str]:
+        """Names of those of some fresh gates that an import can leave without effect."""
+        gates, found = self.gates(), set[str]()
+        for end in self.branch_ends():
+            names = [f'{end.unit}.{plugin}' for plugin in end.plugins]
+            if can_be_scaled(end.norm):
+                found.update(takewhile(lambda n: n in fresh and can_be_constant(gates[n]), names))
+        return frozenset(found)
 
     def _frozen_gates(self) -> list[str]:
         """Names of those with parameters."""

@@ -88,6 +88,7 @@ class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
         Returns:
             Tensor: Broadcastable to ``x``, of the dtype of ``x``.
         """
+        self.check_input(x)
         return full_gate(self.coarse_gate(x), x, self.gate_broadcasts)
 
     def forward(self, x: Tensor, areas: OwnAreas | None = None) -> Tensor:
@@ -111,7 +112,7 @@ class AttentionBlock(NoticesFreezing, MayBeConstant, metaclass=BlockType):
         if (constant := self.known_constant()) is not None:
             return x * constant.to(x.dtype)
         if type(self).gate is not AttentionBlock.gate:  # a subclass that has its own
-            return x * self.answer('gate', x, areas)
+            return x * self.answer('gate', x, areas).to(x.dtype)
         coarse = self.checked_gate('coarse_gate', self.answer('coarse_gate', x, areas), x.shape[0])
         return apply_gate(x, coarse.to(x.dtype), self.gate_broadcasts)
 

@@ -24,8 +24,12 @@ _State = tuple[Tensor, int, int]
 @torch.no_grad()
 def constant_of(gate: nn.Module) -> Tensor | None:
     """The value of a gate that is constant now, (C,); None if it depends on its input."""
+    if not isinstance(gate, Start) or not _is_own_constant(type(gate)):
+        return None
+    if not all(is_plain(module, type(module)) for module in gate.modules()):
+        return None
     copy = deepcopy(gate)
-    constant = copy.make_constant() if isinstance(copy, Start) else None
+    constant = copy.make_constant()
     if constant is None:
         return None
     pairs = zip(gate.state_dict().values(), copy.state_dict().values(), strict=True)
@@ -50,7 +54,7 @@ class MayBeConstant(Start):
         if not anew and self._noted is not None and _is_as_noted(self._noted[1], self._tensors()):
             return
         self._noted = None
-        if self._can_be_read() and _is_own_constant(type(self)):
+        if self._can_be_read():
             with torch.inference_mode(False), torch.no_grad():
                 value = constant_of(self)
                 value = None if value is None else value.detach().clone().view(1, -1, 1, 1)
@@ -93,11 +97,13 @@ class MayBeConstant(Start):
 
 def _is_own_constant(kind: type) -> bool:
     """Whether no subclass has changed the gate below the class that knows its constant."""
-    place = {
-        name: next(i for i, parent in enumerate(kind.__mro__) if name in vars(parent))
+    known, *places = (
+        next(
+            (i for i, parent in enumerate(kind.__mro__) if name in vars(parent)), len(kind.__mro__)
+        )
         for name in ('make_constant', *_ANSWERS)
-    }
-    return all(place['make_constant'] <= place[name] for name in _ANSWERS)
+    )
+    return all(known <= place for place in places)
 
 
 def _is_as_noted(states: Sequence[_State], tensors: Sequence[Tensor]) -> bool:

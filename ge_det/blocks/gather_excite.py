@@ -91,10 +91,9 @@ class GatherExcite(AveragedGate):
         self.variant = variant
         self.extent = extent
         self.gate_broadcasts = extent == 'global'
-        self.grid: tuple[int, int] | None = None
+        needs_grid = extent == 'global' and variant != 'theta_minus'
+        self.grid = _check_grid(grid, variant, needs_grid)
         if variant != 'theta_minus':
-            if extent == 'global':
-                self.grid = _check_grid(grid, variant)
             self.gather = nn.ModuleList(self._gather_steps(**place))
         if variant == 'theta_plus':
             self.excite = ExcitationLayers(in_channels, ratio, **place)
@@ -104,7 +103,7 @@ class GatherExcite(AveragedGate):
     def stage_kwargs(cls, stage: int, kwargs: dict[str, Any]) -> dict[str, Any]:
         """The published ``grid`` of a stage, where the block needs one and none was given."""
         needs_grid = kwargs.get('variant', 'theta_minus') != 'theta_minus'
-        if needs_grid and kwargs.get('extent', 'global') == 'global' and not kwargs.get('grid'):
+        if needs_grid and kwargs.get('extent', 'global') == 'global' and kwargs.get('grid') is None:
             return dict(grid=STAGE_GRIDS[stage])
         return {}
 
@@ -242,12 +241,15 @@ class GatherExcite(AveragedGate):
         return f'{cls.__name__} theta_minus {arguments.get("extent", "global")}'
 
 
-def _check_grid(grid: Any, variant: str) -> tuple[int, int]:
-    """Return ``grid`` as a tuple of two positive ints or raise a ValueError."""
+def _check_grid(grid: Any, variant: str, is_needed: bool) -> tuple[int, int] | None:
+    """``grid`` as a tuple of two positive ints, None where it is not needed, or a ValueError."""
     is_pair = isinstance(grid, (tuple, list)) and len(grid) == 2
     if is_pair and all(type(side) is int and side > 0 for side in grid):
-        return grid[0], grid[1]
+        return (grid[0], grid[1]) if is_needed else None
+    if grid is None and not is_needed:
+        return None
+    needs = f" with variant={variant!r} and extent='global'" if is_needed else ''
     raise ValueError(
-        f"grid={grid!r} is not allowed with variant={variant!r} and extent='global': it must be "
-        '(height, width) of the feature map in training, such as (56, 56)'
+        f'grid={grid!r} is not allowed{needs}: it must be (height, width) of the feature map in '
+        'training, such as (56, 56)'
     )

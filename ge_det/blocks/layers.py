@@ -6,11 +6,12 @@ import warnings
 from typing import Any, TypeAlias
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from ge_det.ops.precision import cast_unless_autocast, statistics_dtype
 from ge_det.ops.strided_gather import strided_gather
-from ge_det.ops.tracing import is_traced
+from ge_det.ops.tracing import is_traced, needs_torchs_operators
 
 from .checks import check_positive_int
 from .plain import first_dtype, is_convolution, is_plain
@@ -95,7 +96,7 @@ class DepthwiseNorm(nn.Module):
     ) -> Tensor:
         """The same without the normalisation."""
         x = to_layer_dtype(x, self.conv)
-        if not is_traced() and is_convolution(self.conv, **_STRIDED):
+        if not needs_torchs_operators() and is_convolution(self.conv, **_STRIDED):
             y = strided_gather(x, self.conv.weight, scale, shift)
             return _add_bias(y, self.conv.bias)
         if scale is not None and shift is not None:
@@ -131,15 +132,15 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     Few values are normalised as they are, with a warning.
 
     Args:
-        norm (nn.Module): A BatchNorm2d, or what it was converted to (SyncBatchNorm sees the
-            values of the other processes and is left alone).
+        norm (nn.Module): A BatchNorm2d, or what it was converted to (a SyncBatchNorm that sees the
+            values of other processes is left alone).
         x (Tensor): (N, C, H, W).
 
     Returns:
         Tensor: (N, C, H, W).
     """
     # Asked first: an export would otherwise bind the batch to one side of the limit.
-    if not norm.training or not isinstance(norm, nn.BatchNorm2d):
+    if not norm.training or not _sees_these_alone(norm):
         return norm(x)
     values = x.shape[0] * x.shape[2] * x.shape[3]
     if values >= FEW_VALUES:
@@ -157,6 +158,13 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
         return norm(x)
     finally:
         norm.training = True
+
+
+def _sees_these_alone(norm: nn.Module) -> bool:
+    """Whether a batch normalisation has no values but those it is given."""
+    if isinstance(norm, nn.SyncBatchNorm):
+        return not dist.is_initialized() or dist.get_world_size(norm.process_group) == 1
+    return isinstance(norm, nn.BatchNorm2d)
 
 
 # What `make_constant` knows of a gate's last layer.

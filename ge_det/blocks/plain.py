@@ -84,7 +84,12 @@ def _is_patched(kind: type[nn.Module]) -> bool:
 
 
 def _has_plain_tensors(module: nn.Module) -> bool:
-    """Whether parameters and buffers are dense tensors: quantised and distributed ones are not."""
+    """Whether parameters and buffers are dense tensors, and what the attributes of their names are.
+
+    Quantised and distributed ones are not dense, parametrised and pruned ones are computed.
+    """
+    if 'parametrizations' in module._modules:
+        return False
     tensors = (*module._parameters.values(), *module._buffers.values())
     return all(tensor is None or type(tensor) in (nn.Parameter, Tensor) for tensor in tensors)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ge_det.ops.gradients import wants_gradient
-from ge_det.ops.tracing import is_traced
+from ge_det.ops.tracing import needs_torchs_operators
 
 from .layers import DepthwiseNorm, ExcitationLayers
 from .plain import is_plain
@@ -34,7 +35,7 @@ def recompute(block: nn.Module, run: Callable[..., Any], *inputs: Tensor | None)
         RuntimeError: In the backward pass, if parameters were changed in place before it.
     """
     parameters = list(block.parameters())
-    is_graph = is_traced() or torch.compiler.is_compiling()
+    is_graph = needs_torchs_operators() or torch.compiler.is_compiling()
     if is_graph or not wants_gradient(*inputs, *parameters) or not _runs_twice_alike(block):
         return run(*inputs)
     versions = [parameter._version for parameter in parameters]
@@ -46,15 +47,19 @@ def recompute(block: nn.Module, run: Callable[..., Any], *inputs: Tensor | None)
             )
         return run(*inputs)
 
-    state = _State(block)
+    with _ONE_RUN:
+        state = _State(block)
 
-    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), state
+    def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        return _ONE_RUN, state
 
     return checkpoint(
         run_unchanged, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
     )
 
+
+# The second run borrows the block's dicts: another thread must not see it meanwhile.
+_ONE_RUN = threading.RLock()
 
 # Layers that give the same twice and notice nothing of it, but for statistics.
 _REPEATABLE = (
@@ -93,11 +98,13 @@ class _State(AbstractContextManager[None]):
         self.before: list[Any] = []
 
     def __enter__(self) -> None:
+        _ONE_RUN.acquire()
         self.before = [(m.training, m._parameters, m._buffers) for m in self.modules]
         self._set(self.first)
 
     def __exit__(self, *_: object) -> None:
         self._set(self.before)
+        _ONE_RUN.release()
 
     def _set(self, states: Sequence[Any]) -> None:
         for module, (training, parameters, buffers) in zip(self.modules, states, strict=True):

@@ -109,13 +109,16 @@ class SpatialGroupEnhance(AttentionBlock):
         return g.flatten(1).unflatten(1, (self.groups, -1))
 
     @torch.no_grad()
-    def make_constant(self) -> Tensor:
+    def make_constant(self) -> Tensor | None:
         """gamma = 0, as it starts: the gate is sigmoid(beta)."""
+        if not {'weight', 'bias'} <= self._parameters.keys():  # Parametrised or pruned.
+            return None
         nn.init.zeros_(self.weight)
         group_gate = torch.sigmoid(self.bias.flatten())
         return group_gate.repeat_interleave(self.in_channels // self.groups)
 
-    def make_half(self) -> Tensor:
+    def make_half(self) -> Tensor | None:
         """beta = 0 as well."""
-        nn.init.zeros_(self.bias)
+        if 'bias' in self._parameters:
+            nn.init.zeros_(self.bias)
         return self.make_constant()

@@ -62,7 +62,7 @@ class SpatialPyramidSE(AveragedGate):
     ) -> None:
         super().__init__(in_channels)
         are_ints = isinstance(levels, (tuple, list)) and all(
-            isinstance(level, int) and level > 0 for level in levels
+            type(level) is int and level > 0 for level in levels
         )
         if not are_ints or not levels or len(set(levels)) < len(levels):
             raise ValueError(

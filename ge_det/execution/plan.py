@@ -10,7 +10,7 @@ from torch.nn.modules import module as torch_module
 
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.plain import is_plain
-from ge_det.ops.tracing import is_traced
+from ge_det.ops.tracing import is_traced, is_transformed
 
 from .fused import ConvNormGate, is_pointwise
 from .norms import has_affine, is_absent, takes_batch_statistics
@@ -47,6 +47,8 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
     gate = tail.gate
     if is_traced():
         return 'the network is being traced, exported or counted'
+    if is_transformed():
+        return 'torch.func or forward-mode differentiation asks for formulas'
     if not isinstance(gate, AttentionBlock):
         return f'{type(gate).__name__} is no AttentionBlock'
     reason: str | None = gate.contract_gap or gate.unfused_because

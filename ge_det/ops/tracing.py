@@ -1,9 +1,29 @@
-"""Whether the operators of this package may appear in the graph."""
+"""Whether the operators of this package may be called, or torch's own have to do."""
 
 import sys
 
 import torch
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+
+def needs_torchs_operators() -> bool:
+    """Whether what runs is traced, or transformed in a way that ours have no formulas for."""
+    return is_traced() or is_transformed()
+
+
+def is_transformed() -> bool:
+    """Whether ``torch.func`` differentiates what runs, or forward-mode differentiation is on.
+
+    ``vmap`` by itself needs no formulas. Second derivatives by autograd are not seen beforehand.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    if forward_ad._current_level >= 0:
+        return True
+    functorch = torch._C._functorch
+    kinds = functorch.TransformType.Grad, functorch.TransformType.Jvp
+    return any(one.key() in kinds for one in functorch.get_interpreter_stack() or ())
 
 
 def is_traced() -> bool:

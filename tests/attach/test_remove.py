@@ -10,8 +10,9 @@ import torch
 from attach_networks import relative, small_resnet
 from random_networks import images
 from torch import nn
+from torch.nn.utils import parametrize, prune
 
-from ge_det import add_attention, remove_attention
+from ge_det import SqueezeExcite, add_attention, remove_attention
 from ge_det.attach.hook import placed_gates
 from ge_det.catalogue import NAMES
 
@@ -136,3 +137,37 @@ def test_hooks_of_others_stay(plain: nn.Module) -> None:
     seen.clear()
     network(images(SIZE))
     assert seen == ['unit', 'norm']
+
+
+class Identity(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class Louder(SqueezeExcite):
+    """Its gate is no constant where SE's is."""
+
+    def coarse_gate(self, x: torch.Tensor) -> torch.Tensor:
+        return super().coarse_gate(x) * torch.sigmoid(x.mean((2, 3), keepdim=True))
+
+
+@pytest.mark.parametrize('change', ['parametrised', 'pruned', 'hook', 'subclass'])
+def test_what_its_weights_do_not_tell_stays(change: str, plain: nn.Module) -> None:
+    network: Any = copy.deepcopy(plain)
+    kind = dict(type=Louder, ratio=4) if change == 'subclass' else 'sge'
+    add_attention(network, kind, preserve_function=False)
+    for placed in placed_gates(network):
+        gate: Any = placed.gate
+        gate.make_constant()
+        if change == 'parametrised':
+            parametrize.register_parametrization(gate, 'weight', Identity())
+            gate.parametrizations.weight.original.data.normal_()
+        elif change == 'pruned':
+            prune.random_unstructured(gate, 'weight', amount=0.5)
+            gate.weight_orig.data.normal_()
+        elif change == 'hook':
+            gate.register_forward_hook(lambda module, inputs, output: output * output)
+    before = network.eval()(images(SIZE))
+    with pytest.raises(ValueError, match='5 of 5 gates depend on what they see'):
+        remove_attention(network)
+    assert torch.equal(network(images(SIZE)), before)

@@ -212,6 +212,7 @@ def test_a_class_of_ours_by_name():
         (dict(attention=dict(type=3)), 'type 3 is not a block'),
         (dict(attention=dict(type='ge_det.AttentionResNet')), 'is not a block'),
         (dict(attention=ATTENTION['se'], attention_stages='none'), "attention_stages='none'"),
+        (dict(attention_stages='none'), "attention_stages='none'"),
         (dict(pretrained=dict(checkpoint='a', strict='no')), "strict='no' .* bool"),
         (dict(attention='cbam'), "attention 'cbam': no such block"),
         (dict(attention=3), 'attention=3 .* short name such as .* dict with a type'),

@@ -230,15 +230,19 @@ def test_what_will_freeze_is_known_before_norms_are_converted(attention, tmp_pat
     assert not is_learning(backbone.train(), 1)
 
 
-def test_two_gates_in_a_unit_on_several_gpus(trunk_file, monkeypatch):
-    monkeypatch.setattr('ge_det.backbones.attention_resnet.get_world_size', lambda: 2)
-    monkeypatch.setattr('ge_det.weights.gate_coverage.get_world_size', lambda: 2)
-    sge = dict(cfg=dict(type='ge_det.SpatialGroupEnhance', groups=8), position='after_conv3')
-    backbone = prepared(trunk_file, plugins=[sge])
-    gates = backbone.gates()
-    assert {p.requires_grad for p in gates['layer1.0.sge'].parameters()} != {
-        p.requires_grad for p in gates['layer1.0.sp_se'].parameters()
-    }
+@pytest.mark.parametrize('second', ['SpatialGroupEnhance', 'GatherExcite'])
+def test_two_gates_in_a_unit_learn_alike_on_several_gpus(second, trunk_file, monkeypatch):
+    options = dict(groups=8) if second == 'SpatialGroupEnhance' else {}
+    plugin = dict(cfg=dict(type=f'ge_det.{second}', **options), position='after_conv3')
+    learning = []
+    for processes in (1, 2):
+        for module in ('backbones.attention_resnet', 'weights.gate_coverage'):
+            monkeypatch.setattr(f'ge_det.{module}.get_world_size', lambda count=processes: count)
+        backbone = prepared(trunk_file, plugins=[plugin])
+        learning.append({name for name, p in backbone.named_parameters() if p.requires_grad})
+    assert learning[0] == learning[1]
+    is_learning = any(name.startswith('layer1.0.s') for name in learning[0])
+    assert is_learning is (second == 'GatherExcite')  # Without weights it cannot be taken back.
 
 
 def train_two_steps(rank, kinds, queue):

@@ -1,6 +1,7 @@
 """What a strided gather runs again in the backward pass, and when it does not."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -76,3 +77,20 @@ def test_weights_changed_before_the_backward_pass_are_an_error(runs):
         block.gather[0].conv.weight.mul_(2)
     with pytest.raises(RuntimeError, match='changed in place'):
         out.backward()
+
+
+def test_threads_leave_each_others_block_alone():
+    block = random_block('ge-theta-8').train()
+    buffers, steps = dict(block.named_buffers()), 8
+    counted = {key: int(value) for key, value in buffers.items() if key.endswith('tracked')}
+
+    def work(_):
+        for _ in range(steps):
+            block(features()).sum().backward()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
+    for key, value in block.named_buffers():
+        assert value is buffers[key], key
+    for key, before in counted.items():
+        assert buffers[key] == before + 3 * steps

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ge_det.ops.cells import upsample_nearest
 from ge_det.ops.layout import empty_dense
-from ge_det.ops.tracing import is_traced
+from ge_det.ops.tracing import needs_torchs_operators
 from ge_det.ops.triton_tools import runtime
 
 from . import eager
@@ -27,7 +27,7 @@ def apply_gate(x: Tensor, gate: Tensor, broadcasts: bool = False) -> Tensor:
     Returns:
         Tensor: (N, C, H, W) of the dtype of ``x``.
     """
-    if is_traced():
+    if needs_torchs_operators():
         return _product(x, gate, broadcasts)
     return torch.ops.ge_det.gated_residual(x, None, gate, None, None)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ge_det.ops.precision import bmm_as_is, statistics_dtype
 from ge_det.ops.squeeze_excite import squeeze
-from ge_det.ops.tracing import is_exported, is_traced
+from ge_det.ops.tracing import is_exported, needs_torchs_operators
 from ge_det.ops.triton_tools import runtime
 
 from . import eager
@@ -35,7 +35,7 @@ def spatial_group_gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     groups = weight.shape[1]
     if is_exported() and not torch.is_autocast_enabled(x.device.type):  # It would halve a product.
         return eager.exported_gate(x, weight, bias)
-    if is_traced():
+    if needs_torchs_operators():
         return eager.plain_gate(x, weight, bias)
     g = squeeze(x).flatten(1).unflatten(1, (groups, -1))
     return similarity_gate(x, g, weight, bias)

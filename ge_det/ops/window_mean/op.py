@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ge_det.ops.layout import memory_format
 from ge_det.ops.precision import statistics_dtype
-from ge_det.ops.tracing import is_traced
+from ge_det.ops.tracing import needs_torchs_operators
 from ge_det.ops.triton_tools import runtime
 
 from . import eager
@@ -26,7 +26,7 @@ def window_mean(x: Tensor, extent: int) -> Tensor:
         Tensor: (N, C, ceil(H/e), ceil(W/e)), float32 for half-precision features. Nothing is kept
         for the backward pass. Not twice differentiable.
     """
-    if is_traced():
+    if needs_torchs_operators():
         return eager.forward(x, extent)
     return torch.ops.ge_det.window_mean(x, extent)
 
