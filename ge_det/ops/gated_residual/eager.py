@@ -125,11 +125,28 @@ def _forward_channels(
     y: Tensor, identity: Tensor | None, gate: Tensor, scale: Tensor | None, shift: Tensor | None
 ) -> Tensor:
     slope = gate if scale is None else gate * scale.view(1, -1, 1, 1)
-    slope = slope.to(y.dtype)
+    offset = None if shift is None else gate * shift.view(1, -1, 1, 1)
+    if y.dtype != slope.dtype:
+        return _forward_half(y, identity, slope, offset)
     out = y * slope if identity is None else torch.addcmul(identity, y, slope)
-    if shift is not None:
-        out.add_((gate * shift.view(1, -1, 1, 1)).to(y.dtype))
+    if offset is not None:
+        out.add_(offset)
     return out if identity is None else out.relu_()
+
+
+def _forward_half(
+    y: Tensor, identity: Tensor | None, slope: Tensor, offset: Tensor | None
+) -> Tensor:
+    """Rounded once: of what slope and offset leave of each other, halves would keep little."""
+    out = torch.empty_like(y)
+    for rows in row_bands(y):
+        z = y[:, :, rows].to(slope.dtype) * slope
+        if offset is not None:
+            z += offset
+        if identity is not None:
+            z = (z + identity[:, :, rows]).relu_()
+        out[:, :, rows] = z
+    return out
 
 
 def _backward_channels(
@@ -146,7 +163,7 @@ def _backward_channels(
         grad_scale = (s * moment).sum((0, 2, 3)).to(scale.dtype)
         grad_shift = (s * total).sum((0, 2, 3)).to(shift.dtype)
     grad_gate = grad_gate.unflatten(1, (gate.shape[1], -1)).sum(2).to(gate.dtype)
-    return d * slope.to(d.dtype), grad_gate, grad_scale, grad_shift
+    return torch.mul(d, slope, out=torch.empty_like(d)), grad_gate, grad_scale, grad_shift
 
 
 def _row_sums(d: Tensor, y: Tensor | None) -> Tensor:
