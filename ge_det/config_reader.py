@@ -200,3 +200,8 @@ def _reason(error: BaseException, path: Path) -> str:
     message = one_line(error)
     kind = type(error).__name__
     return message if message == kind else f'{kind}: {message}'
+
+
+def type_name(wanted: Any) -> str:
+    """The last part of a config's type, which may have a scope or be a class."""
+    return str(getattr(wanted, '__name__', wanted)).rpartition('.')[2]

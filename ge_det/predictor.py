@@ -100,6 +100,12 @@ class Predictor:
             ValueError: If an array is no picture.
         """
         if not isinstance(image, (str, Path, Image.Image, np.ndarray)):
+            given: Any = image
+            if not isinstance(given, (list, tuple)):
+                raise ValueError(
+                    f'no picture: {type(given).__name__}; give a path, a picture of Pillow or an '
+                    'array as cv2.imread gives it, which is None where there is no such file'
+                )
             return [self(one) for one in image]
         found = self._detector.detect(self._read(image))
         assert found.confidence is not None

@@ -173,3 +173,11 @@ def test_making_one_says_nothing_and_ge_det_stays_light(work_dir: Path) -> None:
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ''), done.stderr
+
+
+@pytest.mark.parametrize('wrong', [None, 3, b'photo.jpg', torch.zeros(32, 48, 3)])
+def test_what_is_no_picture_at_all(predict: Predictor, wrong: object) -> None:
+    with pytest.raises(ValueError, match=f'^no picture: {type(wrong).__name__}; give a path'):
+        predict(wrong)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match='^no picture'):
+        predict([pixels(), wrong])  # type: ignore[list-item]

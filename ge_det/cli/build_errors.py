@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ge_det.cli.config_data import type_name
+from ge_det.config_reader import type_name
 from ge_det.errors import one_line
 
 _UNKNOWN = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")

@@ -16,7 +16,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ge_det.cli.config_data import DataSet, class_names, type_name
+from ge_det.cli.config_data import DataSet, class_names
+from ge_det.config_reader import type_name
 from ge_det.errors import UserError, listed_orders
 
 _MOST_CATEGORIES = 4 << 20  # Bytes of their list that are looked at.

@@ -142,10 +142,11 @@ def _check(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> tuple[list[Cell], float]:
     """All trainings, looked at, and the minutes of one, NaN if make-config has measured none."""
     from ge_det.cli.checks import check_model, load_safely
-    from ge_det.cli.config_data import check_data_files, classes_of, data_sets, type_name
+    from ge_det.cli.config_data import check_data_files, classes_of, data_sets
     from ge_det.cli.plan import promised_minutes
     from ge_det.compare.cells import Cell, coco_metric
     from ge_det.compare.schedule import epoch_changes
+    from ge_det.config_reader import type_name
     from ge_det.files import sha256_of
 
     load_safely()

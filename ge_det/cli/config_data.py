@@ -186,11 +186,6 @@ def classes_of(found: Mapping[str, list[DataSet]]) -> tuple[str, ...]:
     return class_names(sets[0]) if sets else ()
 
 
-def type_name(wanted: Any) -> str:
-    """The last part of a type, which may have a scope or be a class."""
-    return str(getattr(wanted, '__name__', wanted)).rpartition('.')[2]
-
-
 def class_names(one: DataSet) -> tuple[str, ...]:
     """The classes of a set: the config's, or those that go with its type."""
     from mmdet.registry import DATASETS

@@ -102,7 +102,7 @@ def find_source(
 
 
 def _only_coco(config: Path, sets: Sequence[DataSet]) -> DataSet:
-    from ge_det.cli.config_data import type_name
+    from ge_det.config_reader import type_name
 
     if len(sets) != 1 or type_name(sets[0].settings.get('type')) != 'CocoDataset':
         raise UserError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.compare.verdict import Score
-from ge_det.config_reader import parse_change, read_model
+from ge_det.config_reader import parse_change, read_model, type_name
 from ge_det.errors import UserError
 from ge_det.files import read_json, to_json, write_whole
 from ge_det.locks import only_training
@@ -159,7 +159,7 @@ def coco_metric(config: str, cfg: Any) -> tuple[str, Any]:
     evaluator = cfg.get('val_evaluator') or {}
     several = isinstance(evaluator, (list, tuple))
     for place, one in enumerate(evaluator if several else [evaluator]):
-        if str(one.get('type')).endswith('CocoMetric') and one.get('ann_file'):
+        if type_name(one.get('type')) == 'CocoMetric' and one.get('ann_file'):
             return f'val_evaluator{f".{place}" if several else ""}', one
     raise UserError(
         f'{config}: its val_evaluator is no CocoMetric with ann_file, by which blocks are '

@@ -123,6 +123,8 @@ def _load(annotations: Path, detections: Path, iou_type: str) -> COCOeval:
             f'{detections} has detections in images that are not in {annotations}, such as '
             f'{min(unknown)}: give the annotations it was tested on'
         )
+    if iou_type == 'segm':  # With a box in it, loadRes takes the box's area for the mask's.
+        found = [{key: one[key] for key in one if key != 'bbox'} for one in found]
     if found:
         return COCOeval(truth, truth.loadRes(found), iou_type)
     evaluation = COCOeval(truth, COCO(), iou_type)  # loadRes cannot read an empty list.

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from ge_det.compare.cells import Cell
-from ge_det.errors import one_line
+from ge_det.errors import UserError, one_line
 from ge_det.times import told_minutes
 
 # A line of a training, such as `Epoch(train)  [3][10/46]  lr 0.002  eta 0:01:20`.
@@ -37,10 +37,18 @@ class Job:
     def __init__(self, cell: Cell, gpu: str = '') -> None:
         self.cell, self.began = cell, time.monotonic()
         self.failure = ''  # One line, once it has failed.
-        self._is_whole = not cell.is_begun()
-        command, gpus = cell.begin(), {'CUDA_VISIBLE_DEVICES': gpu} if gpu else {}
-        with cell.log.open('ab') as log:
-            self._process = subprocess.Popen(
+        self._is_whole, self._first = not cell.is_begun(), 0
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._process = self._begin({'CUDA_VISIBLE_DEVICES': gpu} if gpu else {})
+        except (UserError, OSError) as error:  # Such as one that another process trains.
+            self.failure = one_line(error)
+
+    def _begin(self, gpus: dict[str, str]) -> subprocess.Popen[bytes]:
+        command = self.cell.begin()
+        with self.cell.log.open('ab') as log:
+            self._first = log.tell()  # What is before is of an earlier session.
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -50,9 +58,11 @@ class Job:
 
     def has_ended(self) -> bool:
         """Whether it has, after which it is measured, or ``failure`` says why not."""
+        if self._process is None:
+            return True
         code = self._process.poll()
         if code and code > 0:
-            said = _tail(self.cell.log).strip().splitlines()
+            said = _tail(self.cell.log, self._first).strip().splitlines()
             self.failure = said[-1] if said else f'ended with {code}'
         elif code:
             self.failure = f'killed by signal {-code}'  # 9: by the system, mostly for its memory.
@@ -65,7 +75,7 @@ class Job:
 
     def progress(self) -> tuple[str, float]:
         """What it is at, and the seconds that its training still takes; NaN if not known yet."""
-        found = _LINE.findall(_tail(self.cell.log))
+        found = _LINE.findall(_tail(self.cell.log, self._first))
         if not found:
             return 'begins', math.nan
         at, *parts = found[-1]
@@ -75,6 +85,8 @@ class Job:
 
     def end(self) -> None:
         """Ask it to end, and wait until it has."""
+        if self._process is None:
+            return
         self._process.terminate()
         try:
             self._process.wait()
@@ -132,10 +144,10 @@ def time_left(
     return f'{told_minutes(seconds / 60)} left'
 
 
-def _tail(log: Path) -> str:
-    """The end of a log, if it is there."""
+def _tail(log: Path, first: int) -> str:
+    """The end of a log from a byte on, if it is there."""
     if not log.is_file():
         return ''
     with log.open('rb') as file:
-        file.seek(max(0, log.stat().st_size - _TAIL))
+        file.seek(max(first, log.stat().st_size - _TAIL))
         return file.read().decode('utf-8', 'replace')

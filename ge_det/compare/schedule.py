@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ge_det.config_reader import type_name
 from ge_det.errors import UserError
 
-_BOUNDS = ('begin', 'end', 'T_max', 'milestones', 'step_size')
+_BOUNDS = ('begin', 'end', 'T_max', 'total_steps', 'periods', 'milestones', 'step_size')
+_WARM_UPS = ('LinearLR', 'ConstantLR')
 
 
 def epoch_changes(config: str, cfg: Any, epochs: int) -> list[str]:
@@ -24,15 +26,20 @@ def epoch_changes(config: str, cfg: Any, epochs: int) -> list[str]:
     old = (cfg.get('train_cfg') or {}).get('max_epochs')
     if not isinstance(old, int):
         raise UserError(f'{config}: it trains by iterations; leave --epochs out')
-    return [f'train_cfg.max_epochs={epochs}', *_scaled(cfg.get('param_scheduler'), epochs / old)]
+    share = epochs / old
+    changes = [f'train_cfg.max_epochs={epochs}', *_scaled(cfg.get('param_scheduler'), share)]
+    if (begin := cfg.train_cfg.get('val_begin', 1)) > 1:
+        changes.append(f'train_cfg.val_begin={max(1, round(begin * share))}')
+    return changes
 
 
 def _scaled(schedulers: Any, share: float) -> Iterator[str]:
-    """What counts epochs, in proportion; a warm-up counts iterations, and only gets shorter."""
+    """What has a length, in proportion; a warm-up that counts iterations only gets shorter."""
     several = isinstance(schedulers, (list, tuple))
     for place, one in enumerate(schedulers if several else [schedulers or {}]):
         begin = 0
-        for key in _BOUNDS if share < 1 or one.get('by_epoch', True) else ():
+        is_warm_up = not one.get('by_epoch', True) and type_name(one.get('type')) in _WARM_UPS
+        for key in () if is_warm_up and share > 1 else _BOUNDS:
             where, value = f'param_scheduler{f".{place}" if several else ""}.{key}', one.get(key)
             if isinstance(value, int) and value:
                 least = begin + 1 if key == 'end' else 1

@@ -102,6 +102,8 @@ def sentence(found: Sequence[Gain], baseline: str, metric: str = 'AP') -> str:
         too = ' as well' if len(others) < len(ahead + behind) else ''
         more = ', '.join(f'{gain.attention} {gain.mean:+.1f}' for gain in others)
         told += f'; more than the noise{too}: {more}'
+    if alone := [gain for gain in ranked if len(gain.differences) == 1]:
+        told += f'; of one seed: {", ".join(f"{one.attention} {one.mean:+.1f}" for one in alone)}'
     return told
 
 
@@ -117,7 +119,9 @@ def _lead(gain: Gain, baseline: str, metric: str) -> str:
 
 def _clear(gain: Gain, baseline: str, metric: str) -> str:
     ends = sorted((abs(gain.low), abs(gain.high)))
-    interval = f'95 % interval {ends[0]:.1f} to {ends[1]:.1f} over {len(gain.differences)} seeds'
+    digits = 1 if abs(gain.mean) >= 0.05 else 3
+    interval = f'95 % interval {ends[0]:.{digits}f} to {ends[1]:.{digits}f}'
+    interval += f' over {len(gain.differences)} seeds'
     return f'{_lead(gain, baseline, metric)} ({interval}): more than the noise'
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
+from ge_det.config_reader import type_name
 from ge_det.errors import UserError
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _pipeline(cfg: Config) -> list[dict[str, Any]]:
 
 
 def _type(step: Mapping[str, Any]) -> str:
-    return str(step.get('type')).rpartition('.')[2]
+    return type_name(step.get('type'))
 
 
 def _test_value(detector: Any, name: str, default: float) -> float:

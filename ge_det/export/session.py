@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ge_det.compat.extras import check_export
 from ge_det.errors import UserError, one_line, shown
 from ge_det.export.metadata import Metadata
 
@@ -50,6 +51,7 @@ class Session:
     """
 
     def __init__(self, file: str | Path, threads: int | None = None) -> None:
+        check_export('onnxruntime')
         import onnxruntime
 
         self.file = Path(file).expanduser()

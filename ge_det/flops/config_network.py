@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ge_det.compat.peers import use_peers
-from ge_det.config_reader import read_model
+from ge_det.config_reader import read_model, type_name
 from ge_det.errors import UserError, one_line
 
 from .count import NetworkCost, count_cost
@@ -87,8 +87,8 @@ def default_shape(cfg: Config) -> tuple[int, int] | None:
     loader = cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}
     shape = None
     for step in loader.get('dataset', {}).get('pipeline', []):
-        kind = str(step.get('type')).rpartition('.')[2]  # It may have a scope.
-        size = step.get({'Resize': 'scale', 'CenterCrop': 'crop_size'}.get(kind, ''))
+        sizes = {'Resize': 'scale', 'CenterCrop': 'crop_size'}
+        size = step.get(sizes.get(type_name(step.get('type')), ''))
         if isinstance(size, int):
             shape = (size, size)
         elif isinstance(size, (tuple, list)) and len(size) == 2:

@@ -165,6 +165,8 @@ def evaluation(model: Any, loader: Iterable[Any], evaluator: Any, key: str) -> E
                 evaluator.process(data_samples=model.test_step(data), data_batch=data)
         dataset: Any = getattr(loader, 'dataset', loader)
         metrics = evaluator.evaluate(len(dataset))
+        if not metrics:  # mmdet tells none where nothing at all is detected.
+            return 0.0
         if key not in metrics:
             raise UserError(f'the evaluator has no {key!r}: it gives {", ".join(metrics)}')
         return float(metrics[key])

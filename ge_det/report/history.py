@@ -87,6 +87,8 @@ def _figures(session: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
         if 'loss' in record:
             train.append(record)
         elif 'time' in record or any('/' in key for key in record):
+            if train and 'epoch' not in train[-1]:  # By iterations, where MMEngine tells epoch 0.
+                record['step'] = max(record['step'], train[-1]['step'])
             val.append(record)
     return train, val
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ge_det.datasets.coco_masks import mask_area
 from ge_det.report.precision import Precision
 from ge_det.report.source import Source
 
@@ -146,12 +147,12 @@ class Drawing:
 
 def _masks(boxes: list[dict[str, Any]], shape: tuple[int, int], size: list[int]) -> Any:
     """(N, H, W) masks of the smaller picture, if every box has one."""
-    if not all(one.get('segmentation') for one in boxes):
-        return None
     from PIL import Image
     from pycocotools import mask
 
     height, width = shape
+    if not all(mask_area(one.get('segmentation'), height, width) for one in boxes):
+        return None
     found = []
     for one in boxes:
         told = one['segmentation']

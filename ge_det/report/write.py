@@ -51,7 +51,7 @@ def write_report(source: Source, commands: Commands | None = None) -> Path:
 def _report(source: Source, commands: Commands | None) -> Path:
     found = val_detections(source)
     precision = Precision(source, found)
-    with_masks = any(one.get('segmentation') for one in found)
+    with_masks = bool((source.config.model.get('roi_head') or {}).get('mask_head'))
     masks = Precision(source, found, 'segm') if with_masks else None
     history = read_history(source.work_dir)
     measured = _measured(source)

@@ -156,6 +156,31 @@ def test_another_number_of_epochs_takes_the_schedule_along(config):
         epoch_changes('my.py', dict(train_cfg=dict(max_iters=5)), 2)
 
 
+@pytest.mark.parametrize(('epochs', 'factor'), [(24, 2), (6, 0.5)])
+def test_whatever_the_schedule_counts_goes_along(epochs, factor):
+    cosine = dict(type='CosineAnnealingLR', by_epoch=False, end=12000, T_max=12000)
+    cycle = dict(type='OneCycleLR', eta_max=0.1, total_steps=12)
+    restarts = dict(type='mmengine.CosineRestartLR', periods=[4, 8])
+    cfg = Config(
+        dict(train_cfg=dict(max_epochs=12, val_begin=8), param_scheduler=[cosine, cycle, restarts])
+    )
+    assert options(epoch_changes('my.py', cfg, epochs)) == {
+        'train_cfg.max_epochs': str(epochs),
+        'train_cfg.val_begin': str(round(8 * factor)),
+        'param_scheduler.0.end': str(round(12000 * factor)),
+        'param_scheduler.0.T_max': str(round(12000 * factor)),
+        'param_scheduler.1.total_steps': str(round(12 * factor)),
+        'param_scheduler.2.periods': f'[{round(4 * factor)},{round(8 * factor)}]',
+    }
+
+
+def test_a_metric_may_be_a_class():
+    from mmdet.evaluation import CocoMetric
+
+    evaluator = dict(type=CocoMetric, ann_file='val.json')
+    assert coco_metric('my.py', Config(dict(val_evaluator=evaluator)).to_dict())[1] == evaluator
+
+
 def cell(seconds=math.nan):
     return SimpleNamespace(seconds=lambda: seconds)
 
@@ -202,3 +227,18 @@ def test_trainings_that_fail_are_told_of_and_stop_no_other(tmp_path):
     assert 'pass: no such config file' in ended[2].failure  # There is nothing to measure.
     assert [job.cell for job in ended] == cells
     assert ended[3].progress() == ('epoch 3', 24 * 3600 + 80)
+
+
+class Busy(Script):
+    def begin(self):
+        raise UserError('another process trains it')
+
+
+def test_one_that_cannot_begin_stops_no_other(tmp_path):
+    cells = [Busy('', 'se', 0, tmp_path / '0'), Script('exit(3)', 'se', 1, tmp_path / '1')]
+    (tmp_path / '1').mkdir()
+    (tmp_path / '1/console.log').write_text('Epoch(train)  [3][10/46]  lr 0.002  eta 0:01:20\n')
+    ended = {job.cell.seed: job for _, jobs in run_cells(cells, []) for job in jobs}
+    assert ended[0].failure == 'another process trains it'
+    assert ended[1].failure == 'ended with 3'  # And not what an earlier session said last.
+    assert ended[1].progress()[0] == 'begins'

@@ -244,3 +244,28 @@ def test_a_loose_box_counts_only_at_low_thresholds(two_boxes, tmp_path):
 
 def test_no_detection_at_all(two_boxes, tmp_path):
     assert metrics(two_boxes, detections(tmp_path))['AP'] == 0
+
+
+def test_the_size_of_a_mask_is_that_of_its_pixels(tmp_path):
+    """mmdet's result files have the box beside the mask."""
+    pixels = np.zeros((2, SIZE, SIZE), np.uint8)
+    pixels[0, 2:22, 2:22] = 1
+    pixels[1, 20:120, 20:22] = pixels[1, 118:120, 20:120] = 1  # 400 in a box of 10,000.
+    small, thin = (mask.encode(np.asfortranarray(one)) for one in pixels)
+    for one in (small, thin):
+        one['counts'] = one['counts'].decode()
+    truth = dict(
+        images=[dict(id=1, width=SIZE, height=SIZE)],
+        categories=[dict(id=1, name='disc')],
+        annotations=[
+            dict(id=1, image_id=1, category_id=1, bbox=[2, 2, 20, 20], area=400, iscrowd=0,
+                 segmentation=small),
+        ],
+    )  # fmt: skip
+    found = [
+        dict(image_id=1, category_id=1, score=0.8, bbox=[2, 2, 20, 20], segmentation=small),
+        dict(image_id=1, category_id=1, score=0.9, bbox=[20, 20, 100, 100], segmentation=thin),
+    ]
+    files = write(tmp_path / 'val.json', truth), write(tmp_path / 'found.json', found)
+    metrics = measure(*files, {'all': None}, 'segm', 1).metrics['all']
+    assert metrics['APs'] == metrics['AP'] == pytest.approx(0.5)

@@ -116,6 +116,11 @@ def gain(name, mean, low, high, seeds=3):
         (
             [gain('se', 9, math.nan, math.nan, 1), gain('sge', -2, -3, -1)],
             'none is ahead of sge by 2.0 AP (95 % interval 1.0 to 3.0 over 3 seeds): '
+            'more than the noise; of one seed: se +9.0',
+        ),
+        (
+            [gain('se', 0.035, 0.021, 0.049)],
+            'se and none are level (0.0 AP) (95 % interval 0.021 to 0.049 over 3 seeds): '
             'more than the noise',
         ),
         (

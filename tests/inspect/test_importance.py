@@ -1,5 +1,7 @@
 """Channels are dropped in the order of their gates: by hand, and in real networks."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from narrow_detectors import block
@@ -10,7 +12,7 @@ from ge_det import AttentionResNet, execution_plan
 from ge_det.blocks import AttentionBlock
 from ge_det.errors import UserError
 from ge_det.inspect.gates import named_gates
-from ge_det.inspect.importance import channel_importance, dropped, plain_ends
+from ge_det.inspect.importance import channel_importance, dropped, evaluation, plain_ends
 
 NARROW = dict(base_channels=8, stem_channels=8)
 
@@ -103,3 +105,13 @@ def test_hooks_go_after_an_error():
     with pytest.raises(KeyError), dropped(network[0], 0.5):
         raise KeyError
     assert not network[0]._forward_hooks
+
+
+def test_where_nothing_is_detected_ap_is_zero():
+    """mmdet's metric returns no figures then."""
+    model = SimpleNamespace(test_step=lambda data: data)
+    evaluator = SimpleNamespace(process=lambda **_: None, evaluate=lambda size: {})
+    assert evaluation(model, [], evaluator, 'coco/bbox_mAP')() == 0
+    evaluator.evaluate = lambda size: {'accuracy/top1': 1.0}
+    with pytest.raises(UserError, match="no 'coco/bbox_mAP': it gives accuracy/top1"):
+        evaluation(model, [], evaluator, 'coco/bbox_mAP')()

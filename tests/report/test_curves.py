@@ -38,3 +38,19 @@ def test_every_panel_shows_something(tmp_path: Path, epochs: int, points: int, p
     width, blue = drawn(tmp_path, epochs, points)
     assert width == pytest.approx(4 * panels, abs=0.1)
     assert min(blue) > 50
+
+
+def test_validations_of_a_training_by_iterations(tmp_path: Path) -> None:
+    for day, first in ((1, 1), (2, 3)):
+        records: list[dict[str, float]] = []
+        for number in range(first, first + 2):
+            records += [
+                dict(step=50 * number - 10, loss=1.0),
+                dict(step=50 * number, loss=1.0),
+                {'step': 0, 'coco/bbox_mAP': number / 10, 'time': 1},  # As MMEngine tells it.
+            ]
+        file = tmp_path / f'2026010{day}_000000/vis_data/scalars.json'
+        file.parent.mkdir(parents=True)
+        file.write_text('\n'.join(map(json.dumps, records)))
+    points = read_history(tmp_path).precision()
+    assert points == [(50, 10), (100, 20), (150, pytest.approx(30)), (200, 40)]

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask
 
 pytest.importorskip('mmdet')
 
 from ge_det.report.confusion import confusion
 from ge_det.report.kinds import KINDS, errors_by_kind
-from ge_det.report.pictures import best_and_worst, outcomes
+from ge_det.report.pictures import _masks, best_and_worst, outcomes
 from ge_det.report.precision import DEFAULT_SCORE, Precision
 from ge_det.report.source import Source
 
@@ -186,3 +187,13 @@ def _is_in(one: Box, crowd: Box) -> bool:
     """For boxes of a grid: whether a detection lies in a region of its class."""
     same = all(one[key] == crowd[key] for key in ('image_id', 'category_id'))
     return same and 0 <= one['bbox'][0] - crowd['bbox'][0] < 60
+
+
+@pytest.mark.parametrize('told', [[[]], [[5, 5]], [[5, 5, 9, 9]], [], None, {'size': [100, 200]}])
+def test_a_mask_that_is_none_is_not_drawn(told: Any) -> None:
+    sound = [[10, 10, 60, 10, 60, 60]]
+    rle = mask.merge(mask.frPyObjects(sound, 100, 200))
+    rle['counts'] = rle['counts'].decode()  # As mmdet writes those of detections.
+    boxes = [box(1, 0, 10, segmentation=one) for one in (sound, rle, told)]
+    assert _masks(boxes[:2], (100, 200), [100, 50]).any((1, 2)).all()
+    assert _masks(boxes, (100, 200), [100, 50]) is None

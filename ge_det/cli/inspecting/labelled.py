@@ -186,7 +186,7 @@ def _precision(network: Detector, photos: Photos, folder: Path) -> Evaluate:
     evaluator = Evaluator(CocoMetric(ann_file=str(file), metric='bbox'))
     evaluator.dataset_meta = dict(classes=network.names)
     measure = evaluation(network.model, _Batches(network, photos), evaluator, 'coco/bbox_mAP')
-    return lambda: 100 * max(0.0, measure())  # It is -1 where nothing is found.
+    return lambda: 100 * max(0.0, measure())  # It is -1 where no photo has a box.
 
 
 def _categories(names: Sequence[str], given: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
