@@ -23,6 +23,9 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 _BROKEN = 'label files that cannot be read'
 
+LABELIMGS_OWN = 'predefined_classes.txt'
+"""LabelImg's choice of classes before it has met any; other lists are better."""
+
 
 def tracked(names: list[str]) -> Iterable[str]:
     """Names of files, with a bar of progress on a terminal if there are many."""
@@ -45,6 +48,19 @@ def read_bytes(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> b
     except OSError as error:
         _broken(faults, f'{name}, {error.strerror}', AGAIN, of_all)
         return None
+
+
+def holds(tree: Tree, name: str, word: bytes) -> bool:
+    """Whether a word of labels is in a file, or it cannot be read."""
+    try:
+        return word in tree.path(name).read_bytes()
+    except OSError:
+        return True
+
+
+def lists_of_classes(tree: Tree, *names: str) -> list[str]:
+    """Files of these names, or LabelImg's own where there are none."""
+    return tree.named(*names) or tree.named(LABELIMGS_OWN)
 
 
 def read_text(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> str | None:

@@ -7,7 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ge_det.datasets.labels.files import Number, names_listed, read_each_json, read_text
+from ge_det.datasets.labels.files import (
+    Number,
+    lists_of_classes,
+    names_listed,
+    read_each_json,
+    read_text,
+)
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import (
     AGAIN,
@@ -68,7 +74,7 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         named = named.replace('\\', '/') if by_name else ''
         photos.append(Photo(picture, label, size, things, named=named))
     photos = pictures.settle(photos, faults)
-    for name in tree.named('labels.txt', 'classes.txt', 'predefined_classes.txt'):
+    for name in lists_of_classes(tree, 'labels.txt', 'classes.txt'):
         if names := names_listed(read_text(tree, name, faults, of_all=True) or ''):
             return Found('LabelMe', photos, names, name)
     return Found('LabelMe', photos)

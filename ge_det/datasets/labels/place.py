@@ -47,7 +47,7 @@ def open_tree(photos: Path) -> Tree:
     if kind and not kind.startswith('XML'):
         raise UserError(f'{photos}: not labels but {kind}')
     if suffix in _LISTS:
-        return Tree(photos.parent)
+        return Tree(photos.parent, photos.name)
     if suffix not in ('.json', '.xml'):
         text = 'not labels that are known; give the folder of the photos with their labels'
         raise UserError(f'{photos}: {text}')

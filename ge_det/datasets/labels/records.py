@@ -110,6 +110,12 @@ class Faults:
         else:
             self.add('error', what, where, fix)
 
+    def take(self, others: Faults) -> None:
+        """Remember those, too, that were gathered apart."""
+        for case, places in others._found.items():
+            self._found.setdefault(case, []).extend(places)
+        self._left_out |= others._left_out
+
     @property
     def can_be_left_out(self) -> bool:
         """Whether no error is of another kind than :meth:`left_out`."""

@@ -30,13 +30,14 @@ class Tree:
 
     Args:
         root (Path): The folder.
+        given (str): The file in it that the user gave instead, ahead of its like. Defaults to ''.
 
     Raises:
         UserError: If it cannot be listed or holds too much.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, given: str = '') -> None:
+        self.root, self.given = root, given
         files = set(_files(root))
         self.files = sorted(name for name in files if not _is_ours(name, files))
         self.pictures = [

@@ -10,7 +10,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ge_det.datasets.labels.files import names_listed, read_text, read_xml, tracked
+from ge_det.datasets.labels.files import (
+    lists_of_classes,
+    names_listed,
+    read_text,
+    read_xml,
+    tracked,
+)
 from ge_det.datasets.labels.listed_sets import listed_roles
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Polygon, Thing, stated_size
@@ -47,7 +53,7 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         photo.role = roles.get(picture, 'out') if roles else ''
         photos.append(photo)
     photos = pictures.settle(photos, faults)
-    for name in tree.named('labelmap.txt', 'classes.txt', 'labels.txt', 'predefined_classes.txt'):
+    for name in lists_of_classes(tree, 'labelmap.txt', 'classes.txt', 'labels.txt'):
         if names := _names(name, read_text(tree, name, faults, of_all=True) or ''):
             return Found('Pascal VOC', photos, names, name, sets_by)
     return Found('Pascal VOC', photos, sets_by=sets_by)

@@ -36,8 +36,9 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     """
     names = read_names(tree, pictures, faults)
     roles, sets_by = names.roles, names.file
-    if not roles:
-        roles, sets_by = listed_roles(tree, pictures, faults)
+    if not any(roles.values()):
+        listed, lists = listed_roles(tree, pictures, faults)
+        roles, sets_by = (listed, lists) if listed else (roles, sets_by)
     photos = []
     for label in tracked(tree.having('.txt')):
         picture = pictures.named_as(label)

@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
-from ge_det.datasets.labels.files import read_text
-from ge_det.datasets.labels.listed_sets import listed_pictures
+from ge_det.datasets.labels.files import LABELIMGS_OWN, holds, read_text
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults
 from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.labels.yolo_sets import named_sets
 
-_SETS = {'train': 'train', 'val': 'val', 'valid': 'val', 'validation': 'val', 'test': 'test'}
+_YAML = ('.yaml', '.yml')
+_LISTS = ('classes.txt', 'obj.names', 'labels.txt')
 
 
 @dataclass
@@ -25,13 +26,18 @@ class Names:
         classes (list[str], optional): None without a list of them.
         file (str): That lists them. Defaults to ''.
         key_points (int): Numbers behind the box that are points. Defaults to 0.
-        roles (dict[str, str]): The sets of pictures. Defaults to {}.
+        roles (dict[str, str]): The sets of pictures; '' of those whose set it does not tell.
+            Defaults to {}.
+        is_elsewhere (bool): Whether it names sets of which no picture is here. Defaults to False.
+        faults (Faults): What is wrong with the file.
     """
 
     classes: list[str] | None = None
     file: str = ''
     key_points: int = 0
     roles: dict[str, str] = field(default_factory=dict)
+    is_elsewhere: bool = False
+    faults: Faults = field(default_factory=Faults)
 
 
 def read_names(tree: Tree, pictures: Pictures, faults: Faults) -> Names:
@@ -42,13 +48,21 @@ def read_names(tree: Tree, pictures: Pictures, faults: Faults) -> Names:
         pictures (Pictures): Of it.
         faults (Faults): Where what is wrong is gathered.
     """
-    found = [*_of_yaml(tree, pictures, faults), *_of_lists(tree, faults)]
+    # That of another set may lie beside, such as one of examples.
+    of_yaml = sorted(_of_yaml(tree, pictures), key=lambda each: each.is_elsewhere)
+    found = [*of_yaml, *_of_lists(tree, [*tree.named(*_LISTS), *tree.having('.names')])]
+    found = found or [*_of_lists(tree, tree.named(LABELIMGS_OWN))]
+    found = [each for each in found if each.file == tree.given] or found
+    for each in found:
+        if each is found[0] or not _is_yaml(each):
+            faults.take(each.faults)
+    found = [each for each in found if each.classes is not None]
     if not found:
         return Names()
     first = found[0]
     for other in found[1:]:
         if _contradict(first, other):
-            fix = 'number the classes alike everywhere, or keep one of the lists'
+            fix = 'number the classes alike everywhere, or keep or give one of the lists'
             where = f'{first.file} and {other.file}'
             faults.add('error', 'lists that number the classes differently', where, fix)
     # LabelImg writes one a folder, of the classes that it has met so far.
@@ -60,45 +74,54 @@ def _contradict(one: Names, other: Names) -> bool:
     a, b = one.classes or [], other.classes or []
     if sorted(a) == sorted(b):
         return a != b
-    return _base(one) == _base(other) and any(x != y for x, y in zip(a, b, strict=False))
+    of_one_kind = _base(one) == _base(other) or (
+        _is_yaml(one) and _is_yaml(other) and one.is_elsewhere == other.is_elsewhere
+    )
+    return of_one_kind and any(x != y for x, y in zip(a, b, strict=False))
 
 
 def _base(names: Names) -> str:
     return names.file.rpartition('/')[2].lower()
 
 
+def _is_yaml(names: Names) -> bool:
+    return names.file.lower().endswith(_YAML)
+
+
 def _length(names: Names) -> int:
     return len(names.classes or [])
 
 
-def _of_yaml(tree: Tree, pictures: Pictures, faults: Faults) -> Iterator[Names]:
-    for name in sorted(tree.having('.yaml', '.yml'), key=lambda name: (name.count('/'), name)):
-        content = _read_yaml(tree, name, faults)
+def _of_yaml(tree: Tree, pictures: Pictures) -> Iterator[Names]:
+    for name in sorted(tree.having(*_YAML), key=lambda name: (name.count('/'), name)):
+        faults = Faults()
+        content = _read_yaml(tree, name, faults) if holds(tree, name, b'names') else None
         if isinstance(content, dict) and 'names' in content:
             classes = _in_order(content['names'])
             if classes is None:
                 where = f'{name}, {str(content["names"])[:60]!r}'
                 fix = 'write names: [cat, dog] or 0: cat, 1: dog'
                 faults.add('error', '"names" that are no list of classes', where, fix)
-                continue
-            roles = _roles(content, tree, name, pictures, faults)
-            yield Names(classes, name, _key_points(content), roles)
-            faults = Faults()  # What is wrong with further files is nobody's concern.
+            sets = named_sets(content, tree, name, pictures, faults)
+            yield Names(classes, name, _key_points(content), *sets, faults)
+        elif faults.has_errors:
+            yield Names(None, name, faults=faults)
 
 
-def _of_lists(tree: Tree, faults: Faults) -> Iterator[Names]:
-    lists = tree.named('classes.txt', 'obj.names', 'labels.txt', 'predefined_classes.txt')
-    for name in dict.fromkeys([*lists, *tree.having('.names')]):
+def _of_lists(tree: Tree, files: list[str]) -> Iterator[Names]:
+    for name in dict.fromkeys(files):
+        faults = Faults()
         # Other than elsewhere, the line is the number.
         text = (read_text(tree, name, faults, of_all=True) or '').rstrip()
-        if text:
-            yield Names([line.strip() for line in text.split('\n')], name)
+        if text or faults.has_errors:
+            classes = [line.strip() for line in text.split('\n')] if text else None
+            yield Names(classes, name, faults=faults)
 
 
 def _read_yaml(tree: Tree, name: str, faults: Faults) -> Any:
     text = read_text(tree, name, faults, of_all=True)
     try:
-        return yaml.safe_load(text or '')
+        return yaml.load(text or '', yaml.BaseLoader)  # All texts: a class may be called "on".
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         line = f', line {mark.line + 1}' if mark else ''
@@ -108,7 +131,7 @@ def _read_yaml(tree: Tree, name: str, faults: Faults) -> Any:
 
 
 def _in_order(names: Any) -> list[str] | None:
-    if isinstance(names, dict) and all(str(key).isdigit() for key in names):
+    if isinstance(names, dict) and all(str(key).isdecimal() for key in names):
         numbered = {int(key): str(name) for key, name in names.items()}
         if sorted(numbered) == list(range(len(numbered))):
             return [numbered[number] for number in sorted(numbered)]
@@ -118,39 +141,6 @@ def _in_order(names: Any) -> list[str] | None:
 
 def _key_points(content: dict[str, Any]) -> int:
     shape = content.get('kpt_shape')
-    if isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) for n in shape):
-        return int(shape[0] * shape[1])
+    if isinstance(shape, list) and len(shape) == 2 and all(str(n).isdecimal() for n in shape):
+        return int(shape[0]) * int(shape[1])
     return 0
-
-
-def _roles(
-    content: dict[str, Any], tree: Tree, file: str, pictures: Pictures, faults: Faults
-) -> dict[str, str]:
-    """The sets that the file names; none if two of them are the same, as in a file of samples."""
-    sets: dict[str, set[str]] = {}
-    for key, role in _SETS.items():
-        given = content.get(key)
-        for entry in given if isinstance(given, list) else [given]:
-            if isinstance(entry, str) and entry:
-                found = set(_pictures_of(entry, tree, pictures, faults))
-                sets[role] = sets.get(role, set()) | found
-    train, val = sets.get('train', set()), sets.get('val', set())
-    if not train or train == val:
-        return {}
-    return {picture: role for role, found in sorted(sets.items()) for picture in found}
-
-
-def _pictures_of(entry: str, tree: Tree, pictures: Pictures, faults: Faults) -> Iterator[str]:
-    """Those of a folder or list, found by the end of its path: most are of another machine."""
-    parts = [part for part in entry.replace('\\', '/').split('/') if part not in ('', '.', '..')]
-    if entry.endswith('.txt'):
-        lists = tree.named(parts[-1].lower())
-        if lists:
-            yield from listed_pictures(tree, lists[0], pictures, faults)
-        return
-    for start in range(len(parts)):
-        tail = '/'.join(parts[start:]) + '/'
-        found = [name for name in tree.pictures if f'/{name}'.find(f'/{tail}') >= 0]
-        if found:
-            yield from found
-            return
