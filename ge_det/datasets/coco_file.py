@@ -22,6 +22,9 @@ Record = dict[str, Any]
 
 LISTS = ('images', 'annotations', 'categories')
 
+_MARK = {'written_by': 'ge-det make-config'}
+_HEAD = 200  # Bytes of a file, in which that is.
+
 
 @dataclass(eq=False)
 class CocoFile:
@@ -165,11 +168,14 @@ def write_copy(coco: CocoFile, path: PathType) -> None:
     Raises:
         UserError: If it cannot be written.
     """
+    info = coco.others.get('info') or {}
+    info = _MARK | (info if isinstance(info, dict) else {'description': info})
+    others = {'info': info} | coco.others | {'info': info}  # First, where it is looked for.
 
     def write(part: Path) -> None:
         with part.open('w', encoding='ascii') as file:
             file.write('{')
-            for key, value in coco.others.items():
+            for key, value in others.items():
                 file.write(f'{json.dumps(key)}: {json.dumps(value)},\n')
             for key in LISTS:
                 # Record by record: the text of a large set is as large as the set.
@@ -184,6 +190,15 @@ def write_copy(coco: CocoFile, path: PathType) -> None:
         write_whole(Path(path), write)
     except OSError as error:
         raise UserError(f'{path}: cannot be written ({error}); give another --out') from error
+
+
+def is_written_copy(path: Path) -> bool:
+    """Whether :func:`write_copy` wrote a file."""
+    try:
+        with path.open('rb') as file:
+            return b'ge-det make-config"' in file.read(_HEAD)
+    except OSError:
+        return False
 
 
 def _cause(data: bytes, error: Exception) -> str:

@@ -92,14 +92,15 @@ def normal_form(name: str) -> str:
     return unicodedata.normalize('NFC', name)
 
 
-def _as_read(value: int | float | str) -> str:
+def as_read(value: int | float | str) -> str:
+    """An id as it reads: 1, 1.0 and "1" are the same."""
     return value if isinstance(value, str) else str(int(value))
 
 
 def _repeated(coco: CocoFile) -> Iterator[Problem]:
     wanted = (
-        ('image ids', [_as_read(i['id']) for i in coco.images], 'give each image its own id'),
-        ('category ids', [_as_read(c['id']) for c in coco.categories], 'give each class its own'),
+        ('image ids', [as_read(i['id']) for i in coco.images], 'give each image its own id'),
+        ('category ids', [as_read(c['id']) for c in coco.categories], 'give each class its own'),
         ('class names', [normal_form(c['name']) for c in coco.categories], 'merge or rename them'),
         (
             'image files',
@@ -119,8 +120,8 @@ def _dangling(coco: CocoFile) -> Iterator[Problem]:
         return ', '.join(f'{name} {shortened(record.get(name))}' for name in fields)
 
     for kind, records in (('image', coco.images), ('category', coco.categories)):
-        known = {_as_read(record['id']) for record in records}
-        lost = [a for a in coco.annotations if _as_read(a[f'{kind}_id']) not in known]
+        known = {as_read(record['id']) for record in records}
+        lost = [a for a in coco.annotations if as_read(a[f'{kind}_id']) not in known]
         what = f'annotations whose {kind}_id is not in the file'
         fix = f'add the {kind} or remove the annotations'
         yield from cases('error', coco.path, what, lost, described, fix)
@@ -142,7 +143,7 @@ def _renumber(coco: CocoFile, kind: str) -> None:
     values = [r['id'] for r in records] + [a[field] for a in coco.annotations]
     if all(map(sound, values)):
         return
-    names = [_as_read(record['id']) for record in records]
+    names = [as_read(record['id']) for record in records]
     if all(_WHOLE.fullmatch(name) and _is_sound(int(name)) for name in names):
         new, how = {name: int(name) for name in names}, 'written as the whole numbers they name'
     else:
@@ -152,9 +153,9 @@ def _renumber(coco: CocoFile, kind: str) -> None:
     what = f'{kind} ids that are not whole numbers below 2**53'
     coco.mends += cases('mended', coco.path, what, odd, shortened, how)
     for record in records:
-        record['id'] = new[_as_read(record['id'])]
+        record['id'] = new[as_read(record['id'])]
     for annotation in coco.annotations:
-        annotation[field] = new[_as_read(annotation[field])]
+        annotation[field] = new[as_read(annotation[field])]
 
 
 def _number_annotations(coco: CocoFile) -> None:

@@ -30,9 +30,13 @@ DARK = 64
 LARGE = 100_000_000
 """Pixels above which a picture is worth a warning."""
 
+ORIENTATION = 0x0112
+"""The EXIF tag."""
+
+TURNED = (5, 6, 7, 8)
+"""Its values for a quarter turn."""
+
 _ALONE = 30_000_000  # Pixels above which only one picture is decoded at a time.
-_ORIENTATION = 0x0112  # The EXIF tag.
-_TURNED = (5, 6, 7, 8)  # Its values for a quarter turn.
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Decoded:
     @property
     def is_turned(self) -> bool:
         """Whether the tag asks for a quarter turn."""
-        return self.orientation in _TURNED
+        return self.orientation in TURNED
 
 
 def decode_all(
@@ -160,7 +164,7 @@ def _header(data: bytes) -> tuple[int, int, str, str]:
         with Image.open(io.BytesIO(data)) as image:
             pixels, form = image.width * image.height, image.format or ''
             with suppress(Exception):  # Of a damaged PNG, the tag lies behind what is damaged.
-                orientation = image.getexif().get(_ORIENTATION, 1)
+                orientation = image.getexif().get(ORIENTATION, 1)
             cut = '' if pixels > _ALONE else _cut_short(image)
     except Image.DecompressionBombError:
         return _ALONE + 1, 1, 'a picture of very many pixels', ''

@@ -211,7 +211,7 @@ def test_what_else_a_file_holds_is_in_the_copy(folder: Folder) -> None:
     folder.val['info'] = {'by': 'é'}
     data = mended(folder.check(), 'val')
     assert data['annotations'][0]['attributes'] == {'seen': [1, None, 'é']}
-    assert data['info'] == {'by': 'é'}
+    assert data['info'] == {'written_by': 'ge-det make-config', 'by': 'é'}
 
 
 def test_names_in_another_normal_form(folder: Folder) -> None:

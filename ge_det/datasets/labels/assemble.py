@@ -13,8 +13,6 @@ from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import Faults, Found, Photo, Thing
 from ge_det.datasets.problem import shortened
 
-_INFO = {'description': 'written by ge-det make-config'}
-
 
 def assemble(found: Found, pictures: Pictures, faults: Faults) -> dict[str, Coco]:
     """Make the sets.
@@ -83,7 +81,7 @@ def _set(
                 keys = dict(id=len(annotations) + 1, image_id=number, category_id=ids[thing.name])
                 annotations.append(keys | record)
     categories = [dict(id=number, name=name) for name, number in ids.items()]
-    return dict(info=_INFO, images=images, annotations=annotations, categories=categories)
+    return dict(images=images, annotations=annotations, categories=categories)
 
 
 def _is_no_text(name: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.datasets.coco_file import CocoFile, Record, read_coco
+from ge_det.datasets.labels.coco_clip import clipped_boxes
 from ge_det.datasets.labels.coco_merge import merged
 from ge_det.datasets.labels.coco_sets import Chosen, choose
 from ge_det.datasets.labels.pictures import Pictures
@@ -59,7 +60,11 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
     Raises:
         UserError: If one of them is broken.
     """
-    chosen = choose(names)
+
+    def pictures_of(name: str) -> set[str]:
+        return set(_find(read_coco(tree.path(name)), name, pictures, Faults()).values())
+
+    chosen = choose(names, pictures_of)
     read = {
         role: [read_coco(tree.path(name)) for name in each] for role, each in chosen.files.items()
     }
@@ -81,6 +86,7 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
                 changed |= _without_missing(coco, places[id(coco)])
             changed |= _renamed(coco, places[id(coco)], prefix) | _without(coco, dummy)
             changed |= _sized(coco, prefix, pictures) | _nested(coco)
+            changed |= clipped_boxes(coco, faults)
             result.known |= set(places[id(coco)].values())
         coco = merged(each)
         if not changed:
@@ -90,9 +96,9 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
         )
     for role, unused in chosen.unused.items():
         for name in unused:
-            there = _find(read_coco(tree.path(name)), name, pictures, Faults())
+            there = pictures_of(name)
             result.unused[role] = result.unused.get(role, 0) + len(there)
-            result.known |= set(there.values())
+            result.known |= there
     return result
 
 

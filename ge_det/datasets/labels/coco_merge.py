@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ge_det.datasets.coco_file import CocoFile, Record
-from ge_det.datasets.coco_ids import id_problems, normal_form
+from ge_det.datasets.coco_ids import as_read, id_problems, normal_form
 from ge_det.datasets.coco_schema import wrong_types
 from ge_det.errors import UserError
 
@@ -33,23 +33,19 @@ def merged(files: Sequence[CocoFile]) -> CocoFile:
                 raise UserError(problem.text)
         new_images = {}
         for image in coco.images:
-            new_images[_as_read(image['id'])] = len(images) + 1
+            new_images[as_read(image['id'])] = len(images) + 1
             images.append(image | {'id': len(images) + 1})
         new_classes = {}
         for category in coco.categories:
             kept = classes.setdefault(
                 normal_form(category['name']), category | {'id': len(classes) + 1}
             )
-            new_classes[_as_read(category['id'])] = kept['id']
+            new_classes[as_read(category['id'])] = kept['id']
         for annotation in coco.annotations:
             changes = {
                 'id': len(annotations) + 1,
-                'image_id': new_images[_as_read(annotation['image_id'])],
-                'category_id': new_classes[_as_read(annotation['category_id'])],
+                'image_id': new_images[as_read(annotation['image_id'])],
+                'category_id': new_classes[as_read(annotation['category_id'])],
             }
             annotations.append(annotation | changes)
     return CocoFile(files[0].path, images, annotations, list(classes.values()))
-
-
-def _as_read(value: int | float | str) -> str:
-    return value if isinstance(value, str) else str(int(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -25,15 +26,17 @@ class Chosen:
     others: list[str]
 
 
-def choose(names: list[str]) -> Chosen:
+def choose(names: list[str], pictures_of: Callable[[str], set[str]]) -> Chosen:
     """Choose what to train on, and what to measure on if there is that.
 
     Files that are called alike but for their set belong together, as ``train.json`` and
     ``val.json``. Of more such families, the one with a train and a val set is taken, then the one
-    whose names are shortest, and with it those in other folders whose files are called the same.
+    whose names are shortest, and with it those in other folders whose files are called the same,
+    as of several tasks; but not what labels the pictures of the first again, as folds do.
 
     Args:
         names (list[str]): Paths of COCO files, at least one.
+        pictures_of (callable): The pictures of one of them.
     """
     families: dict[str, dict[str, str]] = defaultdict(dict)
     for name in sorted(names, key=lambda name: (len(name), name)):
@@ -44,11 +47,15 @@ def choose(names: list[str]) -> Chosen:
         key=lambda item: (not {'train', 'val'} <= set(item[1]), len(item[0]), item[0]),
     )
     called = {role: PurePosixPath(name).name for role, name in ranked[0][1].items()}
+    alike = [
+        family
+        for _, family in ranked
+        if {role: PurePosixPath(name).name for role, name in family.items()} == called
+    ]
     files: dict[str, list[str]] = defaultdict(list)
-    for _, family in ranked:
-        if {role: PurePosixPath(name).name for role, name in family.items()} == called:
-            for role, name in family.items():
-                files[role].append(name)
+    for family in _without_folds(alike, pictures_of) if len(alike) > 1 else alike:
+        for role, name in family.items():
+            files[role].append(name)
     if 'train' not in files:  # A file of all, whatever it is called.
         files['train'] = files.pop('' if '' in files else min(files))
     chosen: dict[str, list[str]] = {
@@ -57,6 +64,23 @@ def choose(names: list[str]) -> Chosen:
     unused = {role or 'unnamed': found for role, found in files.items()}
     taken = {name for found in (*chosen.values(), *unused.values()) for name in found}
     return Chosen(chosen, unused, sorted(set(names) - taken))
+
+
+def _without_folds(
+    families: list[dict[str, str]], pictures_of: Callable[[str], set[str]]
+) -> Iterator[dict[str, str]]:
+    """Families but for those that share a picture in another set, or most of them, with one.
+
+    A few that are shared in the same set are an oversight, which the check of the ids tells of.
+    """
+    taken: dict[str, str] = {}
+    for family in families:
+        own = {picture: role for role, name in family.items() for picture in pictures_of(name)}
+        both = own.keys() & taken.keys()
+        is_other = any(own[picture] != taken[picture] for picture in both)
+        if not is_other and (not both or 2 * len(both) < min(len(own), len(taken))):
+            yield family
+            taken |= own
 
 
 def _family(name: str) -> str:

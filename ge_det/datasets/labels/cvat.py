@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ge_det.datasets.labels.files import read_xml
+from ge_det.datasets.labels.files import holds, number, read_xml
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import (
     AGAIN,
@@ -41,6 +41,8 @@ def read_cvat(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     photos = []
     classes: dict[str, str] = {}
     for file in tree.having('.xml'):
+        if not holds(tree, file, b'<annotations'):
+            continue
         root = read_xml(tree, file, faults, of_all=True)
         if root is None or root.tag != 'annotations':
             continue
@@ -90,6 +92,8 @@ def _read(element: Element, image: Element, name: str) -> Thing | None:
     """The object of an element; None of one without an area, such as a line."""
     if element.tag == 'box':
         left, top, right, bottom = _sound(_numbers(element, 'xtl', 'ytl', 'xbr', 'ybr'))
+        left, right = sorted((left, right))
+        top, bottom = sorted((top, bottom))
         if not float(element.get('rotation', 0)) % 360:
             return Thing(name, (left, top, right - left, bottom - top))
         corners = [left, top, right, top, right, bottom, left, bottom]
@@ -131,7 +135,7 @@ def _turned(outline: Polygon, element: Element) -> Polygon:
 
 
 def _numbers(element: Element, *names: str) -> list[float]:
-    return [float(element.get(name, 'nan')) for name in names]
+    return [number(element.get(name)) for name in names]
 
 
 def _sound(numbers: list[float]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults
 from ge_det.datasets.labels.tree import Tree
 from ge_det.other_files import other_kind
@@ -53,7 +55,7 @@ def read_bytes(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> b
 def holds(tree: Tree, name: str, word: bytes) -> bool:
     """Whether a word of labels is in a file, or it cannot be read."""
     try:
-        return word in tree.path(name).read_bytes()
+        return word in tree.path(name).read_bytes().replace(b'\0', b'')  # Also of UTF-16.
     except OSError:
         return True
 
@@ -92,10 +94,13 @@ def read_json(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> An
 
 
 def read_each_json(
-    tree: Tree, keys: set[str], form: type[Form], faults: Faults
+    tree: Tree, pictures: Pictures, keys: set[str], form: type[Form], faults: Faults
 ) -> Iterator[tuple[str, Form]]:
     """All JSON files with certain keys, read as a form; those that have not the form are faults."""
+    word = f'"{min(keys)}"'.encode()
     for name in tracked(tree.having('.json')):
+        if not (pictures.are_labelled_by(name) or holds(tree, name, word)):
+            continue  # Such as settings, which may well be no JSON.
         content = read_json(tree, name, faults)
         if isinstance(content, dict) and keys <= set(content):
             try:
@@ -131,8 +136,8 @@ def _broken(faults: Faults, where: str, fix: str, of_all: bool) -> None:
 
 def lines_of(text: str) -> list[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
-    found = ((number, line.strip()) for number, line in enumerate(text.split('\n'), 1))
-    return [(number, line) for number, line in found if line]
+    found = ((row, line.strip()) for row, line in enumerate(text.split('\n'), 1))
+    return [(row, line) for row, line in found if line]
 
 
 def names_listed(text: str) -> list[str]:
@@ -141,3 +146,11 @@ def names_listed(text: str) -> list[str]:
     return [
         name for name in names if not re.fullmatch('__ignore__|_background_|__background__', name)
     ]
+
+
+def number(text: str | None) -> float:
+    """A number of a label file; NaN where there is none."""
+    try:
+        return float(text or 'nan')
+    except ValueError:
+        return math.nan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -57,7 +56,7 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         faults (Faults): Where what is wrong is gathered.
     """
     photos = []
-    for label, file in read_each_json(tree, {'shapes'}, _File, faults):
+    for label, file in read_each_json(tree, pictures, {'shapes'}, _File, faults):
         named = file.imagePath or ''
         by_name = pictures.find_beside(named, label)
         picture = by_name or pictures.named_as(label)
@@ -82,7 +81,8 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
 
 def _things(file: _File, size: tuple[int, int] | None, label: str, faults: Faults) -> list[Thing]:
     things: list[Thing] = []
-    groups: dict[Any, list[list[float]]] = {}
+    groups: dict[tuple[str, int | str], list[list[float]]] = {}
+    crowds = set()
     for each in file.shapes:
         kind, points = each.shape_type or 'polygon', each.points
         is_crowd = bool(each.difficult)
@@ -94,12 +94,15 @@ def _things(file: _File, size: tuple[int, int] | None, label: str, faults: Fault
         elif kind in ('polygon', 'rotation') and each.group_id is not None and len(points) >= 3:
             # Parts of one object, of which something hides the middle.
             outline = [value for point in points for value in point]
-            groups.setdefault((each.label, each.group_id), []).append(outline)
+            key = (each.label, each.group_id)
+            groups.setdefault(key, []).append(outline)
+            crowds |= {key} if is_crowd else set()
         elif thing := shape(each.label, kind, points, is_crowd):
             things.append(thing)
         else:
             faults.no_area(kind, label)
-    things += [thing_of_polygons(name, polygons) for (name, _), polygons in groups.items()]
+    for key, polygons in groups.items():
+        things.append(thing_of_polygons(key[0], polygons, key in crowds))
     return things
 
 

@@ -8,16 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 
-from PIL import Image
-
 from ge_det.datasets.coco_ids import normal_form
+from ge_det.datasets.labels.loaded_size import loaded_size
 from ge_det.datasets.labels.places import astray, fits, readings, says_all
 from ge_det.datasets.labels.records import Faults, Photo
 from ge_det.datasets.labels.roles import role_of_path
 from ge_det.datasets.labels.tree import Tree
 
 _FOLDERS = ('images', 'img', 'jpegimages', 'photos')  # Before others that hold the same names.
-_TURNED = (5, 6, 7, 8)  # EXIF's orientations of a quarter turn.
 
 
 class Pictures:
@@ -127,15 +125,26 @@ class Pictures:
         """The picture that is called as a file is but for the suffix, the nearest one."""
         stem = os.path.splitext(path)[0]
         folder = os.path.dirname(path)
-        found = self._by_stem.get(_name(stem), [])
-        beside = [each for each in found if os.path.dirname(each) == folder]
         said = self.name_of_label(path)
-        fitting = [each for each in found if self._fits(said, each)]
-        return _longest_tail(beside or fitting, stem, folder)
+        for called in self._called(stem):
+            beside = [each for each in called if os.path.dirname(each) == folder]
+            fitting = [each for each in called if self._fits(said, each)]
+            if (picture := _longest_tail(beside or fitting, stem, folder)) is not None:
+                return picture
+        return None
 
     def has_any_named_as(self, path: str) -> bool:
         """Whether a picture, in whatever folder, is called as a file is but for the suffix."""
-        return _name(os.path.splitext(path)[0]) in self._by_stem
+        return any(self._called(os.path.splitext(path)[0]))
+
+    def are_labelled_by(self, path: str) -> bool:
+        """Whether a file is called as a picture is, as a.json or a.jpg.json."""
+        name = os.path.splitext(path.rpartition('/')[2])[0]
+        return self.has_any_named_as(path) or self.find(name, path) is not None
+
+    def _called(self, stem: str) -> tuple[list[str], list[str]]:
+        """Pictures of a name without its suffix: as it is written, and in upper or lower case."""
+        return self._by_stem.get(_name(stem), []), self._by_folded_stem.get(_folded(stem), [])
 
     def name_of_label(self, path: str) -> str:
         """What a label file says of its picture by its own path, without the folder of all labels.
@@ -164,7 +173,7 @@ class Pictures:
         alike = {
             each: self._fits(name, each)
             for name in names
-            for each in self._by_stem.get(os.path.splitext(_name(name))[0], [])
+            for each in self._by_folded_stem.get(os.path.splitext(_folded(name))[0], [])
         }
         other = next(iter(alike), '')
         faults.missing(named, label, sum(alike.values()), other)
@@ -176,14 +185,7 @@ class Pictures:
 
     def size(self, picture: str) -> tuple[int, int] | None:
         """Width and height in pixels as training loads it; None if it cannot be read."""
-        try:
-            with Image.open(self.tree.path(picture)) as image:
-                width, height = image.size
-                # Pillow decodes a PNG to find the tag, which hardly one has.
-                turned = image.format != 'PNG' and image.getexif().get(0x0112) in _TURNED
-        except Exception:  # Whatever Pillow stumbles over.
-            return None
-        return (height, width) if turned else (width, height)
+        return loaded_size(self.tree.path(picture))
 
     @cached_property
     def _roles(self) -> set[str]:
@@ -206,6 +208,10 @@ class Pictures:
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
         return self._by(lambda picture: _name(os.path.splitext(picture)[0]))
+
+    @cached_property
+    def _by_folded_stem(self) -> dict[str, list[str]]:
+        return self._by(lambda picture: _folded(os.path.splitext(picture)[0]))
 
     def _by(self, key: Callable[[str], str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)

@@ -97,7 +97,7 @@ def _is_via(content: dict[str, Any]) -> bool:
 
 def _json(tree: Tree, pictures: Pictures, others: dict[str, str]) -> list[Candidate]:
     names = tree.having('.json')
-    of_picture = {name for name in names if _labels_a_picture(name, pictures)}
+    of_picture = {name for name in names if pictures.are_labelled_by(name)}
     kinds: dict[str, list[str]] = {}
     sizes = 0
     for name in _spread([name for name in names if name not in of_picture], _WHOLE_SETS):
@@ -124,13 +124,6 @@ def _json(tree: Tree, pictures: Pictures, others: dict[str, str]) -> list[Candid
             share = len(set(files) & set(sample)) * len(single) // max(len(sample), 1)
             found.append(Candidate(kind, max(share, len(files)), reader))
     return found
-
-
-def _labels_a_picture(name: str, pictures: Pictures) -> bool:
-    """Whether a file is called as a picture is, as a.json or a.jpg.json."""
-    return pictures.has_any_named_as(name) or (
-        pictures.find(name.rpartition('/')[2].removesuffix('.json'), name) is not None
-    )
 
 
 def _content(tree: Tree, name: str, others: dict[str, str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,33 @@ def mask_of_png(data: bytes) -> NDArray[np.uint8]:
     if not part.any():
         raise ValueError('nothing on it')
     return part.astype(np.uint8)
+
+
+def mask_with_holes(
+    outline: Sequence[float], holes: Sequence[Sequence[float]], height: int, width: int
+) -> NDArray[np.uint8]:
+    """The mask of a polygon with holes, (height, width) of the picture.
+
+    Args:
+        outline (list[float]): x1, y1, x2, y2, ... in pixels.
+        holes (list[list[float]]): The same, each.
+        height (int): Of the picture.
+        width (int): The same.
+
+    Raises:
+        ValueError: If no picture is that large, or nothing is left.
+    """
+    from pycocotools import mask
+
+    if height * width > _MOST_PIXELS:
+        raise ValueError('no picture is that large')
+    codes = mask.frPyObjects([list(outline), *map(list, holes)], height, width)
+    whole, *parts = (mask.decode(code) for code in codes)
+    for part in parts:
+        whole[part > 0] = 0
+    if not whole.any():
+        raise ValueError('nothing on it')
+    return np.asarray(whole, np.uint8)
 
 
 def run_lengths(

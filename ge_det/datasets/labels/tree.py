@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from ge_det.datasets.coco_file import is_written_copy
 from ge_det.datasets.image_files import IMAGE_SUFFIXES
 from ge_det.errors import UserError
 
@@ -17,6 +18,9 @@ _DRAWN = re.compile('/(segmentation(class|object)[a-z]*|masks_(machine|human)|vi
 """Folders of drawings of the labels, which are called as the pictures are."""
 
 _LISTS = ('detections.json', 'detections.csv')  # Infer writes them beside its drawings in vis.
+
+_RUNS = {'detect', 'segment', 'pose', 'obb', 'classify'}
+"""What Ultralytics' folder ``runs`` holds: drawings and labels of its predictions."""
 
 FOREIGN_PICTURES = ('.heic', '.heif', '.avif', '.cr2', '.nef', '.arw', '.dng', '.raw', '.psd')
 """Pictures that OpenCV does not read."""
@@ -39,6 +43,8 @@ class Tree:
     def __init__(self, root: Path, given: str = '') -> None:
         self.root, self.given = root, given
         files = set(_files(root))
+        self.copies = sorted(name for name in files if _is_copy(root, name, files))
+        files.difference_update(self.copies)
         self.files = sorted(name for name in files if not _is_ours(name, files))
         self.pictures = [
             name
@@ -82,12 +88,15 @@ def _files(root: Path) -> Iterator[str]:
                 listed = list(entries)
         except OSError as error:
             raise UserError(f'{path}: cannot be read ({error.strerror}); allow it') from error
+        if os.path.basename(path) == 'runs' and _RUNS & {entry.name for entry in listed}:
+            continue
         count += len(listed)
         if count > MOST_FILES:
             text = f'more than {MOST_FILES} files; give the folder of the photos alone'
             raise UserError(f'{root}: {text}')
         for entry in listed:
-            if entry.name.startswith(('.', '__MACOSX')) or entry.name == 'work_dirs':
+            # MMEngine writes vis_data, into the folder of a training.
+            if entry.name.startswith(('.', '__MACOSX')) or entry.name in ('work_dirs', 'vis_data'):
                 continue
             name = f'{folder}/{entry.name}' if folder else entry.name
             try:
@@ -99,11 +108,17 @@ def _files(root: Path) -> Iterator[str]:
                 continue
 
 
-def _is_ours(name: str, there: set[str]) -> bool:
-    """Whether make-config, a training or infer wrote a file."""
+def _is_copy(root: Path, name: str, there: set[str]) -> bool:
+    """Whether make-config wrote a file, beside its config or where that was."""
     for ending in ('.train.json', '.val.json', '.split.txt'):
-        if name.endswith(ending):  # Beside its config.
-            return f'{name.removesuffix(ending)}.py' in there
+        if name.endswith(ending):
+            is_beside = f'{name.removesuffix(ending)}.py' in there
+            return is_beside or (ending != '.split.txt' and is_written_copy(root / name))
+    return False
+
+
+def _is_ours(name: str, there: set[str]) -> bool:
+    """Whether infer wrote a file."""
     parts = name.split('/')
     outs = [parts[:depth] for depth, part in enumerate(parts[:-1]) if part == 'vis']
     if parts[-1] in _LISTS:

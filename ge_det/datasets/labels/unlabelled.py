@@ -26,6 +26,8 @@ def no_labels(photos: Path, tree: Tree, others: dict[str, str]) -> UserError:
     """
     packed = [name for name in tree.files if suffix(name) in _OTHER_FILES]
     others = others or {name: _OTHER_FILES[suffix(name)] for name in packed}
+    copy = 'a copy that make-config wrote: give it instead of the folder to train on it again'
+    others = others or {name: copy for name in tree.copies if name.endswith('.json')}
     if others:
         name, kind = next(iter(others.items()))
         return UserError(f'{photos}: no labels in a format known here; {name} is {kind}')

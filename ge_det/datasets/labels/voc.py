@@ -11,8 +11,10 @@ import math
 from typing import TYPE_CHECKING
 
 from ge_det.datasets.labels.files import (
+    holds,
     lists_of_classes,
     names_listed,
+    number,
     read_text,
     read_xml,
     tracked,
@@ -37,6 +39,8 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
     roles, sets_by = listed_roles(tree, pictures, faults)
     photos = []
     for label in tracked(tree.having('.xml')):
+        if not (pictures.are_labelled_by(label) or holds(tree, label, b'<annotation')):
+            continue
         root = read_xml(tree, label, faults)
         if root is None or root.tag != 'annotation':
             continue
@@ -67,21 +71,21 @@ def _names(file: str, text: str) -> list[str]:
 
 
 def _size(root: Element) -> tuple[int, int] | None:
-    width, height = (_number(root.findtext(f'size/{side}')) for side in ('width', 'height'))
+    width, height = (number(root.findtext(f'size/{side}')) for side in ('width', 'height'))
     return stated_size(width, height)
 
 
 def _thing(element: Element, label: str, faults: Faults) -> Thing | None:
     name = (element.findtext('name') or '').strip()
     sides = ('xmin', 'ymin', 'xmax', 'ymax')
-    left, top, right, bottom = (_number(element.findtext(f'bndbox/{side}')) for side in sides)
+    left, top, right, bottom = (number(element.findtext(f'bndbox/{side}')) for side in sides)
     if not name or not math.isfinite(left + top + right + bottom):
         what = 'objects without a name' if not name else 'objects without four numbers in "bndbox"'
         faults.add('error', what, label, AGAIN)
         return None
     left, right = sorted((left, right))
     top, bottom = sorted((top, bottom))
-    is_difficult = _number(element.findtext('difficult')) == 1
+    is_difficult = number(element.findtext('difficult')) == 1
     box = (left, top, right - left, bottom - top)
     return Thing(name, box, _polygons(element), is_difficult)
 
@@ -90,17 +94,9 @@ def _polygons(element: Element) -> list[Polygon] | None:
     """Those of newer tools: ``<polygon><x1>...</x1><y1>...</y1>...``."""
     found = []
     for polygon in element.findall('polygon'):
-        values = {each.tag: _number(each.text) for each in polygon}
+        values = {each.tag: number(each.text) for each in polygon}
         count = len(values) // 2
         points = [values.get(f'{axis}{n}', math.nan) for n in range(1, count + 1) for axis in 'xy']
         if count >= 3 and all(map(math.isfinite, points)):
             found.append(points)
     return found or None
-
-
-def _number(text: str | None) -> float:
-    """A number of a label file; NaN where there is none."""
-    try:
-        return float(text or 'nan')
-    except ValueError:
-        return math.nan

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from ge_det.datasets.labels.files import lines_of, read_text, tracked
+from ge_det.datasets.labels.files import lines_of, number, read_text, tracked
 from ge_det.datasets.labels.listed_sets import listed_roles
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults, Found, Photo, Thing, thing_of_polygons
@@ -23,7 +23,7 @@ _OTHERS = re.compile(r'(train|val|valid|test|trainval|classes|labels|predefined_
 
 def is_yolo_line(line: str) -> bool:
     """Whether a line may be an object: numbers, at least five."""
-    return len(line.split()) >= 5 and all(math.isfinite(_number(word)) for word in line.split())
+    return len(line.split()) >= 5 and all(math.isfinite(number(word)) for word in line.split())
 
 
 def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
@@ -44,7 +44,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         picture = pictures.named_as(label)
         if picture is None and _OTHERS.fullmatch(label.rpartition('/')[2].lower()):
             continue
-        text = read_text(tree, label, faults)
+        text = read_text(tree, label, faults if picture else Faults())  # Else it may be any text.
         if text is None:
             continue
         lines = lines_of(text)
@@ -61,8 +61,8 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         if roles:
             rest = 'test' if role_of_path(picture) == 'test' else 'out'
             photo.role = roles.get(picture, rest)
-        for number, line in lines:
-            thing = _thing(line.split(), size, names, f'{label}, line {number}', faults)
+        for row, line in lines:
+            thing = _thing(line.split(), size, names, f'{label}, line {row}', faults)
             if thing is not None:
                 photo.things.append(thing)
         photos.append(photo)
@@ -76,7 +76,7 @@ def read_yolo(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
 def _thing(
     words: list[str], size: tuple[int, int], names: Names, where: str, faults: Faults
 ) -> Thing | None:
-    numbers = [_number(word) for word in words]
+    numbers = [number(word) for word in words]
     if len(numbers) < 5 or not all(map(math.isfinite, numbers)) or numbers[0] % 1:
         text = ' '.join(words)[:60]
         what = 'lines that are not a class and a box or a polygon'
@@ -109,10 +109,3 @@ def _thing(
         value * side for value, side in zip(values, (width, height) * len(values), strict=False)
     ]
     return thing_of_polygons(classes[index], [scaled])
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        return math.nan

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from label_writers import (
     PETS,
     SIZE,
+    Photos,
     coco_text,
     draw,
     voc_xml,
@@ -18,11 +20,14 @@ from label_writers import (
     yolo_text,
 )
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_formats import sets
 
 from ge_det.datasets.labels import read
+from ge_det.datasets.labels.loaded_size import loaded_size
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.picture_decoding import decode
 
 
 @pytest.mark.parametrize(
@@ -139,3 +144,36 @@ def test_drawings_of_the_labels_are_no_pictures(tmp_path: Path) -> None:
     write_voc(tmp_path, PETS)
     draw(tmp_path / 'SegmentationClass', 'one.png')
     assert read(tmp_path).problems == []
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif', 'webp'])
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_sizes_are_those_of_the_reader_of_the_training(
+    suffix: str, orientation: int, tmp_path: Path
+) -> None:
+    path = tmp_path / f'one.{suffix}'
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new('RGB', SIZE).save(path, exif=exif)
+    look = decode(path)
+    assert loaded_size(path) == (look.width, look.height) and not look.fault
+    if suffix == 'png':  # Pillow heeds this text, OpenCV does not.
+        text = PngInfo()
+        data = exif.tobytes()
+        text.add_text('Raw profile type exif', f'\nexif\n{len(data):8}\n{data.hex()}\n')
+        Image.new('RGB', SIZE).save(path, pnginfo=text)
+        assert loaded_size(path) == SIZE
+
+
+@pytest.mark.parametrize('write', [write_voc, write_yolo, write_labelme])
+def test_upper_and_lower_case_are_one_where_nothing_else_is_meant(
+    write: Callable[[Path, Photos], None], tmp_path: Path
+) -> None:
+    write(tmp_path, PETS)
+    (photo,) = tmp_path.rglob('two.png')
+    photo.rename(photo.with_name('TWO.PNG'))
+    labelled = read(tmp_path)
+    assert labelled.problems == [] and len(labelled.train['images']) == 3
+    draw(photo.parent, 'two.png')
+    labelled = read(tmp_path)
+    assert 'two' in sets(labelled)['train'] and 'TWO' not in sets(labelled)['train']

@@ -127,3 +127,68 @@ def test_more_numbers_of_yolo(tmp_path: Path) -> None:
     (tmp_path / 'one.txt').write_text('0 .5 .5 .2 .2 .1 .1 2\n')
     found = boxes_of(read(tmp_path).train)['one']
     assert [box for _, *box in found] == [[24, 16, 12, 8]]
+
+
+def test_sizes_and_corners_of_cvat_as_they_come(tmp_path: Path) -> None:
+    write_cvat(tmp_path, PETS)
+    file = tmp_path / 'annotations.xml'
+    text = file.read_text().replace('width="60" height="40"', 'width="" height=""')
+    old = 'xtl="2" ytl="3" xbr="22" ybr="13"'
+    assert old in text
+    file.write_text(text.replace(old, 'xtl="22" ytl="13" xbr="2" ybr="3"'))
+    labelled = read(tmp_path)
+    assert labelled.problems == []
+    assert boxes_of(labelled.train)['one'] == PETS.boxes['one']
+    file.write_text(text.replace(old, 'xtl="" ytl="13" xbr="2" ybr="3"'))
+    (problem,) = read(tmp_path).problems
+    assert 'box elements without sound numbers: 1' in problem.text
+
+
+def supervisely(root: Path, *objects: dict[str, Any]) -> Path:
+    write_supervisely(root, PETS)
+    file = root / 'ds1' / 'ann' / 'one.png.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | dict(objects=objects)))
+    return root
+
+
+def test_holes_of_supervisely(tmp_path: Path) -> None:
+    ring = [[10, 10], [30, 10], [30, 30], [10, 30]]
+    holes = [[[15, 15], [25, 15], [25, 25], [15, 25]], [[1, 1]]]
+    points = dict(exterior=ring, interior=holes)
+    supervisely(tmp_path, dict(classTitle='cat', geometryType='polygon', points=points))
+    labelled = read(tmp_path)
+    (found,) = (a for a in labelled.train['annotations'] if a['segmentation'])
+    assert labelled.problems == [] and found['bbox'] == [10, 10, 20, 20]
+    pixels = mask.decode(found['segmentation'])
+    assert pixels.shape == (40, 60) and pixels[12, 12] and not pixels[20, 20]
+    assert found['area'] == pixels.sum() == 20 * 20 - 10 * 10
+
+
+def test_one_shape_of_another_form_leaves_the_others(tmp_path: Path) -> None:
+    box = dict(exterior=[[1, 1], [9, 9]], interior=[])
+    supervisely(
+        tmp_path,
+        dict(classTitle='cat', geometryType='cuboid', points=[[1, 1], [2, 2]], faces=[]),
+        dict(classTitle='dog', geometryType='rectangle', points=box),
+    )
+    labelled = read(tmp_path)
+    (problem,) = labelled.problems
+    assert 'warning: ' in str(problem) and 'cuboid in ds1/ann/one.png.json' in problem.text
+    assert boxes_of(labelled.train)['one'] == [('dog', 1, 1, 8, 8)]
+    supervisely(tmp_path, dict(classTitle='dog', geometryType='rectangle', points=5))
+    (problem,) = read(tmp_path).problems
+    assert 'error: ' in str(problem) and 'label files of another form: 1' in problem.text
+
+
+def test_difficult_parts_of_labelme(tmp_path: Path) -> None:
+    write_labelme(tmp_path, PETS)
+    content = json.loads((tmp_path / 'one.json').read_text())
+    parts = [[[1, 1], [9, 1], [1, 9]], [[20, 20], [29, 20], [20, 29]]]
+    content['shapes'] = [
+        dict(label='dog', shape_type='polygon', points=points, group_id=group, difficult=True)
+        for group in (None, 7)
+        for points in parts
+    ]
+    (tmp_path / 'one.json').write_text(json.dumps(content))
+    found = [a for a in read(tmp_path).train['annotations'] if a['segmentation']]
+    assert [a['iscrowd'] for a in found] == [1, 1, 1]
