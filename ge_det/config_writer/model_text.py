@@ -5,6 +5,7 @@ from __future__ import annotations
 from ge_det.config_writer.detectors import DETECTORS
 from ge_det.config_writer.literals import literal
 from ge_det.config_writer.options import UserConfig
+from ge_det.datasets.coco_kept import DETECTIONS
 
 _NARROW = 'in_channels=64'  # What the neck of a small network puts out.
 _REGIONS = 'dict(out_channels=64, finest_scale=28, roi_layer=dict(sampling_ratio=1))'
@@ -17,8 +18,7 @@ def model(options: UserConfig) -> str:
         parts += _retinanet(options)
     else:
         parts += _two_stages(options)
-    if options.small:
-        parts += _few_proposals(options.detector)
+    parts += _training(options) + _testing(options)
     note = '# A network for a CPU: narrow, with few proposals.\n' if options.small else ''
     return f'{note}model = dict(\n{_lines(parts)}\n)'
 
@@ -99,17 +99,48 @@ def _two_stages(options: UserConfig) -> list[str]:
     return [*parts, f'roi_head=dict(\n{_lines(roi)}\n)']
 
 
-def _few_proposals(detector: str) -> list[str]:
-    if detector == 'retinanet':
-        return ['test_cfg=dict(nms_pre=300)']
-    train = [
-        '# Few anchors, a fair part of them positive.',
-        'rpn=dict(assigner=dict(pos_iou_thr=0.5), sampler=dict(num=64))',
-        'rpn_proposal=dict(nms_pre=300, max_per_img=100)',
-        'rcnn=dict(sampler=dict(num=64))',
-    ]
-    if detector == 'cascade-rcnn':
-        each = "dict(one, sampler=dict(one['sampler'], num=64)) for one in _base_.model.train_cfg"
-        train[-1] = f'rcnn=[\n    {each}.rcnn\n]'
-    test = 'test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100))'
-    return [f'train_cfg=dict(\n{_lines(train)}\n)', test]
+def _training(options: UserConfig) -> list[str]:
+    """Few anchors for a small network, and none of what is to be ignored as background."""
+    if not (options.small or options.has_ignored):
+        return []
+    ignored = ['ignore_iof_thr=0.5'] * options.has_ignored
+    lines = ['# What is difficult or a crowd is no background, either.'] * options.has_ignored
+    if options.detector == 'retinanet':
+        lines.append(_changed(assigner=ignored))
+        return [f'train_cfg=dict(\n{_lines(lines)}\n)'] * options.has_ignored
+    few = ['num=64'] * options.small
+    lines += ['# Few anchors, a fair part of them positive.'] * options.small
+    assigner = [*(['pos_iou_thr=0.5'] * options.small), *ignored]
+    lines.append(f'rpn=dict({_changed(assigner=assigner, sampler=few)})')
+    if options.small:
+        lines.append(f'rpn_proposal=dict({_proposals(options)})')
+    if options.detector == 'cascade-rcnn':
+        each = f'dict(one, {_changed("one", assigner=ignored, sampler=few)})'
+        lines.append(f'rcnn=[\n    {each} for one in _base_.model.train_cfg.rcnn\n]')
+    else:
+        lines.append(f'rcnn=dict({_changed(assigner=ignored, sampler=few)})')
+    return [f'train_cfg=dict(\n{_lines(lines)}\n)']
+
+
+def _changed(base: str = '', **parts: list[str]) -> str:
+    """Dicts with changes, those without any left out; of an element of a list, its own in full."""
+    return ', '.join(
+        f'{name}=dict({", ".join([*([f"{base}[{name!r}]"] * bool(base)), *changes])})'
+        for name, changes in parts.items()
+        if changes
+    )
+
+
+def _testing(options: UserConfig) -> list[str]:
+    """As many detections as the photos hold, out of few proposals of a small network."""
+    more = [f'max_per_img={options.detections}'] * (options.detections > DETECTIONS)
+    if options.detector == 'retinanet':
+        parts = [*([f'nms_pre={3 * options.detections}'] * options.small), *more]
+    else:
+        parts = [f'rpn=dict({_proposals(options)})'] * options.small
+        parts += [f'rcnn=dict({", ".join(more)})'] * bool(more)
+    return [f'test_cfg=dict({", ".join(parts)})'] * bool(parts)
+
+
+def _proposals(options: UserConfig) -> str:
+    return f'nms_pre={3 * options.detections}, max_per_img={options.detections}'

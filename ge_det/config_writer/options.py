@@ -22,6 +22,7 @@ from typing import Any
 from ge_det.catalogue import DEPTHS, check_known, stage_channels
 from ge_det.config_writer.detectors import DEFAULT_SCALE, DETECTOR, DETECTORS, Anchors
 from ge_det.config_writer.literals import check_name
+from ge_det.datasets.coco_kept import DETECTIONS
 from ge_det.errors import UserError
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
 
@@ -92,6 +93,9 @@ class UserConfig:
         anchors (Anchors, optional): Scales and ratios. Defaults to None: mmdet's.
         minutes (float, optional): What the training takes, as measured. Defaults to None.
         workers (int): Processes that load images. Defaults to 2.
+        has_ignored (bool): Whether the train set has objects that are neither to be learned nor
+            to be background. Defaults to False.
+        detections (int): As many as are given of an image. Defaults to mmdet's 100.
 
     Raises:
         UserError: If a value is not allowed; the message is one line.
@@ -119,6 +123,8 @@ class UserConfig:
     anchors: Anchors | None = None
     minutes: float | None = None
     workers: int = 2
+    has_ignored: bool = False
+    detections: int = DETECTIONS
 
     def __post_init__(self) -> None:
         _known('detector', self.detector, DETECTORS)

@@ -68,8 +68,8 @@ def _too_many(coco: CocoFile) -> Iterator[Problem]:
     counts = Counter(a['image_id'] for a in coco.annotations if not a['iscrowd'])
     many = {image: count for image, count in counts.items() if count > DETECTIONS}
     found = [i for i in coco.images if i['id'] in many]
-    what = f'images with more than {DETECTIONS} objects, as many as a detector gives'
-    fix = 'raise max_per_img in its test_cfg, or cut the images; mAP counts as many of a class'
+    what = f'images with more than {DETECTIONS} objects, as many as mAP counts of a class'
+    fix = 'cut the images, or see that every max_per_img in test_cfg is larger'
     yield from cases(
         'warning', coco.path, what, found, lambda i: f'{i["file_name"]}, {many[i["id"]]}', fix
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -41,20 +42,30 @@ def covered(boxes: np.ndarray, anchors: Anchors, detector: str) -> float:
     return float((iou.max(1) >= _COVERS).mean())
 
 
-def fit_anchors(boxes: np.ndarray, detector: str) -> Anchors:
+def fit_anchors(
+    boxes: np.ndarray,
+    detector: str,
+    scales: Sequence[float] | None = None,
+    ratios: Sequence[float] | None = None,
+) -> Anchors:
     """mmdet's anchors if they cover most boxes, else the fewest that cover nearly as many as any.
 
     Args:
         boxes (ndarray): Width and height in pixels of the resized picture, shape (boxes, 2).
         detector (str): A key of ``DETECTORS``.
+        scales (Sequence[float], optional): Those to keep to. Defaults to None: any.
+        ratios (Sequence[float], optional): The same.
     """
-    default = default_anchors(detector)
+    all_scales = [tuple(scales)] if scales else _SCALES[_kind(detector)]
+    all_ratios = [tuple(ratios)] if ratios else [RATIOS]
+    default = Anchors(all_scales[0], all_ratios[0])
     if covered(boxes, default, detector) >= ENOUGH:
         return default
-    # Height to width as the boxes have it.
-    own = np.quantile(boxes[:, 1] / boxes[:, 0], (0.1, 0.5, 0.9))
-    ratios = (RATIOS, tuple(float(f'{ratio:.2g}') for ratio in own))
-    candidates = [Anchors(*one) for one in product(_SCALES[_kind(detector)], ratios)]
+    if not ratios:
+        # Height to width as the boxes have it, which may be one for all.
+        own = np.quantile(boxes[:, 1] / boxes[:, 0], (0.1, 0.5, 0.9))
+        all_ratios.append(tuple(dict.fromkeys(float(f'{ratio:.2g}') for ratio in own)))
+    candidates = [Anchors(*one) for one in product(all_scales, all_ratios)]
     shares = {one: covered(boxes, one, detector) for one in candidates}
     near = [one for one in candidates if shares[one] >= max(shares.values()) - _NEAR]
     fewest = min(len(one.scales) for one in near)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ge_det.config_writer.detectors import DEFAULT_SCALE, RATIOS, Anchors
+from ge_det.config_writer.detectors import DEFAULT_SCALE, Anchors
 from ge_det.config_writer.options import UserConfig
+from ge_det.datasets.coco_kept import DETECTIONS
 from ge_det.times import flag_of_minutes, round_up
 from ge_det.words import counted
 
@@ -26,6 +27,7 @@ DEFAULT_MINUTES = 30.0
 AUTO_ATTENTION = 'sge'
 """No block is known to be clearly ahead; this one adds next to no parameters."""
 
+_MOST_DETECTIONS = 1000  # Proposals of mmdet's detectors.
 _PER_PICTURE = 2.0  # GB that a ResNet-50 detector takes in training for a picture of 1333x800.
 _BY_DEPTH = {18: 0.6, 34: 0.8, 50: 1.0, 101: 1.4, 152: 1.9}  # The same of others, next to it.
 
@@ -76,7 +78,12 @@ def choose(
     attention = given.pop('attention', 'auto')
     given.setdefault('epochs', 1)  # Until they are chosen.
     given.setdefault('small', not machine.gpu)
-    fixed: dict[str, Any] = dict(data) | dict(classes=photos.classes, num_images=photos.num_images)
+    fixed: dict[str, Any] = dict(data) | dict(
+        classes=photos.classes,
+        num_images=photos.num_images,
+        has_ignored=photos.has_ignored,
+        detections=min(_MOST_DETECTIONS, max(DETECTIONS, 2 * photos.most_objects)),
+    )
     UserConfig(**fixed, **{**given, 'pretrained': 'none'})  # Is it allowed?
     start = choose_start(given, AUTO_ATTENTION if attention == 'auto' else attention)
     options = UserConfig(
@@ -126,12 +133,10 @@ def _anchors(
     scales: Sequence[float] | None,
     ratios: Sequence[float] | None,
 ) -> Anchors | None:
-    """Those asked for, mmdet's (None) if they cover the boxes, or others that do."""
-    default = default_anchors(options.detector)
-    if scales or ratios:
-        return Anchors(tuple(scales or default.scales), tuple(ratios or RATIOS))
-    fit = fit_anchors(photos.scaled(options.scale), options.detector)
-    return None if fit == default else fit
+    """mmdet's (None) if they cover the boxes, or others that do; what was asked for is kept."""
+    fit = fit_anchors(photos.scaled(options.scale), options.detector, scales, ratios)
+    is_own = bool(scales or ratios) or fit != default_anchors(options.detector)
+    return fit if is_own else None
 
 
 def _batch(options: UserConfig, machine: Machine) -> int:

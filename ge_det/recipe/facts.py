@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +25,10 @@ class Photos:
         boxes (ndarray): Width and height of each box in pixels, shape (boxes, 2).
         classes (tuple[str]): Names of the classes.
         has_masks (bool): Whether most of the boxes have a mask that is no box. Defaults to False.
+        has_ignored (bool): Whether something is neither to be learned nor to be background.
+            Defaults to False.
+        most_objects (int): Objects on a photo, of which one photo in twenty has more. Defaults to
+            0.
     """
 
     num_images: int
@@ -31,6 +37,8 @@ class Photos:
     boxes: np.ndarray
     classes: tuple[str, ...]
     has_masks: bool = False
+    has_ignored: bool = False
+    most_objects: int = 0
 
     @classmethod
     def of(cls, train: CocoFile, val: CocoFile) -> Photos:
@@ -45,6 +53,8 @@ class Photos:
             boxes=_pairs([one['bbox'][2:] for one in found]),
             classes=train.classes,
             has_masks=2 * masks > len(found),
+            has_ignored=len(found) < len(train.annotations),
+            most_objects=max(map(_most_objects, (train, val))),
         )
 
     def scaled(self, scale: Sequence[int]) -> np.ndarray:
@@ -110,6 +120,11 @@ class Machine:
 
 def _pairs(values: list[Sequence[float]]) -> np.ndarray:
     return np.array(values, dtype=float).reshape(-1, 2)
+
+
+def _most_objects(coco: CocoFile) -> int:
+    counts = Counter(one['image_id'] for one in coco.annotations if not one.get('iscrowd'))
+    return math.ceil(np.quantile([*counts.values()], 0.95)) if counts else 0
 
 
 def _is_outline(segmentation: object) -> bool:

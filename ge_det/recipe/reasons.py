@@ -61,7 +61,7 @@ def choices(
     scales, ratios = options.anchors or default_anchors(options.detector)
     add('anchor_scales', ' '.join(f'{one:g}' for one in scales), _anchors(options, photos))
     if ratios != RATIOS:
-        told_ratios = 'height to width of your boxes: of flat, usual and tall ones'
+        told_ratios = 'height to width of your boxes, from flat ones to tall ones'
         add('anchor_ratios', ' '.join(f'{one:g}' for one in ratios), told_ratios)
     add('batch_size', options.batch_size, _batch(options, machine))
     add('optimizer', options.solver, '' if options.small else "mmdet's")
