@@ -39,7 +39,7 @@ from ge_det.cli.config_data import (
 from ge_det.cli.length import check_length, told_done, told_next
 from ge_det.cli.parsing import Parser
 from ge_det.cli.pictures import named_pictures
-from ge_det.cli.run_errors import run_errors
+from ge_det.cli.run_errors import TESTING, TRAINING, run_errors
 from ge_det.cli.screen import quiet_screen, show, show_beginning
 from ge_det.cli.signals import is_first_process
 from ge_det.cli.training_hooks import missing_hooks
@@ -118,7 +118,8 @@ def run_tool(
     then = 'go on with --resume' if name == 'train' else 'run it again'
     # A training has a line of AP an epoch; the tables are in its log.
     tables = name == 'test'
-    with quiet_screen(getattr(quick, 'config', name), tables), run_errors(then):
+    less = run_errors(then, TRAINING if name == 'train' else TESTING)
+    with quiet_screen(getattr(quick, 'config', name), tables), less:
         load_safely()
         _read_options_ourselves()
         tool = runpy.run_path(str(script), run_name=f'{package}_tools_{name}')

@@ -116,7 +116,7 @@ def chosen_recipe(
         UserError: If what was asked for is not allowed or not there.
     """
     from ge_det.catalogue import check_known
-    from ge_det.cli.run_errors import run_errors
+    from ge_det.cli.run_errors import CHOOSING, run_errors
     from ge_det.recipe import choose
     from ge_det.recipe.facts import Machine, Photos
     from ge_det.recipe.measure import Pace
@@ -125,7 +125,7 @@ def chosen_recipe(
     if args.attention not in (None, 'auto'):
         check_known(args.attention)
     asked = {name: value for name in _FLAGS if (value := getattr(args, name)) is not None}
-    with trials(train, val) as pace, run_errors('run make-config again'):
+    with trials(train, val) as pace, run_errors('run make-config again', CHOOSING):
 
         def told_pace(options: UserConfig) -> Pace:
             size = '{}x{}'.format(*options.scale)

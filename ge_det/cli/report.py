@@ -47,10 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the report, and say where."""
     args = parse_args(argv)
     from ge_det.cli.checks import load_safely
-    from ge_det.cli.run_errors import run_errors
+    from ge_det.cli.run_errors import VALIDATING, run_errors
     from ge_det.cli.screen import quiet_screen, show
 
-    with quiet_screen('report'), run_errors('run it again'):
+    with quiet_screen('report'), run_errors('run it again', VALIDATING):
         load_safely()
         source, commands = find_source(Path(args.work_dir).expanduser(), args.cfg_options)
         from ge_det.report.write import write_report

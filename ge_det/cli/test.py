@@ -16,7 +16,7 @@ from ge_det.cli.config_data import check_data_files, classes_of, data_sets
 from ge_det.cli.openmmlab import run_tool
 from ge_det.cli.parsing import new_parser
 from ge_det.cli.pictures import named_pictures
-from ge_det.cli.run_errors import run_errors
+from ge_det.cli.run_errors import TESTING, run_errors
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.training_hooks import missing_hooks
 from ge_det.cli.work_dir import check_work_dir, find_work_dir
@@ -56,7 +56,7 @@ def _measure_file(args: argparse.Namespace) -> None:
     check_file(args.config, 'config')
     check_file(args.onnx, '--onnx')
     check_export('onnxruntime')
-    with quiet_screen(args.config), run_errors('run it again'):
+    with quiet_screen(args.config), run_errors('run it again', TESTING):
         from ge_det.export.evaluate import OnnxDetector, evaluate_model
         from ge_det.export.session import Session
 

@@ -53,12 +53,15 @@ def with_workers_or_without(pace: Callable[[UserConfig], Pace]) -> Callable[[Use
     Args:
         pace (Callable[[UserConfig], Pace]): Measures a config.
     """
+    import torch
 
     def either(options: UserConfig) -> Pace:
         if options.workers == 0:
             return pace(options)
         try:
             return pace(options)
+        except torch.OutOfMemoryError:  # Of the GPU, which no worker uses.
+            raise
         except (RuntimeError, OSError):  # If it was something else, it comes again.
             return replace(pace(replace(options, workers=0)), only_alone=True)
 

@@ -12,7 +12,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ge_det.cli.run_errors import run_errors
+from ge_det.cli.run_errors import (
+    CHOOSING,
+    TESTING,
+    TRAINING,
+    VALIDATING,
+    Options,
+    run_errors,
+)
 from ge_det.cli.signals import is_first_process, run_until_signal
 from ge_det.errors import UserError
 
@@ -56,7 +63,10 @@ def test_a_file_that_a_data_worker_does_not_find() -> None:
         (torch.OutOfMemoryError('CUDA out of memory. Tried'), 'the GPU has too little memory'),
         (MemoryError(), 'this machine has too little memory'),
         (OSError(errno.ENOSPC, 'No space left on device'), 'device: a file cannot be written'),
-        (OSError(errno.ENOMEM, 'Cannot allocate memory'), 'memory for another process; .*workers'),
+        (
+            OSError(errno.ENOMEM, 'Cannot allocate memory'),
+            'memory for another process; .*num_workers=N',
+        ),
         (OSError(errno.EMFILE, 'Too many open files'), 'allow more'),
         (OSError(errno.EHOSTUNREACH, 'No route to host'), 'No route to host: mend that, then run'),
         (BrokenPipeError(errno.EPIPE, 'Broken pipe'), 'the process at the other end is gone'),
@@ -65,6 +75,24 @@ def test_a_file_that_a_data_worker_does_not_find() -> None:
 def test_memory_and_disks(error: Exception, said: str) -> None:
     with pytest.raises(UserError, match=said), run_errors('run it again'):
         raise error
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (TRAINING, 'train_dataloader.batch_size=N), or --amp'),
+        (TESTING, 'test_dataloader.batch_size=N), or the CPU (CUDA_VISIBLE_DEVICES='),
+        (VALIDATING, 'val_dataloader.batch_size=N), or the CPU (CUDA_VISIBLE_DEVICES='),
+        (CHOOSING, '(--batch-size) or pictures (--scale), or a narrow network (--small)'),
+    ],
+)
+def test_a_command_names_its_own_options(options: Options, said: str) -> None:
+    with pytest.raises(UserError) as caught, run_errors('run it again', options):
+        raise torch.OutOfMemoryError('CUDA out of memory. Tried')
+    assert said in str(caught.value)
+    with pytest.raises(UserError) as caught, run_errors('run it again', options):
+        raise OSError(errno.EMFILE, 'Too many open files')
+    assert f'take fewer {options.workers}, then run it again' in str(caught.value)
 
 
 @pytest.mark.parametrize('error', [RuntimeError('size mismatch'), KeyError('a')])

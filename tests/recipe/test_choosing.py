@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,13 @@ def test_where_other_processes_cannot_load_pictures_there_are_none(
 
     with pytest.raises(FileNotFoundError, match='gone'):
         chosen(pace=with_workers_or_without(broken))
+
+    def full(options: UserConfig) -> Pace:
+        assert options.workers, 'tried again'
+        raise torch.OutOfMemoryError('CUDA out of memory. Tried')
+
+    with pytest.raises(torch.OutOfMemoryError):
+        chosen(pace=with_workers_or_without(full))
 
 
 @settings(deadline=None, max_examples=60)

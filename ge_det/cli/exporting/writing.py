@@ -18,7 +18,7 @@ from ge_det.cli.exporting.check import Check, detect, refuse
 from ge_det.cli.exporting.graph import Graph
 from ge_det.cli.exporting.pictures import labelled, read
 from ge_det.cli.pictures import named_pictures
-from ge_det.cli.run_errors import run_errors
+from ge_det.cli.run_errors import EXPORTING, run_errors
 from ge_det.cli.screen import show
 from ge_det.detecting.detector import PictureDetector
 from ge_det.export.cases import predict, prepare
@@ -168,7 +168,7 @@ def _tell_lost(order: Order, part: Path, small: Path) -> None:
     for name, file in (('float', part), ('int8', small)):
         with (
             named_pictures('put it back and run it again, or take it out of the data'),
-            run_errors('run it again'),
+            run_errors('run it again', EXPORTING),
             TemporaryDirectory() as folder,
             redirect_stdout(StringIO()),  # Two tables of it.
         ):
