@@ -28,6 +28,7 @@ from ge_det.datasets.coco_pictures import find_pictures, picture_problems, sampl
 from ge_det.datasets.coco_schema import wrong_types
 from ge_det.datasets.picture_decoding import Decoded
 from ge_det.datasets.problem import Problem, cases, clipped, printable, shortened
+from ge_det.datasets.same_pictures import same_pictures
 from ge_det.errors import UserError
 from ge_det.words import counted
 
@@ -35,6 +36,8 @@ __all__ = ['MOST_OPENED', 'CocoReport', 'Problem', 'check_coco', 'read_coco']
 
 MOST_OPENED = 5000
 """Pictures of each set that are decoded, unless another number is asked for."""
+
+_SEEN = 'results on images seen in training say nothing: move them to one side'
 
 
 @dataclass
@@ -144,6 +147,7 @@ def check_coco(
             align_categories(sound[0][0], sound[1][0])
         report.problems += _compare(*sound[0], *sound[1])
         if report.ok:
+            report.problems += _same_files(*sound[0], *sound[1])
             report.problems += class_problems(sound[0][0], sound[1][0])
     for coco, _ in sound:
         report.problems += coco.mends
@@ -182,8 +186,17 @@ def _compare(
         fix = 'give both sets the same classes'
         yield Problem('error', f'{both}: classes disagree, {"; ".join(lacking)}; {fix}')
     shared = _file_paths(train, train_folder) & _file_paths(val, val_folder)
-    fix = 'results on images seen in training say nothing: move them to one side'
-    yield from cases('warning', both, 'images in both', sorted(shared), str, fix)
+    yield from cases('warning', both, 'images in both', sorted(shared), str, _SEEN)
+
+
+def _same_files(
+    train: CocoFile, train_folder: Path, val: CocoFile, val_folder: Path
+) -> Iterator[Problem]:
+    ones, others = _file_paths(train, train_folder), _file_paths(val, val_folder)
+    found = same_pictures(ones - others, others - ones)
+    what = 'images in both under different names'
+    both = f'{train.path} and {val.path}'
+    yield from cases('warning', both, what, found, ' is '.join, _SEEN)
 
 
 def _listed(names: list[str]) -> str:

@@ -135,6 +135,24 @@ def test_an_image_in_both_sets_is_a_warning(folder: Folder) -> None:
     assert line.startswith('warning: ') and 'images in both: 2' in line
 
 
+def test_a_copy_of_an_image_under_another_name_is_a_warning(folder: Folder) -> None:
+    (folder.images / '12.png').write_bytes((folder.images / '1.png').read_bytes())
+    report = folder.check()
+    assert report.ok
+    (line,) = map(str, report.problems)
+    told = f'{folder.images / "1.png"} is {folder.images / "12.png"}'
+    assert line.startswith('warning: ')
+    assert f'images in both under different names: 1 (first: {told}); results on' in line
+
+
+def test_images_of_one_size_and_beginning_are_told_apart(folder: Folder) -> None:
+    head = (folder.images / '1.png').read_bytes() + bytes(5000)
+    for name, end in (('1', b'a'), ('2', b'b'), ('11', b'c'), ('12', b'b')):
+        (folder.images / f'{name}.png').write_bytes(head + end)
+    (line,) = folder.lines()
+    assert f'1 (first: {folder.images / "2.png"} is ' in line
+
+
 def test_several_faults_are_all_told(folder: Folder) -> None:
     folder.train['annotations'][0]['bbox'] = [35, 5, 70, 5]
     folder.val['categories'][0]['name'] = 'horse'
