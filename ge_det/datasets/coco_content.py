@@ -32,7 +32,7 @@ def check_content(coco: CocoFile, for_evaluation: bool) -> list[Problem]:
     """
     problems = [*_boxes(coco), *_large_areas(coco), *_crowds(coco), *_normalised(coco)]
     if not for_evaluation:
-        problems += _unused_images(coco)
+        problems += [*_unused_images(coco), *_only_ignored(coco)]
     return problems
 
 
@@ -93,3 +93,12 @@ def _unused_images(coco: CocoFile) -> Iterator[Problem]:
     yield from cases(
         'warning', coco.path, 'images without a box', empty, lambda i: str(i['file_name']), fix
     )
+
+
+def _only_ignored(coco: CocoFile) -> Iterator[Problem]:
+    learned = {a['image_id'] for a in coco.annotations if not a['iscrowd']}
+    ignored = {a['image_id'] for a in coco.annotations} - learned
+    found = [image for image in coco.images if learned and image['id'] in ignored]
+    what = 'images with nothing but what is to be ignored (difficult, crowds)'
+    fix = 'mmdet takes all on them for background: leave them out of train'
+    yield from cases('warning', coco.path, what, found, lambda i: str(i['file_name']), fix)

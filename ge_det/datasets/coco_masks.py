@@ -28,7 +28,6 @@ _POLYGONS: TypeAdapter[Any] = TypeAdapter(list[list[Number]])
 _RUN_LENGTHS: TypeAdapter[Any] = TypeAdapter(_RunLengths)
 
 _FAULTS = {
-    'absent': ('annotations without a segmentation', 'add them or remove these objects'),
     'form': (
         'segmentations of another form than COCO',
         'write polygons [[x1, y1, x2, y2, x3, y3, ...], ...] of numbers, or an RLE object',
@@ -92,9 +91,7 @@ def mask_area(segmentation: Any, height: int, width: int) -> float | None:
 
 
 def _fault(record: Record, size: tuple[int, int], for_evaluation: bool) -> str | None:
-    segmentation = record.get('segmentation')
-    if not segmentation:
-        return 'absent'
+    segmentation = record['segmentation']
     fault = _form_fault(segmentation, size)
     if fault:
         return fault

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from ge_det.datasets.coco_content import OUTSIDE_TOLERANCE
 from ge_det.datasets.coco_file import CocoFile, Record
 from ge_det.datasets.coco_masks import mask_area
 from ge_det.datasets.problem import annotation, cases, shortened
@@ -25,6 +28,8 @@ def mend_fields(coco: CocoFile, with_masks: bool) -> None:
         coco.mends = before  # It is an error, which says what to write.
     if with_masks:
         _polygons(coco)
+        _rectangles(coco)
+    _inside(coco)
     _areas(coco)
 
 
@@ -81,6 +86,41 @@ def _with_extent(record: Record) -> list[object]:
     given = record.get('segmentation')
     parts = given if isinstance(given, list) else []
     return [part for part in parts if not (isinstance(part, list) and len(part) in (0, 2, 4))]
+
+
+def _rectangles(coco: CocoFile) -> None:
+    """Objects that were drawn as boxes, among others with outlines."""
+    found = [a for a in coco.annotations if not a.get('segmentation')]
+    if len(found) == len(coco.annotations):
+        return  # It is an error, which says so.
+    what = 'annotations without a segmentation, among others with one'
+    coco.mends += cases('mended', coco.path, what, found, annotation, 'their box is their mask')
+    for record in found:
+        left, top, width, height = record['bbox']
+        right, bottom = left + width, top + height
+        record['segmentation'] = [[left, top, right, top, right, bottom, left, bottom]]
+
+
+def _inside(coco: CocoFile) -> None:
+    """Boxes of which most lies in their picture, unless all boxes may be corners."""
+    sizes = {image['id']: (image['width'], image['height']) for image in coco.images}
+    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float).reshape(-1, 4)
+    unknown = (np.inf, np.inf)
+    limits = np.array([sizes.get(a['image_id'], unknown) for a in coco.annotations]).reshape(-1, 2)
+    first, last, extent = boxes[:, :2], boxes[:, 2:], boxes[:, 2:]
+    if (first < last).all() and (last <= limits + OUTSIDE_TOLERANCE).all():
+        return
+    start, end = first.clip(0, limits), (first + extent).clip(0, limits)
+    overhang = np.maximum(start - first, first + extent - end).max(1, initial=0)
+    most = (extent > 0).all(1) & (2 * (end - start).prod(1) >= extent.prod(1))
+    places = np.flatnonzero(most & (overhang > OUTSIDE_TOLERANCE))
+    found = [coco.annotations[place] for place in places]
+    what = 'boxes that reach out of their picture'
+    coco.mends += cases('mended', coco.path, what, found, annotation, 'cut off at its border')
+    for record, box in zip(found, np.hstack([start, end - start])[places].tolist(), strict=True):
+        record['bbox'] = [round(value, 3) for value in box]
+        if _is_area(record.get('area')):
+            record['area'] = min(record['area'], box[2] * box[3])
 
 
 def _areas(coco: CocoFile) -> None:

@@ -90,10 +90,10 @@ FAULTS = {
         'not four numbers of at most a million: 1',
     ),
     'outside right': (
-        _set('annotations', 0, 'bbox', [35, 5, 7, 5]),
-        'outside the image: 1 (first: annotation 1, image 1, bbox [35, 5, 7, 5] in 40x30)',
+        _set('annotations', 0, 'bbox', [35, 5, 17, 5]),
+        'outside the image: 1 (first: annotation 1, image 1, bbox [35, 5, 17, 5] in 40x30)',
     ),
-    'outside top': (_set('annotations', 0, 'bbox', [5, -2, 7, 9]), 'outside the image: 1'),
+    'outside top': (_set('annotations', 0, 'bbox', [5, -5, 7, 9]), 'outside the image: 1'),
 }
 
 
@@ -123,7 +123,13 @@ def _sliver(data: Data) -> None:
     data['annotations'][0].update(bbox=[9, 9, 0.5, 5], area=2.5)
 
 
+def _only_a_crowd(data: Data) -> None:
+    data['annotations'][1]['iscrowd'] = 1
+    data['annotations'][2]['category_id'] = 6
+
+
 WARNINGS = {
+    'nothing but a crowd': (_only_a_crowd, 'images with nothing but what is to be ignored'),
     'file twice': (_set('images', 1, 'file_name', '1.png'), 'image files used twice: 1'),
     'sliver': (_sliver, 'under one pixel wide or high: 1'),
     'area of another unit': (_set('annotations', 0, 'area', 9999), 'larger than their box: 1'),

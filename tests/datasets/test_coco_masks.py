@@ -37,7 +37,6 @@ LENGTH = 'runs are not as long as the image, or no RLE at all: 1'
 @pytest.mark.parametrize(
     ('segmentation', 'expected'),
     [
-        ([], 'annotations without a segmentation: 1'),
         ([1, 2, 3, 4, 5, 6], FORM),
         ([[[1, 2], [3, 4], [5, 6]]], FORM),
         ([[1, 6, 8, 6, 8, math.nan]], FORM),

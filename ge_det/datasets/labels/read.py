@@ -91,7 +91,10 @@ def _tell_unlabelled(tree: Tree, known: set[str], faults: Faults) -> None:
         return
     for picture in tree.pictures:
         if picture not in known:
-            fix = 'label them; an empty label file says that there is nothing on a picture'
+            fix = (
+                'label them; an empty label file says that there is nothing on a picture: '
+                'AP counts what is found there, training leaves it out'
+            )
             faults.add('warning', 'pictures without labels, left out', shortened(picture), fix)
 
 
