@@ -26,10 +26,10 @@ def mend_fields(coco: CocoFile, with_masks: bool) -> None:
     _ignored(coco)
     if all(record['iscrowd'] for record in coco.annotations):
         coco.mends = before  # It is an error, which says what to write.
+    _inside(coco)
     if with_masks:
         _polygons(coco)
         _rectangles(coco)
-    _inside(coco)
     _areas(coco)
 
 

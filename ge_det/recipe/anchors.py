@@ -57,7 +57,7 @@ def fit_anchors(
         ratios (Sequence[float], optional): The same.
     """
     all_scales = [tuple(scales)] if scales else _SCALES[_kind(detector)]
-    all_ratios = [tuple(ratios)] if ratios else [RATIOS]
+    all_ratios: list[tuple[float, ...]] = [tuple(ratios) if ratios else RATIOS]
     default = Anchors(all_scales[0], all_ratios[0])
     if covered(boxes, default, detector) >= ENOUGH:
         return default
