@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.datasets.coco_file import CocoFile, Record, read_coco
-from ge_det.datasets.labels.coco_clip import clipped_boxes
 from ge_det.datasets.labels.coco_merge import merged
 from ge_det.datasets.labels.coco_sets import Chosen, choose
 from ge_det.datasets.labels.pictures import Pictures
@@ -86,7 +85,6 @@ def read_coco_sets(tree: Tree, pictures: Pictures, names: list[str], faults: Fau
                 changed |= _without_missing(coco, places[id(coco)])
             changed |= _renamed(coco, places[id(coco)], prefix) | _without(coco, dummy)
             changed |= _sized(coco, prefix, pictures) | _nested(coco)
-            changed |= clipped_boxes(coco, faults)
             result.known |= set(places[id(coco)].values())
         coco = merged(each)
         if not changed:

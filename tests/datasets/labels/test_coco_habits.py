@@ -152,21 +152,3 @@ def test_files_that_label_the_same_pictures_are_not_merged(tmp_path: Path) -> No
     assert 'not taken: v2/train.json (to take another file, give it' in labelled.notes[1]
     write_folds(tmp_path, {'v2': dict(train=['c', 'd', 'e'])})
     assert sets(read(tmp_path)) == {'train': ['a', 'b', 'c', 'd', 'e']}
-
-
-def boxes_read(tmp_path: Path, *boxes: list[float]) -> tuple[list[list[float]], list[str]]:
-    write_coco(tmp_path, Photos({'one': [('cat', *box) for box in boxes]}, ['cat']))
-    labelled = read(tmp_path)
-    assert ('train' in labelled.files) == (not labelled.problems)
-    found = [a['bbox'] for a in labelled.train['annotations']]
-    assert all(a['area'] == a['bbox'][2] * a['bbox'][3] for a in labelled.train['annotations'])
-    return found, [str(problem) for problem in labelled.problems]
-
-
-def test_boxes_that_reach_out_are_cut_as_in_other_formats(tmp_path: Path) -> None:
-    inside, far, corners = [40, 20, 10, 10], [50, 20, 40, 10], [[2, 3, 50, 39], [5, 5, 58, 39]]
-    found, (problem,) = boxes_read(tmp_path, inside, [40, 20, 25, 10], [-3, 20, 20, 10], far)
-    assert found == [inside, [40, 20, 20, 10], [0, 20, 17, 10], far]
-    assert problem.startswith('warning: ')
-    assert 'boxes that reach out of their picture: 2 (first: annotation 2, image 0' in problem
-    assert boxes_read(tmp_path, *corners) == (corners, [])  # The check asks what they mean.
