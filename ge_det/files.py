@@ -44,8 +44,6 @@ def write_whole(
 
 
 def _write_whole(path: Path, content: bytes | Callable[[Path], object], lasting: bool) -> None:
-    if path.is_symlink():  # What it leads to is written, and it stays.
-        path = Path(os.path.realpath(path))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():  # Such as /dev/stdout: no file.

@@ -89,15 +89,3 @@ def test_two_threads_that_write_files_of_like_names_do_not_meet(tmp_path: Path) 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(slowly, names))
     assert [(tmp_path / name).read_text() for name in names] == names
-
-
-@pytest.mark.parametrize('exists', [True, False])
-def test_a_link_stays_one(exists: bool, tmp_path: Path) -> None:
-    (tmp_path / 'store').mkdir()
-    target, link = tmp_path / 'store/a.json', tmp_path / 'a.json'
-    link.symlink_to(target)
-    if exists:
-        target.write_bytes(b'old')
-    write_whole(link, b'new')
-    assert link.is_symlink() and target.read_bytes() == b'new'
-    assert sorted(tmp_path.rglob('*.json')) == [link, target]
