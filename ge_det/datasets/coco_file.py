@@ -196,7 +196,7 @@ def is_written_copy(path: Path) -> bool:
     """Whether :func:`write_copy` wrote a file."""
     try:
         with path.open('rb') as file:
-            return b'ge-det make-config"' in file.read(_HEAD)
+            return json.dumps(_MARK['written_by']).encode() in file.read(_HEAD)
     except OSError:
         return False
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from functools import partial
+from pathlib import Path
+
+from ge_det.files import sha256_of
 
 _HEAD = 4096  # Bytes, which tell most files of one size apart.
 
@@ -21,14 +22,14 @@ def same_pictures(ones: Iterable[str], others: Iterable[str]) -> list[tuple[str,
     Returns:
         list[tuple[str, str]]: Of each of ``others`` that ``ones`` has too, one of these and it.
     """
-    keys: tuple[Callable[[str], object], ...] = (os.path.getsize, partial(_digest, most=_HEAD))
+    keys: tuple[Callable[[str], object], ...] = (os.path.getsize, _head)
     for key in keys:
         found, wanted = _by(key, ones), _by(key, others)
         ones, others = (
             [path for value in found.keys() & wanted.keys() for path in side[value]]
             for side in (found, wanted)
         )
-    found, wanted = _by(_digest, ones), _by(_digest, others)
+    found, wanted = _by(_hash, ones), _by(_hash, others)
     both = found.keys() & wanted.keys()
     return sorted((min(found[value]), path) for value in both for path in wanted[value])
 
@@ -40,6 +41,10 @@ def _by(key: Callable[[str], object], paths: Iterable[str]) -> dict[object, list
     return groups
 
 
-def _digest(path: str, most: int = -1) -> bytes:
+def _head(path: str) -> bytes:
     with open(path, 'rb') as file:
-        return hashlib.sha256(file.read(most)).digest()
+        return file.read(_HEAD)
+
+
+def _hash(path: str) -> str:
+    return sha256_of(Path(path))
