@@ -5,7 +5,8 @@ _base_ = './_base_/cifar10.py'
 epochs = 5
 train_cfg = dict(by_epoch=True, max_epochs=epochs, val_interval=epochs)
 optim_wrapper = dict(
-    optimizer=dict(type='SGD', lr=0.2, momentum=0.9, weight_decay=5e-4, fused=True)
+    type='BFloat16OptimWrapper',  # A third less time for the plain network.
+    optimizer=dict(type='SGD', lr=0.2, momentum=0.9, weight_decay=5e-4, fused=True),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=1, convert_to_iter_based=True),

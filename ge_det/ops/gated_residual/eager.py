@@ -24,6 +24,8 @@ def forward(
     y = dense(y, y)
     identity = None if identity is None else dense(identity, y)
     if gate.shape[2:] == (1, 1):
+        if identity is None and scale is None and gate.dtype == y.dtype:
+            return y * _repeated(gate, y)  # Rounded once, as a product in float32 is.
         return _forward_channels(y, identity, _full_channels(gate, y), scale, shift)
     return _write(torch.empty_like(y), y, identity, gate, scale, shift)
 
@@ -117,8 +119,12 @@ def _per_channel(values: Tensor, groups: int) -> Tensor:
 
 def _full_channels(gate: Tensor, x: Tensor) -> Tensor:
     """A 1x1 gate for each channel, in the dtype of the statistics: (N, C, 1, 1)."""
-    gate = gate.to(statistics_dtype(x))
-    return gate.repeat_interleave(x.shape[1] // gate.shape[1], 1)
+    return _repeated(gate.to(statistics_dtype(x)), x)
+
+
+def _repeated(gate: Tensor, x: Tensor) -> Tensor:
+    groups = gate.shape[1]
+    return gate if groups == x.shape[1] else gate.repeat_interleave(x.shape[1] // groups, 1)
 
 
 def _forward_channels(
@@ -155,7 +161,7 @@ def _backward_channels(
     s = _full_channels(gate, y)
     total = _row_sums(d, None)
     moment = _row_sums(d, y)
-    grad_gate, slope = moment, s
+    grad_gate, slope = moment, _repeated(gate, y) if gate.dtype == d.dtype else s
     grad_scale = grad_shift = None
     if scale is not None and shift is not None:
         a, b = scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1)

@@ -1,7 +1,7 @@
 # CIFAR-10 as arrays in memory: what all networks have in common, but for network and schedule.
 _base_ = 'mmpretrain::_base_/default_runtime.py'
 
-custom_imports = dict(imports=['lab.cifar.network', 'lab.cifar.data'])
+custom_imports = dict(imports=['lab.cifar.network', 'lab.cifar.data', 'lab.cifar.half_precision'])
 data_root = 'work_dirs/evidence/data/cifar10'
 
 model = dict(

@@ -7,6 +7,7 @@ from torch import nn
 
 from ge_det.catalogue import BLOCKS
 from ge_det.hooks.paired_start import pair_weights
+from lab.cifar.half_precision import BFloat16OptimWrapper
 from lab.cifar.network import CifarResNet, PreActUnit
 
 
@@ -103,3 +104,17 @@ def cifar_config(request, peers):
 def test_what_cannot_be_built_is_said(arguments, told):
     with pytest.raises(ValueError, match=told):
         CifarResNet(**arguments)
+
+
+def test_training_computes_in_bfloat16_and_learns_in_float32():
+    network = CifarResNet(8, attention='se')
+    wrapper = BFloat16OptimWrapper(torch.optim.SGD(network.parameters(), lr=0.1))
+    before = network.stem.weight.detach().clone()
+    with wrapper.optim_context(network):
+        (maps,) = network(torch.rand(2, 3, 32, 32))
+    assert maps.dtype == torch.bfloat16
+    wrapper.backward(maps.float().square().mean())
+    assert network.stem.weight.dtype == network.stem.weight.grad.dtype == torch.float32
+    wrapper.step()
+    assert not torch.equal(network.stem.weight, before)
+    assert network(torch.rand(2, 3, 32, 32))[0].dtype == torch.float32  # Tests are not concerned.
