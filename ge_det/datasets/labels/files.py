@@ -60,6 +60,14 @@ def holds(tree: Tree, name: str, word: bytes) -> bool:
         return True
 
 
+def is_empty(tree: Tree, name: str) -> bool:
+    """Whether a file has no byte, as one that was never finished."""
+    try:
+        return tree.path(name).stat().st_size == 0
+    except OSError:
+        return True
+
+
 def lists_of_classes(tree: Tree, *names: str) -> list[str]:
     """Files of these names, or LabelImg's own where there are none."""
     return tree.named(*names) or tree.named(LABELIMGS_OWN)

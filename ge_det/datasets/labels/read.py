@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from ge_det.datasets.labels.assemble import assemble
 from ge_det.datasets.labels.coco import read_coco_sets
+from ge_det.datasets.labels.files import holds, is_empty, read_json
 from ge_det.datasets.labels.labelled import Coco, Labelled
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.place import open_tree
 from ge_det.datasets.labels.recognise import Candidate, recognise
 from ge_det.datasets.labels.records import Faults, Found
-from ge_det.datasets.labels.roles import settle
+from ge_det.datasets.labels.roles import role_of_file, settle
 from ge_det.datasets.labels.tree import Tree
 from ge_det.datasets.labels.unlabelled import no_labels
 from ge_det.datasets.labels.unloadable import leave_out_unloadable
@@ -44,6 +46,7 @@ def read(photos: Path, skip_bad: bool = False, most: int | None = None) -> Label
     best, faults = candidates[0], Faults(skip_bad, most)
     if best.reader is None:
         labelled = _of_coco(photos, tree, pictures, best, faults)
+        _tell_broken(tree, others, faults)
     else:
         labelled = _of_photos(photos, best.reader(tree, pictures, faults), tree, pictures, faults)
     labelled.notes += [_not_taken(best, each) for each in candidates[1:]]
@@ -63,6 +66,14 @@ def _of_coco(
     leave_out_unloadable(labelled, faults)
     labelled.notes = [_summary(photos, labelled, found.unused, found.sets_by), *found.notes]
     return labelled
+
+
+def _tell_broken(tree: Tree, others: Iterable[str], faults: Faults) -> None:
+    """Files beside those of COCO that are broken, and would have been a set."""
+    for name in others:
+        is_set = role_of_file(name) in ('train', 'val') and is_empty(tree, name)
+        if is_set or any(holds(tree, name, word) for word in (b'"file_name"', b'"annotations"')):
+            read_json(tree, name, faults, of_all=True)
 
 
 def _of_photos(

@@ -65,6 +65,10 @@ def read_names(tree: Tree, pictures: Pictures, faults: Faults) -> Names:
             fix = 'number the classes alike everywhere, or keep or give one of the lists'
             where = f'{first.file} and {other.file}'
             faults.add('error', 'lists that number the classes differently', where, fix)
+        elif _differ(first, other) and not (first.is_elsewhere or other.is_elsewhere):
+            fix = f'names are taken from {first.file}: remove the list that is not of these labels'
+            where = f'{first.file} and {other.file}'
+            faults.add('warning', 'lists that call the classes differently', where, fix)
     # LabelImg writes one a folder, of the classes that it has met so far.
     return max((each for each in found if _base(each) == _base(first)), key=_length)
 
@@ -77,7 +81,11 @@ def _contradict(one: Names, other: Names) -> bool:
     of_one_kind = _base(one) == _base(other) or (
         _is_yaml(one) and _is_yaml(other) and one.is_elsewhere == other.is_elsewhere
     )
-    return of_one_kind and any(x != y for x, y in zip(a, b, strict=False))
+    return of_one_kind and _differ(one, other)
+
+
+def _differ(one: Names, other: Names) -> bool:
+    return any(x != y for x, y in zip(one.classes or [], other.classes or [], strict=False))
 
 
 def _base(names: Names) -> str:

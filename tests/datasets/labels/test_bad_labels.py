@@ -96,6 +96,20 @@ def test_a_broken_label_file(kind: str, tmp_path: Path) -> None:
     assert 'line ' in line and line.endswith('mend or export them again')
 
 
+@pytest.mark.parametrize('left', [0, 200])
+def test_a_broken_set_of_coco_beside_a_good_one(left: int, tmp_path: Path) -> None:
+    write_coco(tmp_path, PETS)
+    (train,) = tmp_path.rglob('*.json')
+    val = train.with_name('val.json')
+    val.write_bytes(train.read_bytes()[:left])
+    train = train.rename(train.with_name('train.json'))
+    (train.parent / 'scalars.json').write_text('{"loss": 1}\n{"loss": 2}\n')
+    (line,) = lines(tmp_path)
+    name = val.relative_to(tmp_path).as_posix()
+    assert line.startswith(f'error: F: label files that cannot be read: 1 (first: {name}, ')
+    assert line.endswith('mend or export them again')
+
+
 def test_broken_yolo_lines(tmp_path: Path) -> None:
     write_yolo(tmp_path, PETS)
     (tmp_path / 'labels' / 'train' / 'two.txt').write_text(

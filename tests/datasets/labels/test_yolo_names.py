@@ -114,6 +114,21 @@ def test_classes_are_called_as_they_are_written(tmp_path: Path) -> None:
     assert classes(labelled) == ['yes', 'no'] and errors(labelled) == []
 
 
+def test_names_that_differ_between_yaml_and_list_are_told(tmp_path: Path) -> None:
+    write_yolo_beside(tmp_path, PETS)
+    (tmp_path / 'data.yaml').write_text('names: [hound, cat]')
+    labelled = read(tmp_path)
+    assert classes(labelled) == ['hound', 'cat'] and errors(labelled) == []
+    (problem,) = labelled.problems
+    assert (
+        'lists that call the classes differently: 1 (first: data.yaml and classes.txt)'
+        in problem.text
+    )
+    assert 'names are taken from data.yaml' in problem.text
+    (tmp_path / 'data.yaml').write_text('names: [dog, cat, bird]')
+    assert read(tmp_path).problems == []
+
+
 def test_a_train_set_that_is_the_val_set_is_all_that_is_taken(tmp_path: Path) -> None:
     write_yolo(tmp_path, PETS)
     draw(tmp_path / 'other', 'more.png')
