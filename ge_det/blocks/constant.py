@@ -21,12 +21,18 @@ _ANSWERS = ('forward', 'gate', 'coarse_gate', 'gate_from_narrow', 'gate_from_wid
 _State = tuple[Tensor, int, int]
 
 
-@torch.no_grad()
 def constant_of(gate: nn.Module) -> Tensor | None:
     """The value of a gate that is constant now, (C,); None if it depends on its input."""
-    if not isinstance(gate, Start) or not _is_own_constant(type(gate)):
-        return None
-    if not all(is_plain(module, type(module)) for module in gate.modules()):
+    return _constant_of(gate) if isinstance(gate, Start) and _is_plain(gate) else None
+
+
+def _is_plain(gate: nn.Module) -> bool:
+    return all(is_plain(module, type(module)) for module in gate.modules())
+
+
+@torch.no_grad()
+def _constant_of(gate: Start) -> Tensor | None:
+    if not _is_own_constant(type(gate)):
         return None
     copy = deepcopy(gate)
     constant = copy.make_constant()
@@ -56,7 +62,7 @@ class MayBeConstant(Start):
         self._noted = None
         if self._can_be_read():
             with torch.inference_mode(False), torch.no_grad():
-                value = constant_of(self)
+                value = _constant_of(self)
                 value = None if value is None else value.detach().clone().view(1, -1, 1, 1)
             self._noted = value, [(t, t.data_ptr(), t._version) for t in self._tensors()]
 
@@ -89,7 +95,7 @@ class MayBeConstant(Start):
         tensors = self._tensors()
         if not tensors or any(tensor.is_meta or tensor.is_inference() for tensor in tensors):
             return False
-        return all(is_plain(module, type(module)) for module in self.modules())
+        return _is_plain(self)
 
     def _tensors(self) -> list[Tensor]:
         return [*self.parameters(), *self.buffers()]
