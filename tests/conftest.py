@@ -103,13 +103,19 @@ def subclasses(kind):
 @contextmanager
 def no_runner():
     """No logger, visualizer and so on of another: a runner leaves its own behind for the next."""
-    with pytest.MonkeyPatch.context() as patch:
-        if HAS_MMENGINE:  # It is not there in `make pythons`.
-            from mmengine.utils import ManagerMixin
-
-            for kind in subclasses(ManagerMixin):
-                patch.setattr(kind, '_instance_dict', OrderedDict())
+    if not HAS_MMENGINE:  # It is not there in `make pythons`.
         yield
+        return
+    from mmengine.utils import ManagerMixin
+
+    with pytest.MonkeyPatch.context() as patch:
+        known = set(subclasses(ManagerMixin))
+        for kind in known:
+            patch.setattr(kind, '_instance_dict', OrderedDict())
+        yield
+        for kind in subclasses(ManagerMixin):  # Imported meanwhile.
+            if kind not in known:
+                kind._instance_dict.clear()
 
 
 @pytest.fixture(autouse=True, scope='module')
