@@ -12,14 +12,22 @@ from PIL import Image, PngImagePlugin
 from ..key import CellKey
 from ..results.result import CellResult
 from .comparison import compare
+from .data_plots import draw_data
 from .group_plots import draw_groups
 from .plots import PICTURES
 from .text import report_text
 
-_GROUPS = (
-    'Groups of classes on the validation pictures as drawn and on the controls: a mark '
-    'for each seed, a bar at their mean.'
-)
+_MORE = {
+    'groups.png': (
+        draw_groups,
+        'Groups of classes on the validation pictures as drawn and on the controls: a mark for '
+        'each seed, a bar at their mean.',
+    ),
+    'data.png': (
+        draw_data,
+        'Groups of classes over the data sets: a mark for each seed, lines join the means.',
+    ),
+}
 
 
 def write_report(
@@ -43,7 +51,7 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     comparisons = compare(results, planned)  # Their gains are computed once, for text and pictures.
     captions = {}
-    for name, (draw, caption) in {**PICTURES, 'groups.png': (draw_groups, _GROUPS)}.items():
+    for name, (draw, caption) in {**PICTURES, **_MORE}.items():
         if draw(comparisons, out / name):
             _sign(out / name, results)
             captions[name] = caption

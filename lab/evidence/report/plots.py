@@ -87,7 +87,7 @@ def draw_training(comparisons: Comparisons, out: Path) -> bool:
     if not rows:
         return False
     columns = max(len(names) for _, names in rows)
-    looks, drawn = _looks(comparisons), set()
+    looks, drawn = looks_of(comparisons), set()
     figure, all_axes = make_grid(columns * len(rows), 4.4, 2.5, columns)
     # Holes where another comparison has more to show.
     shown = [(c, name) for c, names in rows for name in [*names, *[''] * (columns - len(names))]]
@@ -131,7 +131,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Points], scale: int, look: Look) -
             axes.plot(steps, scale * values, **style)
 
 
-def _looks(comparisons: Comparisons) -> dict[str, Look]:
+def looks_of(comparisons: Comparisons) -> dict[str, Look]:
     """How each block of a report is drawn in every panel, the baseline first."""
     blocks = dict.fromkeys(block for c in comparisons for block in c.blocks)
     looks: dict[str, Look] = {BASELINE: dict(color=INK, linestyle='-')}

@@ -158,6 +158,7 @@ def test_a_block_comes_away_where_it_stays_ahead(leads, expected, tmp_path):
     # The report says so, and shows the group.
     files = write_report([plain, gated], tmp_path, 'Title')
     assert 'groups.png' in [file.name for file in files]
+    assert 'data.png' not in [file.name for file in files]
     (row,) = rows_of(onset_table(compare([plain, gated])[0])).values()
     assert row['AP context'] == f'0: {expected or "never"}'
     assert '10 points of AP ahead' in files[0].read_text(encoding='utf-8')
