@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 from ge_det.errors import UserError, one_line
 from ge_det.flops.config_network import count_config
@@ -150,7 +150,8 @@ def _measure(workspace: Workspace, cell: Cell, trained: Experiment) -> CellResul
         annotations=workspace.digests,
         iterations=iterations,
         epochs=cell.epochs,
-        hours=dict(training=mean(times) * iterations / 3600) if times else {},
+        # The median: a process that was stopped for a while tells one very long iteration.
+        hours=dict(training=median(times) * iterations / 3600) if times else {},
         **machine_and_versions(folder),
     )
 

@@ -1,12 +1,15 @@
 """The report of a table follows from its cells."""
 
+from statistics import fmean
+
 import pytest
 from cifar_case import make_workspace
 
-from lab.cifar.report import published, report_text
+from lab.cifar.report import TOP1, published, report_text
 from lab.cifar.run import Workspace
 from lab.cifar.table import Table
 from lab.evidence.results.result import CellResult
+from lab.evidence.statistics.gains import paired_gains
 
 ERRORS = {('none', 0): 0.20, ('se', 0): 0.19, ('none', 1000): 0.22, ('se', 1000): 0.20}
 
@@ -70,11 +73,50 @@ def test_the_paper_has_its_best_with_theta_plus(network):
     assert min(errors, key=errors.get) == 'ge-theta-plus' and max(errors, key=errors.get) == 'none'
 
 
+def landed(root):
+    folder = root / 'docs/evidence/cifar10'
+    return Workspace(Table.read(root / 'lab/cifar/cifar10.yaml'), folder, folder, folder)
+
+
+def errors_of(results):
+    """Mean error of each block in percent, of seeds that have all blocks."""
+    errors = {(r.key.attention, r.key.seed): 100 - 100 * TOP1.value(r) for r in results}
+    blocks, seeds = (dict.fromkeys(key[place] for key in errors) for place in (0, 1))
+    whole = [seed for seed in seeds if all((block, seed) in errors for block in blocks)]
+    means = {block: fmean(errors[block, seed] for seed in whole) for block in blocks}
+    return means, len(whole)
+
+
+def told_gains(results):
+    """What the page of the evidence says of the gains, in percent points."""
+    gains = paired_gains(results, TOP1)
+    return ', '.join(
+        f'{gain.key.attention} {points(gain.gain)} [{points(gain.low)}, {points(gain.high)}]'
+        for gain in gains
+    )
+
+
+def points(share):
+    return f'{100 * share:+.1f}'.replace('-', '−')
+
+
+def told_errors(results):
+    """What the README says of the errors."""
+    errors, seeds = errors_of(results)
+    parts = [f'{"plain" if block == "none" else block} {e:.1f}' for block, e in errors.items()]
+    return f'{", ".join(parts)} ({seeds} seeds)'
+
+
+def test_the_pages_say_what_the_landed_cells_found(request):
+    root, results = request.config.rootpath, landed(request.config.rootpath).results()
+    for page, told in (('docs/evidence/README.md', told_gains), ('README.md', told_errors)):
+        assert told(results) in ' '.join((root / page).read_text(encoding='utf-8').split())
+
+
 def test_the_landed_report_follows_from_the_landed_cells(request, monkeypatch):
     monkeypatch.chdir(request.config.rootpath)
-    folder = request.config.rootpath / 'docs/evidence/cifar10'
-    table = Table.read(request.config.rootpath / 'lab/cifar/cifar10.yaml')
-    workspace = Workspace(table, folder, folder, folder)
+    workspace = landed(request.config.rootpath)
+    folder = workspace.out
     assert report_text(workspace) == (folder / 'report.md').read_text(encoding='utf-8')
     files = {file.name for file in folder.glob('cells/*.json')}
     assert files == {f'{result.name}.json' for result in workspace.results()}
