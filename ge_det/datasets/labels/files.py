@@ -52,12 +52,13 @@ def read_bytes(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> b
         return None
 
 
-def holds(tree: Tree, name: str, word: bytes) -> bool:
-    """Whether a word of labels is in a file, or it cannot be read."""
+def holds(tree: Tree, name: str, *words: bytes) -> bool:
+    """Whether one of some words of labels is in a file, or it cannot be read."""
     try:
-        return word in tree.path(name).read_bytes().replace(b'\0', b'')  # Also of UTF-16.
+        content = tree.path(name).read_bytes().replace(b'\0', b'')  # Also of UTF-16.
     except OSError:
         return True
+    return any(word in content for word in words)
 
 
 def is_empty(tree: Tree, name: str) -> bool:

@@ -72,7 +72,7 @@ def _tell_broken(tree: Tree, others: Iterable[str], faults: Faults) -> None:
     """Files beside those of COCO that are broken, and would have been a set."""
     for name in others:
         is_set = role_of_file(name) in ('train', 'val') and is_empty(tree, name)
-        if is_set or any(holds(tree, name, word) for word in (b'"file_name"', b'"annotations"')):
+        if is_set or holds(tree, name, b'"file_name"', b'"annotations"'):
             read_json(tree, name, faults, of_all=True)
 
 

@@ -61,13 +61,12 @@ def read_names(tree: Tree, pictures: Pictures, faults: Faults) -> Names:
         return Names()
     first = found[0]
     for other in found[1:]:
+        where = f'{first.file} and {other.file}'
         if _contradict(first, other):
             fix = 'number the classes alike everywhere, or keep or give one of the lists'
-            where = f'{first.file} and {other.file}'
             faults.add('error', 'lists that number the classes differently', where, fix)
         elif _differ(first, other) and not (first.is_elsewhere or other.is_elsewhere):
             fix = f'names are taken from {first.file}: remove the list that is not of these labels'
-            where = f'{first.file} and {other.file}'
             faults.add('warning', 'lists that call the classes differently', where, fix)
     # LabelImg writes one a folder, of the classes that it has met so far.
     return max((each for each in found if _base(each) == _base(first)), key=_length)

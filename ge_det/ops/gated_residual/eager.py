@@ -24,9 +24,7 @@ def forward(
     y = dense(y, y)
     identity = None if identity is None else dense(identity, y)
     if gate.shape[2:] == (1, 1):
-        if identity is None and scale is None and gate.dtype == y.dtype:
-            return y * _repeated(gate, y)  # Rounded once, as a product in float32 is.
-        return _forward_channels(y, identity, _full_channels(gate, y), scale, shift)
+        return _forward_channels(y, identity, gate, scale, shift)
     return _write(torch.empty_like(y), y, identity, gate, scale, shift)
 
 
@@ -130,6 +128,9 @@ def _repeated(gate: Tensor, x: Tensor) -> Tensor:
 def _forward_channels(
     y: Tensor, identity: Tensor | None, gate: Tensor, scale: Tensor | None, shift: Tensor | None
 ) -> Tensor:
+    if identity is None and scale is None and gate.dtype == y.dtype:
+        return y * _repeated(gate, y)  # Rounded once, as a product in float32 is.
+    gate = _full_channels(gate, y)
     slope = gate if scale is None else gate * scale.view(1, -1, 1, 1)
     offset = None if shift is None else gate * shift.view(1, -1, 1, 1)
     if y.dtype != slope.dtype:
@@ -158,12 +159,12 @@ def _forward_half(
 def _backward_channels(
     d: Tensor, y: Tensor, gate: Tensor, scale: Tensor | None, shift: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    s = _full_channels(gate, y)
-    total = _row_sums(d, None)
     moment = _row_sums(d, y)
-    grad_gate, slope = moment, _repeated(gate, y) if gate.dtype == d.dtype else s
-    grad_scale = grad_shift = None
-    if scale is not None and shift is not None:
+    grad_gate, grad_scale, grad_shift = moment, None, None
+    if scale is None or shift is None:
+        slope = _repeated(gate, y) if gate.dtype == d.dtype else _full_channels(gate, y)
+    else:
+        s, total = _full_channels(gate, y), _row_sums(d, None)
         a, b = scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1)
         grad_gate, slope = a * moment + b * total, s * a
         grad_scale = (s * moment).sum((0, 2, 3)).to(scale.dtype)

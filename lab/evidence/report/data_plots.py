@@ -9,8 +9,9 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from ..key import CellKey
 from ..statistics.gains import Metric
-from .comparison import BASELINE, Comparison
+from .comparison import Comparison
 from .onset import told_groups
 from .plots import Look, looks_of, make_grid, save_figure
 
@@ -24,26 +25,28 @@ def draw_data(comparisons: Sequence[Comparison], out: Path) -> bool:
     at least, and whose trainings tell the AP of groups. Writes a PNG file; False, and nothing is
     written, if there are none.
     """
-    rows = [row for row in _rows(comparisons) if len(row) >= _FEWEST]
-    shown = [(row, group) for row in rows for group in told_groups(row[0])]
+    rows = {key: row for key, row in _rows(comparisons).items() if len(row) >= _FEWEST}
+    shown = [(key, group) for key, row in rows.items() for group in told_groups(row[0])]
     if not shown:
         return False
-    columns = len(told_groups(rows[0][0]))
+    columns = sum(key == shown[0][0] for key, _ in shown)
     figure, all_axes = make_grid(len(shown), 4.6, 3, columns=columns)
     looks, drawn = looks_of(comparisons), set[str]()
-    for axes, (row, group) in zip(all_axes, shown, strict=True):
-        drawn |= _draw_panel(axes, row, group, looks)
+    for axes, (key, group) in zip(all_axes, shown, strict=True):
+        axes.set_title(key.title, fontsize=9)
+        drawn |= _draw_panel(axes, rows[key], group, looks)
     legend = [Line2D([], [], label=b, **look) for b, look in looks.items() if b in drawn]
     save_figure(figure, legend, 6, out)
     return True
 
 
-def _rows(comparisons: Sequence[Comparison]) -> list[list[Comparison]]:
-    rows: dict[tuple[object, ...], list[Comparison]] = {}
+def _rows(comparisons: Sequence[Comparison]) -> dict[CellKey, list[Comparison]]:
+    """Comparisons that differ in the data alone, by the rest of their setting."""
+    rows: dict[CellKey, list[Comparison]] = {}
     for comparison in comparisons:
         if comparison.results:
-            rows.setdefault(comparison.setting[1:], []).append(comparison)
-    return [row for row in rows.values() if any(comparison.blocks for comparison in row)]
+            rows.setdefault(comparison.setting._replace(data='each'), []).append(comparison)
+    return {key: row for key, row in rows.items() if any(one.blocks for one in row)}
 
 
 def _draw_panel(
@@ -51,18 +54,17 @@ def _draw_panel(
 ) -> set[str]:
     """The blocks that were drawn."""
     metric, drawn = Metric('bbox', group, 'AP'), set[str]()
-    for block in dict.fromkeys([BASELINE, *(b for c in row for b in c.blocks)]):
+    for block, look in looks.items():
         found = {i: [100 * metric.value(x) for x in c.cells(block)] for i, c in enumerate(row)}
         points = [(place, value) for place, values in found.items() for value in values]
         if not points:
             continue
         drawn.add(block)
         places, values = zip(*points, strict=True)
-        axes.plot(places, values, linestyle='none', marker='.', color=looks[block]['color'])
+        axes.plot(places, values, linestyle='none', marker='.', color=look['color'])
         means = {place: fmean(values) for place, values in found.items() if values}
-        axes.plot([*means], [*means.values()], **looks[block])
+        axes.plot([*means], [*means.values()], **look)
     axes.set_xticks(range(len(row)), [comparison.setting.data for comparison in row])
     axes.set_ylim(-3, 103)
     axes.set_ylabel(f'box AP of the group {group}, %', fontsize=8)
-    axes.set_title(row[0].setting._replace(data='each').title, fontsize=9)
     return drawn

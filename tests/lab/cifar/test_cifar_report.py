@@ -8,6 +8,7 @@ from cifar_case import make_workspace
 from lab.cifar.report import TOP1, published, report_text
 from lab.cifar.run import Workspace
 from lab.cifar.table import Table
+from lab.evidence.report.markdown import points_with_interval
 from lab.evidence.results.result import CellResult
 from lab.evidence.statistics.gains import paired_gains
 
@@ -91,13 +92,9 @@ def told_gains(results):
     """What the page of the evidence says of the gains, in percent points."""
     gains = paired_gains(results, TOP1)
     return ', '.join(
-        f'{gain.key.attention} {points(gain.gain)} [{points(gain.low)}, {points(gain.high)}]'
+        f'{gain.key.attention} {points_with_interval(gain.gain, gain.low, gain.high)}'
         for gain in gains
     )
-
-
-def points(share):
-    return f'{100 * share:+.1f}'.replace('-', '−')
 
 
 def told_errors(results):
