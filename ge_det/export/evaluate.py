@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import mmcv
 import numpy as np
@@ -112,6 +113,10 @@ def evaluate_model(cfg: Config, detector: nn.Module, work_dir: Path) -> dict[str
     """The same of a detector that is built already, with the weights that it has."""
     cfg = cfg.copy()
     cfg.work_dir, cfg.load_from, cfg.resume = str(work_dir), None, False
+    # MMEngine has one log and one visualizer of a name, and an earlier one's writes elsewhere.
+    cfg.experiment_name = uuid4().hex
+    if isinstance(cfg.get('visualizer'), dict):
+        cfg.visualizer.name = cfg.experiment_name
 
     class BuiltRunner(Runner):
         """MMEngine's, with a network that is there already."""
