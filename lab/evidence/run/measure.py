@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, mean
+from statistics import fmean, mean, median
 from typing import Any
 
 from mmengine.logging import MMLogger
@@ -67,7 +67,8 @@ def measure_run(
     iterations = max(record['step'] for record in training)
     # Read from the log, which knows of all sessions of an interrupted training.
     times = [record['time'] for record in training if 'time' in record]
-    hours = dict(training=mean(times) * iterations / 3600) if times else {}
+    # The median: a process that was stopped for a while tells one very long iteration.
+    hours = dict(training=median(times) * iterations / 3600) if times else {}
     timed = [time for time in seconds if time is not None]
     if timed and len(timed) == len(seconds):
         hours['test'] = sum(timed) / 3600
