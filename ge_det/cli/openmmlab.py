@@ -161,7 +161,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
     if changes := worker_options(cfg):
         sys.argv += ['--cfg-options', *changes]
         show(f'without worker processes: {" ".join(changes)}')
-    from ge_det.cli.plan import plan_of  # It imports torch.
+    from ge_det.cli.plan import plan_of  # They import torch.
+    from ge_det.compat.configs_of_tests import configs_beside_logs
 
     is_start, speaks = name == 'train', is_first_process()
     if speaks and not is_start:  # One process: others might look while it is taken away.
@@ -175,7 +176,8 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
             show(*changed_since(args.config, found), *plan_of(cfg, found, model, checkpoint))
             show(*(told_done(cfg, checkpoint) if is_start else []))
         sys.argv += missing_hooks(cfg, name)
-        yield
+        with nullcontext() if is_start else configs_beside_logs():
+            yield
     if is_start and speaks and cfg.get('default_scope', 'mmdet') == 'mmdet':
         show(*told_next(args.config, find_work_dir(args, cfg), cfg))
 

@@ -16,6 +16,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
+from ge_det.compat.configs_of_tests import dump_beside_log
 from ge_det.errors import UserError
 from ge_det.export.cases import as_instances
 from ge_det.export.metadata import DETECTORS
@@ -123,6 +124,8 @@ def evaluate_model(cfg: Config, detector: nn.Module, work_dir: Path) -> dict[str
 
         def build_model(self, model: Any) -> Any:
             return detector
+
+        dump_config = dump_beside_log
 
     figures: dict[str, float] = BuiltRunner.from_cfg(cfg).test()
     return figures

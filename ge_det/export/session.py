@@ -74,6 +74,10 @@ class Session:
         self._inputs = tuple(one.name for one in self._session.get_inputs())
         self.texts: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
+    def __deepcopy__(self, memo: object) -> Session:
+        """Itself: running changes nothing in it, and hooks such as EMA's copy a whole model."""
+        return self
+
     @property
     def metadata(self) -> Metadata:
         """What the file says of itself.

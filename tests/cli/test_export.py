@@ -102,6 +102,31 @@ def test_its_ap_is_that_of_pytorch(whole: tuple[Path, str], folder: Path, capsys
     assert 'file:    whole.onnx, float32' in capsys.readouterr().out
 
 
+def test_measuring_leaves_the_config_of_the_training(
+    whole: tuple[Path, str], folder: Path, capsys: Screen
+) -> None:
+    """`infer`, `report` and others take it from the work dir."""
+    trained = Path('trained/my.py')
+    trained.parent.mkdir()
+    trained.write_text("model = dict(type='as trained')\n")
+    for words in (['my.py', 'my_1.pth'], ['--onnx', 'whole.onnx', 'my.py']):
+        out = [*words, '--work-dir', 'trained', '--cfg-options', 'test_dataloader.batch_size=1']
+        assert exit_code('test', *out) == 0, capsys.readouterr().err
+        assert trained.read_text() == "model = dict(type='as trained')\n"
+        (used,) = Path('trained').glob('*/my.py')  # Beside the log.
+        assert 'batch_size=1' in used.read_text()
+        shutil.rmtree(used.parent)
+
+
+def test_a_file_is_measured_with_hooks_that_copy_the_model(
+    whole: tuple[Path, str], folder: Path, capsys: Screen
+) -> None:
+    Path('ema.py').write_text("_base_ = 'my.py'\ncustom_hooks = [dict(type='EMAHook')]\n")
+    words = ['--onnx', 'whole.onnx', 'ema.py', '--work-dir', 'ema']
+    assert exit_code('test', *words) == 0, capsys.readouterr().err
+    assert 'coco/bbox_mAP: ' in capsys.readouterr().out
+
+
 def test_files_that_do_not_go_with_the_config(
     whole: tuple[Path, str], folder: Path, capsys: Screen
 ) -> None:
