@@ -202,6 +202,23 @@ def _reason(error: BaseException, path: Path) -> str:
     return message if message == kind else f'{kind}: {message}'
 
 
+def inner_data_set(loader: Any) -> Any:
+    """Settings of the data set in a loader without what is wrapped around it; the first of several.
+
+    Args:
+        loader (dict): Of a config; an empty dict comes back for one that is not there.
+    """
+    found = (loader or {}).get('dataset')
+    while isinstance(found, dict):
+        several, inner = found.get('datasets'), found.get('dataset')
+        if isinstance(several, (list, tuple)) and several:
+            inner = several[0]
+        if not isinstance(inner, dict):
+            return found
+        found = inner
+    return {}
+
+
 def type_name(wanted: Any) -> str:
     """The last part of a config's type, which may have a scope or be a class."""
     return str(getattr(wanted, '__name__', wanted)).rpartition('.')[2]

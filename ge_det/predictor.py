@@ -10,7 +10,7 @@ import numpy as np
 import supervision as sv
 from PIL import Image
 
-from ge_det.config_reader import read_model
+from ge_det.config_reader import inner_data_set, read_model
 from ge_det.detecting.detector import PictureDetector, check_device
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour, from_memory
 from ge_det.detecting.score_threshold import check_score_threshold
@@ -164,6 +164,6 @@ class Predictor:
 
 def _classes(cfg: Any) -> tuple[str, ...]:
     """Of the config's data, in the order of the model's outputs; () if it does not name them."""
-    data_set = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    data_set = inner_data_set(cfg.get('test_dataloader'))
     classes = (data_set.get('metainfo') or {}).get('classes') or ()
     return (classes,) if isinstance(classes, str) else tuple(classes)

@@ -14,7 +14,7 @@ pytest.importorskip('mmengine')
 
 from mmengine.config.config import DictAction
 
-from ge_det.config_reader import parse_change, read_config, read_model
+from ge_det.config_reader import inner_data_set, parse_change, read_config, read_model
 from ge_det.errors import UserError
 
 BROKEN = {
@@ -32,6 +32,21 @@ BROKEN = {
     'fails': (b'1 / 0', 'ZeroDivisionError: division by zero'),
     'imports nothing': (b"custom_imports = dict(imports=['no_such_module'])", 'no_such_module'),
 }
+
+
+@pytest.mark.parametrize(
+    ('loader', 'name'),
+    [
+        (None, None),
+        ({}, None),
+        (dict(dataset=dict(ann_file='a')), 'a'),
+        (dict(dataset=dict(type='RepeatDataset', dataset=dict(ann_file='a'))), 'a'),
+        (dict(dataset=dict(datasets=[dict(dataset=dict(ann_file='a')), dict(ann_file='b')])), 'a'),
+        (dict(dataset=dict(datasets=[], ann_file='a')), 'a'),
+    ],
+)
+def test_the_data_set_within(loader, name) -> None:
+    assert inner_data_set(loader).get('ann_file') == name
 
 
 def line_of(function, *arguments) -> str:

@@ -192,7 +192,8 @@ def class_names(one: DataSet) -> tuple[str, ...]:
 
     told = (one.settings.get('metainfo') or {}).get('classes')
     if told is None:
-        kind = DATASETS.get(str(one.settings.get('type')))
+        kind = one.settings.get('type')
+        kind = DATASETS.get(kind) if isinstance(kind, str) else kind
         told = (getattr(kind, 'METAINFO', None) or {}).get('classes')
     return (told,) if isinstance(told, str) else tuple(told or ())
 

@@ -130,7 +130,8 @@ def run_tool(
         instead = 'run make-config again, which looks at the pictures'
         if package != 'mmdet':
             instead = 'take it out of the data'
-        with named_pictures(f'put it back and {then}, or {instead}'), _prepared(name, args):
+        named = named_pictures(f'put it back and {then}, or {instead}')
+        with named, _prepared(name, args, package):
             runpy.run_path(str(script), run_name='__main__')
 
 
@@ -142,7 +143,7 @@ def _read_options_ourselves() -> None:
 
 
 @contextmanager
-def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
+def _prepared(name: str, args: argparse.Namespace, package: str = 'mmdet') -> Iterator[None]:
     """Check what a config names, take the work dir of a training, and tell the plan."""
     options = getattr(args, 'cfg_options', None)
     cfg = read_model(args.config, options)
@@ -150,13 +151,15 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         cfg.val_dataloader = None
     if named := of_short_names(options or {}, read_config(args.config)):
         sys.argv += ['--cfg-options', *(f'{key}={value}' for key, value in named.items())]
+    # The scope of configs with classes for types is None.
+    detects = package == 'mmdet' and (cfg.get('default_scope') or package) == package
     found = data_sets(cfg, name)  # Once: annotation files may be large.
     check_data_files(found)
     check_class_order(cfg, found)
     if name == 'train':
         check_length(cfg)
         check_optimizer(cfg)
-        if cfg.get('default_scope', 'mmdet') == 'mmdet':
+        if detects:
             check_num_classes(cfg, found)
     if changes := worker_options(cfg):
         sys.argv += ['--cfg-options', *changes]
@@ -178,7 +181,7 @@ def _prepared(name: str, args: argparse.Namespace) -> Iterator[None]:
         sys.argv += missing_hooks(cfg, name)
         with nullcontext() if is_start else configs_beside_logs():
             yield
-    if is_start and speaks and cfg.get('default_scope', 'mmdet') == 'mmdet':
+    if is_start and speaks and detects:
         show(*told_next(args.config, find_work_dir(args, cfg), cfg))
 
 

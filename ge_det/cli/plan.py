@@ -11,6 +11,7 @@ from torch import nn
 
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.cli.config_data import DataSet, class_names
+from ge_det.config_reader import type_name
 from ge_det.errors import without_secrets
 from ge_det.times import told_minutes
 from ge_det.words import counted
@@ -56,7 +57,7 @@ def _data(data: Mapping[str, list[DataSet]]) -> str:
 
 
 def _network(cfg: Any, model: nn.Module | None) -> str:
-    kind = str(cfg.model.get('type'))
+    kind = type_name(cfg.model.get('type'))
     if model is None or not isinstance(getattr(model, 'backbone', None), nn.Module):
         return kind
     backbone: Any = model.backbone

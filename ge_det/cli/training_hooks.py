@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ge_det.config_reader import type_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -29,21 +31,24 @@ def missing_hooks(cfg: Config, command: str = 'train') -> list[str]:
     wanted = HOOKS if command == 'train' else TEST_HOOKS
     named = cfg.get('default_hooks') or {}
     hooks = [*named.values(), *(cfg.get('custom_hooks') or [])]
-    there = {str(hook.get('type')) for hook in hooks if isinstance(hook, dict)}
+    kinds = [hook.get('type') for hook in hooks if isinstance(hook, dict)]
+    there = set(map(type_name, kinds))
     scope = cfg.get('default_scope') or 'mmengine'
-    if any(_seeds(kind, scope) for kind in there):
-        there.add(HOOKS['randomness'])
+    if any(_seeds(kind, scope) for kind in kinds):
+        there.add(type_name(HOOKS['randomness']))
     options = [
         f'default_hooks.{key}.type={kind}'
         for key, kind in wanted.items()
-        if key not in named and kind not in there
+        if key not in named and type_name(kind) not in there
     ]
     return ['--cfg-options', *options] if options else []
 
 
-def _seeds(kind: str, scope: str) -> bool:
+def _seeds(kind: Any, scope: str) -> bool:
     """Whether a hook of the user's says that it seeds the generators itself."""
     from mmengine.registry import HOOKS as REGISTRY
 
-    ours = REGISTRY.children.get(scope, REGISTRY).module_dict  # get would import all of the scope.
-    return bool(getattr(ours.get(kind) or REGISTRY.get(kind), 'seeds_generators', False))
+    if isinstance(kind, str):
+        ours = REGISTRY.children.get(scope, REGISTRY).module_dict  # get would import all of it.
+        kind = ours.get(kind) or REGISTRY.get(kind)
+    return bool(getattr(kind, 'seeds_generators', False))

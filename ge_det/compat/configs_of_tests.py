@@ -1,7 +1,7 @@
 """Have a test leave the config of the training in its work dir as it is.
 
-MMEngine writes the config of every run into the work dir, under the same name: that of a test names
-the checkpoint as ``load_from``, has the changes of its ``--cfg-options``, and with ``--tta`` another
+MMEngine writes the config of every run into the work dir, by one name: that of a test names the
+checkpoint as ``load_from``, has the changes of its ``--cfg-options``, and with ``--tta`` another
 model. What takes a work dir later takes the config in it for the training's.
 """
 

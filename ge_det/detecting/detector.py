@@ -16,12 +16,24 @@ from mmdet.evaluation import get_classes
 from mmengine.config import Config
 from torch import nn
 
+from ge_det.config_reader import inner_data_set, type_name
 from ge_det.detecting.picture_files import UnreadablePicture, check_file, what_it_is
 from ge_det.errors import UserError, one_line
 
 
 class _Inferencer(DetInferencer):
-    """mmdet's, without what it draws with."""
+    """mmdet's, without what it draws with, for any form of a test set.
+
+    Its own looks for the pipeline right in the data set, and in that for a loader by its short
+    name: not in sets that are joined, nor in what MMEngine writes of a config with classes.
+    """
+
+    def _init_pipeline(self, cfg: Any) -> Any:
+        cfg.test_dataloader.dataset = inner_data_set(cfg.test_dataloader)
+        for step in cfg.test_dataloader.dataset.get('pipeline') or []:
+            if type_name(step.get('type')) == 'LoadImageFromFile':
+                step['type'] = 'LoadImageFromFile'
+        return super()._init_pipeline(cfg)
 
     def _init_visualizer(self, cfg: Any) -> None:
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from ge_det.config_reader import type_name
+from ge_det.config_reader import inner_data_set, type_name
 from ge_det.errors import UserError
 
 if TYPE_CHECKING:
@@ -185,10 +185,7 @@ def _opset(model: onnx.ModelProto) -> int:
 
 
 def _pipeline(cfg: Config) -> list[dict[str, Any]]:
-    data: Any = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    while isinstance(data.get('dataset'), dict):
-        data = data['dataset']
-    return list(data.get('pipeline') or [])
+    return list(inner_data_set(cfg.get('test_dataloader')).get('pipeline') or [])
 
 
 def _type(step: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ge_det.compat.peers import use_peers
-from ge_det.config_reader import read_model, type_name
+from ge_det.config_reader import inner_data_set, read_model, type_name
 from ge_det.errors import UserError, one_line
 
 from .count import NetworkCost, count_cost
@@ -86,7 +86,7 @@ def default_shape(cfg: Config) -> tuple[int, int] | None:
     """Height and width that a config's test pipeline makes of a landscape image, if it says."""
     loader = cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}
     shape = None
-    for step in loader.get('dataset', {}).get('pipeline', []):
+    for step in inner_data_set(loader).get('pipeline') or []:
         sizes = {'Resize': 'scale', 'CenterCrop': 'crop_size'}
         size = step.get(sizes.get(type_name(step.get('type')), ''))
         if isinstance(size, int):

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ge_det.config_reader import inner_data_set, type_name
 from ge_det.errors import UserError
 from ge_det.files import read_json, sha256_of, to_json, write_whole
 from ge_det.report.source import Source
@@ -16,7 +17,7 @@ RESULTS = 'detections.json'
 """COCO's format of results: a list of boxes with scores, and masks where there are any."""
 
 _KEY = 'detections_made_of.json'
-_OWN = 'ge_det.WriteReport'
+_OWN = 'WriteReport'
 
 
 def val_detections(source: Source) -> list[dict[str, Any]]:
@@ -42,7 +43,7 @@ def _key(source: Source) -> dict[str, Any]:
     """What the detections depend on."""
     config = source.config
     # Not where the photos lie, so that a folder that moved keeps its detections.
-    pipeline = config.val_dataloader.dataset.get('pipeline')
+    pipeline = inner_data_set(config.val_dataloader).get('pipeline')
     settings = [config.get('model'), pipeline, list(source.classes)]
     return {
         'checkpoint': sha256_of(source.checkpoint),
@@ -99,7 +100,7 @@ def _test_config(source: Source, folder: Path, prefix: Path) -> Any:
     if isinstance(config.get('visualizer'), dict):
         config.visualizer.vis_backends = None
     hooks = config.get('custom_hooks') or []
-    config.custom_hooks = [one for one in hooks if one.get('type') != _OWN]
+    config.custom_hooks = [one for one in hooks if type_name(one.get('type')) != _OWN]
     # Those of a training are of no use in a test.
     config.default_hooks = dict(
         progress=dict(type='ge_det.TimelyProgress'), checkpoint=None, param_scheduler=None

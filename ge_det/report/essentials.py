@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ge_det.config_reader import inner_data_set
 from ge_det.datasets.coco_file import read_lists
 from ge_det.report.history import History
 from ge_det.report.source import Source
@@ -71,7 +72,7 @@ def _attention(backbone: Any) -> str:
 
 def _scale(config: Any) -> str:
     loader = config.get('val_dataloader') or config.get('test_dataloader') or {}
-    for step in (loader.get('dataset') or {}).get('pipeline') or []:
+    for step in inner_data_set(loader).get('pipeline') or []:
         if step.get('scale') is not None:
             scale = step['scale']
             return '×'.join(map(str, scale)) if isinstance(scale, (list, tuple)) else str(scale)

@@ -19,7 +19,7 @@ from mmdet.evaluation import CocoMetric
 from mmengine.config import Config
 
 from ge_det.cli.class_order import check_class_order
-from ge_det.cli.config_data import data_sets
+from ge_det.cli.config_data import DataSet, class_names, data_sets
 from ge_det.errors import UserError
 
 NAMES = ('cat', 'dog', 'emu')
@@ -82,3 +82,8 @@ def test_classes_that_no_one_has_named_are_cocos(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='another order') as caught:
         check((), write(tmp_path, *enumerate(moved)))
     assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize('kind', ['CocoDataset', 'mmdet.datasets.coco.CocoDataset', CocoDataset])
+def test_the_classes_of_a_type_in_any_form(kind) -> None:
+    assert class_names(DataSet('test', dict(type=kind))) == CocoDataset.METAINFO['classes']

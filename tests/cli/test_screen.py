@@ -195,10 +195,11 @@ def test_a_training_of_no_length(folder: Path, epochs: int, capsys) -> None:
     assert said.count('\n') == 1 and f'train_cfg.max_epochs={epochs}: nothing would be' in said
 
 
+@pytest.mark.parametrize('more', [[], ['default_scope=None']])  # As with classes for types.
 @pytest.mark.parametrize('count', [1, 3])
-def test_heads_of_another_number_of_classes(folder: Path, count: int, capsys) -> None:
+def test_heads_of_another_number_of_classes(folder: Path, count: int, more, capsys) -> None:
     option = f'model.bbox_head.num_classes={count}'
-    assert exit_code('train', 'my.py', '--cfg-options', option) == 2
+    assert exit_code('train', 'my.py', '--cfg-options', option, *more) == 2
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and f'{option}, but train_dataloader.dataset has 2' in said
 

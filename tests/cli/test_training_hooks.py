@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS as REGISTRY
 
 from ge_det.cli.training_hooks import HOOKS, missing_hooks
+from ge_det.hooks import TimelyProgress
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +33,14 @@ class OwnSeeds(Hook):
         (
             dict(custom_hooks=[dict(type=HOOKS['resumable'])]),
             ['invalid_loss', 'randomness', 'progress'],
+        ),
+        (
+            dict(custom_hooks=[dict(type='ge_det.hooks.invalid_loss.StopAtInvalidLoss')]),
+            ['randomness', 'resumable', 'progress'],
+        ),
+        (
+            dict(custom_hooks=[dict(type=TimelyProgress), dict(type=OwnSeeds)]),
+            ['invalid_loss', 'resumable'],
         ),
         (dict(custom_hooks=[dict(type='OwnSeeds')]), ['invalid_loss', 'resumable', 'progress']),
         (

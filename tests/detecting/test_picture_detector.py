@@ -14,6 +14,7 @@ from PIL import Image
 
 pytest.importorskip('mmdet')
 
+from mmcv.transforms import LoadImageFromFile
 from mmdet.structures import DetDataSample
 from tiny_detector import narrow_detector
 
@@ -47,6 +48,24 @@ def test_classes_that_a_checkpoint_names(tmp_path, detector) -> None:
     torch.save(content, tmp_path / 'my.pth')
     found = PictureDetector(cfg, str(tmp_path / 'my.pth'), 'cpu')
     assert found.names == ('cup', 'pen', 'table')
+
+
+@pytest.mark.parametrize('form', ['joined', 'wrapped', 'with classes for types', 'dumped of them'])
+def test_any_form_of_a_test_set(detector, form) -> None:
+    cfg = read_config(str(detector / 'my.py'))
+    data = cfg.test_dataloader.dataset
+    if form == 'joined':
+        cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[data, data])
+    elif form == 'wrapped':
+        cfg.test_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=data)
+    else:
+        name = 'mmcv.transforms.loading.LoadImageFromFile'
+        data.pipeline[0].type = name if 'dumped' in form else LoadImageFromFile
+    image = np.full((32, 48, 3), 99, np.uint8)
+    found = PictureDetector(cfg, str(detector / 'my_1.pth'), 'cpu')
+    same = Predictor(detector, score_thr=0)(image)
+    assert len(same) == 5
+    np.testing.assert_array_equal(found.detect(found.take(image)).xyxy, same.xyxy)
 
 
 def test_a_head_that_finds_no_single_objects(detector, monkeypatch) -> None:
