@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_export('onnx', 'onnxscript', 'onnxruntime')
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     args.check, args.int8 = _pictures(args.check, out), _pictures(args.int8, out)
-    with quiet_screen(args.config):
+    with quiet_screen(args.config, log_stays=False):
         _export(args, out)
     return 0
 

@@ -23,7 +23,8 @@ _SHOWN = re.compile(
     re.VERBOSE,
 )
 _USUAL = '(no score reaches score_thr of test_cfg), which is usual in the first epochs'
-_FIGURE = re.compile(r'coco/(bbox_mAP|bbox_mAP_50|segm_mAP): (\S+)')
+# Of several sets, whose names come before, all figures are shown.
+_FIGURE = re.compile(r'(?<!\S)coco/(bbox_mAP|bbox_mAP_50|segm_mAP): (\S+)')
 _NAMES = {'bbox_mAP': 'AP', 'bbox_mAP_50': 'AP50', 'segm_mAP': 'AP of masks'}
 _KEPT = ('lr', 'eta', 'time', 'memory', 'loss', 'grad_norm')  # Of a line of training.
 

@@ -46,13 +46,16 @@ def quiet_decoders() -> None:
 
 
 @contextmanager
-def quiet_screen(advice: str = '', with_tables: bool = True) -> Iterator[None]:
+def quiet_screen(
+    advice: str = '', with_tables: bool = True, log_stays: bool = True
+) -> Iterator[None]:
     """Show on the screen what tells a user something, as long as this lasts.
 
     Args:
         advice (str): What comes before the reason, where the stack fails before it has begun to
             work: mostly the config. Without it, errors pass as they are. Defaults to none.
         with_tables (bool): Whether to show the tables of an evaluation. Defaults to True.
+        log_stays (bool): Whether the log is there afterwards, and worth naming. Defaults to True.
 
     Raises:
         UserError: Instead of an error of the stack before the first iteration; the traceback is in
@@ -61,7 +64,7 @@ def quiet_screen(advice: str = '', with_tables: bool = True) -> Iterator[None]:
     if is_verbose() or isinstance(sys.stdout, _Lines):
         yield
         return
-    screen = _Screen(sys.stdout, with_tables)
+    screen = _Screen(sys.stdout, with_tables, log_stays)
     screen.open()
     try:
         yield
@@ -80,9 +83,10 @@ def quiet_screen(advice: str = '', with_tables: bool = True) -> Iterator[None]:
 class _Screen:
     """The log of the process as long as the screen is quiet."""
 
-    def __init__(self, stdout: Any, with_tables: bool) -> None:
+    def __init__(self, stdout: Any, with_tables: bool, log_stays: bool) -> None:
         self.stdout: TextIO = stdout
         self.with_tables = with_tables
+        self.log_stays = log_stays
         self._kept: deque[str] = deque(maxlen=1000)  # As long as there is no log file.
         self._files: list[logging.Handler] = []
 
@@ -125,7 +129,9 @@ class _Screen:
     def where(self) -> str:
         """The log file, as an end of a message."""
         names = [file.baseFilename for file in self._files if hasattr(file, 'baseFilename')]
-        return f'; the traceback is in {names[0]}' if names else '; GE_DET_VERBOSE=1 tells more'
+        if not names or not self.log_stays:
+            return '; GE_DET_VERBOSE=1 tells more'
+        return f'; the traceback is in {names[0]}'
 
     @staticmethod
     def has_begun() -> bool:
@@ -155,7 +161,8 @@ class _Screen:
             elif isinstance(handler, logging.FileHandler) and handler not in self._files:
                 _use_utf8(handler)
                 self._files.append(handler)
-                self.say(f'log:     {handler.baseFilename}')
+                if self.log_stays:
+                    self.say(f'log:     {handler.baseFilename}')
                 while self._kept:
                     self.keep(self._kept.popleft())
 

@@ -51,10 +51,18 @@ class History:
         return [one['step'] / max(length, 1) for one in self.train]
 
     def precision(self, key: str = 'coco/bbox_mAP') -> list[tuple[int, float]]:
-        """Steps and values of a figure of the validations, in percent."""
+        """Steps and values of a figure of the validations, in percent.
+
+        Args:
+            key (str): Its name. Where an evaluator has a ``prefix``, as each of several has, the
+                first figure that is called so behind another one. Defaults to that of box AP.
+        """
         told: list[tuple[int, float]] = []
-        if not any(key in one for one in self.val):
+        kind = key.rpartition('/')[2]
+        named = [name for one in self.val for name in one if name.rpartition('/')[2] == kind]
+        if not named:
             return told
+        key = key if key in named else named[0]
         for one in self.val:
             # Where nothing is detected at all, mmdet tells no figure.
             value = one.get(key, None if any('/' in name for name in one) else 0.0)

@@ -53,6 +53,12 @@ def test_a_validation_is_a_line_with_the_best_so_far() -> None:
     assert shown(0.3).endswith('best so far 40.0')
 
 
+def test_of_several_sets_all_figures_are_shown() -> None:
+    figures = 'a/coco/bbox_mAP: 0.1000  b/coco/bbox_mAP: 0.2000'
+    line = ProgressLines().format(record(f'Epoch(val) [1][2/2]    {figures}  time: 1'))
+    assert line == f'Epoch(val) [1][2/2]    {figures}'
+
+
 @pytest.mark.parametrize('value', ['0.0000', '0.0004', 'nan'])
 def test_of_nothing_there_is_no_best(value: str) -> None:
     line = ProgressLines().format(record(f'Epoch(val) [1][2/2]    coco/bbox_mAP: {value}  time: 1'))

@@ -36,6 +36,17 @@ def test_what_comes_before_the_log_file_is_in_it(tmp_path: Path, capsys) -> None
     assert capsys.readouterr().out == 'loud\n'
 
 
+@pytest.mark.parametrize('stays', [True, False])
+def test_only_a_log_that_stays_is_named(tmp_path: Path, stays: bool, capsys) -> None:
+    """That of a file's AP in `export` goes with its folder."""
+    with pytest.raises(UserError) as caught, quiet_screen('my.py', log_stays=stays):
+        MMLogger._instance_dict['b'] = MMLogger('b', log_file=str(tmp_path / 'b.log'))
+        MMLogger._instance_dict['b'].error('trouble')
+        1 / 0  # noqa: B018
+    said = str(caught.value) + capsys.readouterr().out
+    assert ('b.log' in said) == stays and ('GE_DET_VERBOSE=1 tells more' in said) != stays
+
+
 def test_a_fault_of_ours_keeps_what_came_before_it(capsys) -> None:
     with pytest.raises(ZeroDivisionError), quiet_screen():
         print('the cause')

@@ -54,3 +54,15 @@ def test_validations_of_a_training_by_iterations(tmp_path: Path) -> None:
         file.write_text('\n'.join(map(json.dumps, records)))
     points = read_history(tmp_path).precision()
     assert points == [(50, 10), (100, 20), (150, pytest.approx(30)), (200, 40)]
+
+
+def test_validations_by_evaluators_with_names(tmp_path: Path) -> None:
+    """MMEngine wants a prefix of each of several."""
+    records = [dict(step=10, epoch=1, loss=1.0)]
+    records += [{'step': 1, 'one/bbox_mAP': 0.2, 'one/segm_mAP': 0.1, 'two/bbox_mAP': 0.3}]
+    file = tmp_path / '20260101_000000/vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    file.write_text('\n'.join(map(json.dumps, records)))
+    found = read_history(tmp_path)
+    assert (found.precision(), found.precision('coco/segm_mAP')) == ([(1, 20)], [(1, 10)])
+    assert found.precision('accuracy/top1') == []
