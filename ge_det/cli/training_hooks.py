@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ge_det.config_reader import type_name
+from ge_det.errors import UserError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+# Of MMEngine, which takes None for these and fails at any other.
+_LEFT_OUT_BY_NONE = {
+    'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'
+}  # fmt: skip
 
 HOOKS = {
     'invalid_loss': 'ge_det.StopAtInvalidLoss',
@@ -27,9 +33,18 @@ def missing_hooks(cfg: Config, command: str = 'train') -> list[str]:
     Args:
         cfg (Config): The config.
         command (str): ``'train'`` or ``'test'``. Defaults to 'train'.
+
+    Raises:
+        UserError: If a hook is None that MMEngine has none of by itself.
     """
     wanted = HOOKS if command == 'train' else TEST_HOOKS
     named = cfg.get('default_hooks') or {}
+    for key, hook in named.items():
+        if hook is None and key not in _LEFT_OUT_BY_NONE:
+            raise UserError(
+                f'default_hooks.{key}=None: MMEngine leaves out only hooks of its own by None; '
+                'take this one out of the config'
+            )
     hooks = [*named.values(), *(cfg.get('custom_hooks') or [])]
     kinds = [hook.get('type') for hook in hooks if isinstance(hook, dict)]
     there = set(map(type_name, kinds))

@@ -71,7 +71,7 @@ def own_work_dir(args: argparse.Namespace, cfg: Any) -> Iterator[str | None]:
     work_dir = find_work_dir(args, cfg)
     if not is_first_process():
         if _wanted(args, cfg) == 'auto' and not _is_begun(work_dir):
-            _begin_anew(args)  # As the first one does: all start from the same weights.
+            _begin_anew(args, cfg)  # As the first one does: all start from the same weights.
         yield None
         return
     check_name('the work dir', str(work_dir))  # MMEngine writes it into its copy of the config.
@@ -108,7 +108,7 @@ def _resumed(work_dir: Path, args: argparse.Namespace, cfg: Any) -> str | None:
         show(*mend_note(work_dir))
         if (noted := read_note(work_dir)) is not None:
             return str(noted)
-        _begin_anew(args)
+        _begin_anew(args, cfg)
         return None
     if resume is not None and '://' not in resume:
         check_resumable(Path(resume))
@@ -133,8 +133,15 @@ def _is_begun(work_dir: Path) -> bool:
     return read_note(work_dir) is not None or bool(checkpoints(work_dir))
 
 
-def _begin_anew(args: argparse.Namespace) -> None:
-    """Drop ``--resume`` from the command line: it makes mmdet's tool forget ``load_from``."""
+def _begin_anew(args: argparse.Namespace, cfg: Any) -> None:
+    """Drop ``--resume`` from the command line: it makes mmdet's tool forget ``load_from``.
+
+    In the copy of a config that a resumed training leaves, that is no start but a checkpoint that
+    was gone on from: it goes, too.
+    """
+    if cfg.get('resume') and cfg.get('load_from'):
+        cfg.update(resume=False, load_from=None)
+        sys.argv += ['--cfg-options', 'resume=False', 'load_from=None']
     words = iter(sys.argv)
     kept: list[str] = []
     for word in words:

@@ -10,8 +10,10 @@ from mmdet.registry import HOOKS as HOOKS_OF_MMDET
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS as REGISTRY
+from mmengine.runner import Runner
 
-from ge_det.cli.training_hooks import HOOKS, missing_hooks
+from ge_det.cli.training_hooks import _LEFT_OUT_BY_NONE, HOOKS, missing_hooks
+from ge_det.errors import UserError
 from ge_det.hooks import TimelyProgress
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,19 @@ def test_what_a_config_lacks(
     monkeypatch.setitem(HOOKS_OF_MMDET.module_dict, 'OfMMDet', OwnSeeds)
     options = [f'default_hooks.{key}.type={HOOKS[key]}' for key in missing]
     assert missing_hooks(Config(config)) == ['--cfg-options', *options]
+
+
+def test_only_hooks_of_mmengine_are_left_out_by_none() -> None:
+    bare = Runner.__new__(Runner)
+    bare._hooks = []
+    for key in _LEFT_OUT_BY_NONE:
+        missing_hooks(Config(dict(default_hooks={key: None})))
+        bare.register_default_hooks({key: None})
+    cfg = Config(dict(default_hooks=dict(logger=None, report=None)))
+    with pytest.raises(UserError, match=r'default_hooks\.report=None: .*; take this one out'):
+        missing_hooks(cfg)
+    with pytest.raises(AssertionError):
+        bare.register_default_hooks(cfg.default_hooks)
 
 
 def test_what_a_test_lacks() -> None:

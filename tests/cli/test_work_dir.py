@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock
 
 from ge_det.cli.work_dir import check_work_dir, own_work_dir
+from ge_det.config_reader import parse_change
 from ge_det.errors import UserError
 
 
@@ -66,6 +67,24 @@ def test_nothing_to_resume(
     assert take(tmp_path / 'run', 'auto') is None
     assert sys.argv == ['train', 'my.py', '--amp']  # mmdet would forget the config's load_from
     assert 'begins anew' in capsys.readouterr().out
+
+
+def test_nothing_to_resume_by_the_config_of_a_resumed_training(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As MMEngine leaves it in that one's work dir."""
+    other = save(tmp_path / 'other/epoch_5.pth')
+    cfg = dict(resume=True, load_from=str(other))
+    args = argparse.Namespace(work_dir=str(tmp_path / 'run'), config='my.py', resume=None)
+    with own_work_dir(args, cfg) as resumed:
+        assert resumed == str(other)
+    monkeypatch.setattr(sys, 'argv', ['train', 'my.py', '--resume'])
+    args.resume = 'auto'
+    with own_work_dir(args, cfg) as resumed:
+        assert resumed is None
+    assert sys.argv[1:3] == ['my.py', '--cfg-options']
+    changes = [parse_change(word) for word in sys.argv[3:]]
+    assert changes == [dict(resume=False), dict(load_from=None)]
 
 
 def test_two_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
