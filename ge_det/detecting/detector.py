@@ -29,8 +29,14 @@ class _Inferencer(DetInferencer):
     """
 
     def _init_pipeline(self, cfg: Any) -> Any:
-        cfg.test_dataloader.dataset = inner_data_set(cfg.test_dataloader)
-        for step in cfg.test_dataloader.dataset.get('pipeline') or []:
+        data = inner_data_set(cfg.get('test_dataloader'))
+        if not data.get('pipeline'):
+            raise UserError(
+                f'{cfg.filename}: its test_dataloader has no data set with a pipeline, by which '
+                'pictures are read; add one'
+            )
+        cfg.test_dataloader.dataset = data
+        for step in data.pipeline:
             if type_name(step.get('type')) == 'LoadImageFromFile':
                 step['type'] = 'LoadImageFromFile'
         return super()._init_pipeline(cfg)

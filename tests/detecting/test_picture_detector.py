@@ -22,6 +22,7 @@ from ge_det import Predictor
 from ge_det.config_reader import read_config
 from ge_det.detecting import picture_files
 from ge_det.detecting.detector import PictureDetector
+from ge_det.errors import UserError
 
 
 @pytest.fixture(scope='module')
@@ -66,6 +67,14 @@ def test_any_form_of_a_test_set(detector, form) -> None:
     same = Predictor(detector, score_thr=0)(image)
     assert len(same) == 5
     np.testing.assert_array_equal(found.detect(found.take(image)).xyxy, same.xyxy)
+
+
+@pytest.mark.parametrize('loader', [None, dict(dataset=dict(type='CocoDataset'))])
+def test_without_a_test_set(detector, loader) -> None:
+    cfg = read_config(str(detector / 'my.py'))
+    cfg.test_dataloader = loader
+    with pytest.raises(UserError, match=r'my\.py: its test_dataloader has no .*; add one$'):
+        PictureDetector(cfg, str(detector / 'my_1.pth'), 'cpu')
 
 
 def test_a_head_that_finds_no_single_objects(detector, monkeypatch) -> None:
