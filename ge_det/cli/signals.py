@@ -42,8 +42,10 @@ class _Ender:
         if now - self.at < _GRACE:
             return
         self.number, self.at = number, now
-        if hasattr(signal, 'SIGCHLD'):  # That torch's workers end is no error of theirs now.
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # That torch's workers end is no error of theirs now. Not SIG_DFL: Python tells of a signal
+        # that came before, and has no handler any more.
+        if hasattr(signal, 'SIGCHLD'):
+            signal.signal(signal.SIGCHLD, _pass)
         if hasattr(signal, 'SIGALRM'):
             signal.signal(signal.SIGALRM, self.insist)
             signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
@@ -58,6 +60,10 @@ class _Ender:
         """Nothing is lost any more."""
         if self.number and hasattr(signal, 'SIGALRM'):
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _pass(number: int, frame: FrameType | None) -> None:
+    """Nothing."""
 
 
 def run_until_signal(

@@ -302,8 +302,12 @@ def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, 'SIGCHLD'), reason='no signals of children here')
-def test_a_worker_that_the_same_signal_ends_is_no_error() -> None:
+def test_a_worker_that_the_same_signal_ends_is_no_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As with torch, whose handler raises while the command is ending."""
+    unraised: list[object] = []
+    monkeypatch.setattr(sys, 'unraisablehook', lambda args: unraised.append(args.exc_value))
 
     def fail(number: int, frame: object) -> None:
         raise RuntimeError('a worker is killed')
@@ -321,3 +325,4 @@ def test_a_worker_that_the_same_signal_ends_is_no_error() -> None:
         assert run_until_signal('try', action, 'go on') == 143
     finally:
         signal.signal(signal.SIGCHLD, before)
+    assert (capsys.readouterr().err, unraised) == ('\ntry: ended by a signal; go on\n', [])
