@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGALRM, SIGINT, SIGTERM
 from typing import Protocol
 
 from ...time_left import TimeLeft
@@ -113,11 +113,14 @@ def run_cells(workspace: Workspace, executor: Executor) -> Outcome:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Have signals that end this process wait for what it has to do first; in the main thread."""
+    """Have signals that end this process wait for what it has to do first; in the main thread.
+
+    With the first of them, `ge_det.cli.signals` sets an alarm, which raises what that did again.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {what: signal.signal(what, signal.SIG_IGN) for what in (SIGINT, SIGTERM)}
+    before = {what: signal.signal(what, signal.SIG_IGN) for what in (SIGINT, SIGTERM, SIGALRM)}
     try:
         yield
     finally:

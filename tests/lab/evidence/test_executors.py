@@ -156,12 +156,14 @@ def test_a_killed_run_takes_its_cells_along(tmp_path):
 RUN = """
 import sys
 from pathlib import Path
+from ge_det.cli import signals
 from ge_det.cli.errors import run_command
 from lab.evidence.matrix.matrix import Matrix
 from lab.evidence.run.local import LocalExecutor
 from lab.evidence.run.loop import run_cells
 from lab.evidence.run.workspace import Workspace
 
+signals._GRACE = 0.5  # As where many cells take longer than it to end.
 SLOW = 'import signal, sys, time; signal.signal(15, lambda *_: time.sleep(1) or sys.exit()); '
 
 class Slow(LocalExecutor):
