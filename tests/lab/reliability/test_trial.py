@@ -35,7 +35,8 @@ def one_line():
     ],
 )
 def test_every_end_is_told(tmp_path, action, outcome):
-    assert attempt(action, tmp_path, seconds=1).outcome == outcome
+    seconds = 1 if outcome == 'over 1 s' else 60  # A fork alone may take one on a busy machine.
+    assert attempt(action, tmp_path, seconds).outcome == outcome
     assert processes_in(tmp_path) == []
 
 
