@@ -1,5 +1,6 @@
 """``ge-det compare``: what it refuses, and a real comparison, interrupted and gone on with."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ pytest.importorskip('mmdet')
 from tiny_detector import tiny_detector
 
 from ge_det import AttentionResNet
+from ge_det.times import told_minutes
 from ge_det.weights.imagenet import RESNET_URLS, SE_RESNET_URLS
 
 COMMAND = ('my.py', '--attention', 'none', 'se', '--seeds', '1')
@@ -118,7 +120,8 @@ def test_a_comparison_is_interrupted_and_goes_on(folder, capsys):
 
     assert exit_code('compare', *COMMAND, '--dry-run') == 0
     plan = capsys.readouterr().out
-    assert '2 trainings, 1 of them done; about a minute left' in plan
+    each = json.loads(done.read_text())['seconds']
+    assert f'2 trainings, 1 of them done; {told_minutes(each / 60)} left\n' in plan
     assert 'done   none seed 0\nbegun  se seed 0\n' in plan
     assert exit_code('compare', *COMMAND, '--epochs', '3') == 2
     assert 'none_seed0: train_cfg.max_epochs was 2 when this was' in capsys.readouterr().err
