@@ -57,7 +57,7 @@ def parent(process: int) -> int:
     return int(stat(process)[1])
 
 
-def until(condition, seconds=30) -> None:
+def until(condition, seconds=120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
