@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import signal
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from importlib.util import find_spec
 import pytest
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-HAS_TORCH, HAS_MMENGINE = find_spec('torch') is not None, find_spec('mmengine') is not None
+HAS_NUMPY, HAS_TORCH, HAS_MMENGINE = (
+    find_spec(name) is not None for name in ('numpy', 'torch', 'mmengine')
+)
 
 if find_spec('setuptools') is not None:
     import setuptools  # noqa: F401  # It fails once something has imported Python's distutils.
@@ -55,12 +58,27 @@ def little_to_collect():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def seed():
+def seed_all():
+    random.seed(0)
+    if HAS_NUMPY:
+        import numpy as np
+
+        np.random.seed(0)  # MMEngine draws the seed of a training that has none.
     if HAS_TORCH:
         import torch
 
         torch.manual_seed(0)
+
+
+def pytest_fixture_setup(fixturedef):
+    """What tests share does not depend on those that ran before."""
+    if fixturedef.scope != 'function':
+        seed_all()
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    seed_all()
 
 
 @pytest.fixture(autouse=True)
