@@ -16,6 +16,9 @@ HAS_NUMPY, HAS_TORCH, HAS_MMENGINE = (
     find_spec(name) is not None for name in ('numpy', 'torch', 'mmengine')
 )
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # As of what a shell starts with `&`.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Else what a test starts has it so.
+
 if find_spec('setuptools') is not None:
     import setuptools  # noqa: F401  # It fails once something has imported Python's distutils.
 
