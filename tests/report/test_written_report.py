@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config = tiny_detector(folder / 'data', epochs)
         config.work_dir = str(folder / 'run')
         config.resume = epochs > 1
-        config.experiment_name = f'session{epochs}'
+        # MMEngine has one visualizer of a name, and the first session's writes into its folder.
+        config.experiment_name = config.visualizer.name = f'session{epochs}'
         if epochs == EPOCHS:
             config.default_hooks.report = dict(type='ge_det.WriteReport')
         Runner.from_cfg(config).train()
@@ -97,9 +99,13 @@ def test_sessions_are_one_row(work_dir: Path) -> None:
 def test_the_training_took_as_long_as_it_trained(work_dir: Path) -> None:
     from ge_det.report.history import read_history
 
+    logs, form = [*work_dir.glob('*/*.log')], '%Y/%m/%d %H:%M:%S'
+    for log in logs:  # A session may take less than a second, the unit of a log.
+        begun, rest = log.read_text()[:19], log.read_text()[19:]
+        log.write_text(f'{datetime.strptime(begun, form) - timedelta(minutes=10):{form}}{rest}')
     took = read_history(work_dir).seconds
-    assert 0 < took < 600
-    for log in work_dir.glob('*/*.log'):
+    assert logs and 0 <= took - 600 * len(logs) < 600
+    for log in logs:
         with log.open('a') as file:  # What `ge-det train` says after the report, and of a test.
             file.write('2099/01/01 00:00:00 - stdout - INFO - best checkpoint: a; next: infer\n')
             file.write('2099/01/01 00:00:00 - mmengine - INFO - Epoch(test) [2/2]  coco/a: 1\n')
