@@ -81,12 +81,17 @@ def test_backbones_to_table_file_and_picture(
     assert picture.shape[1] == 800 and picture[..., :3].std() > 0.05
 
 
-def test_blocks_tell_their_share_of_the_copy(tool: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool.main(['blocks', *SMALL, '--blocks', 'sge', '--against', 'published']) == 0
+def test_blocks_tell_their_share_of_the_copy(
+    tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ['--blocks', 'sge', '--against', 'published', '--json', str(tmp_path / 'x.json')]
+    assert tool.main(['blocks', *SMALL, *options]) == 0
     rows = table(capsys.readouterr().out)
     assert list(rows) == [f'sge layer{stage}' for stage in (1, 2, 3, 4)]
-    for row in rows.values():
-        ratio = float(row['ours'].split()[0])
+    groups = json.loads((tmp_path / 'x.json').read_text())['groups']
+    for name, row in rows.items():
+        ratio = groups[name]['ratios']['ours']['median']
+        assert row['ours'].split()[0] == f'{ratio:.3f}'
         assert row['share of the copy bandwidth, ours'] == f'{1 / ratio:.0%}'
 
 
