@@ -80,8 +80,8 @@ def test_the_promise_is_told_when_the_config_is_written_and_before_it_trains(
     assert 'ge-det compare my.py --attention none se sge --seeds 3' in said.out
     cfg = Config.fromfile(tmp_path / 'my.py')
     assert 0 < cfg.promised.minutes <= 11 and cfg.promised.epochs == cfg.train_cfg.max_epochs
-    half = cfg.promised.minutes / 2
     cfg.train_cfg.max_epochs = cfg.promised.epochs // 2
+    half = cfg.promised.minutes * cfg.train_cfg.max_epochs / cfg.promised.epochs
     shown = [line for line in plan_of(cfg, {}, None, None) if line.startswith('time:')]
     assert shown and ('minute' in shown[0]) and (half < 1.5) == ('a minute' in shown[0])
     assert not [line for line in plan_of(cfg, {}, None, 'epoch_1.pth') if 'time:' in line]
