@@ -196,4 +196,7 @@ def _network(cfg: Any, config: str, checkpoint: str, device: str | None) -> Netw
 
 
 def _is_detector(cfg: Any) -> bool:
-    return bool(cfg.get('default_scope', 'mmdet') != 'mmpretrain')
+    kind = cfg.model.get('type')
+    # Configs with classes for types have no scope.
+    package = cfg.get('default_scope') or getattr(kind, '__module__', kind)
+    return not str(package).startswith('mmpretrain')

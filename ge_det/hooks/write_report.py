@@ -49,6 +49,9 @@ class WriteReport(Hook):
         """Write the report of a training."""
         if not self._has_trained or not is_main_process():
             return
+        if runner.val_loop is None:
+            runner.logger.info('report:  none, for the config has no val set to measure on')
+            return
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # The other process needs memory there, too.
         runner.logger.info(f'report:  measuring {_best(runner)} ...')  # Seconds before it speaks.

@@ -13,6 +13,10 @@ from PIL import Image
 
 pytest.importorskip('mmdet')
 
+from mmengine.config import Config
+
+from ge_det.cli.inspect_gates import _is_detector
+
 
 @pytest.fixture(scope='module')
 def detector(tmp_path_factory):
@@ -230,3 +234,24 @@ test_dataloader = dict(dataset=dict(
         'inspect: val.json: a classifier takes a folder with one folder of pictures for each '
         'class\n'
     )
+
+
+class ImageClassifier:
+    """As a config with classes for types has it."""
+
+    __module__ = 'mmpretrain.models.classifiers.image'
+
+
+@pytest.mark.parametrize(
+    'kind, scope, is_one',
+    [
+        ('FasterRCNN', {}, True),
+        ('FasterRCNN', dict(default_scope='mmdet'), True),
+        ('ImageClassifier', dict(default_scope='mmpretrain'), False),
+        (ImageClassifier, dict(default_scope=None), False),
+        ('mmpretrain.models.classifiers.image.ImageClassifier', {}, False),
+        ('mmdet.models.detectors.faster_rcnn.FasterRCNN', dict(default_scope=None), True),
+    ],
+)
+def test_what_a_config_is_of(kind, scope, is_one):
+    assert _is_detector(Config(dict(model=dict(type=kind), **scope))) == is_one
