@@ -21,11 +21,16 @@ def cast_unless_autocast(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x if _autocast_is_on(x.device) else x.to(dtype)
 
 
+def autocast_dtype(x: Tensor) -> torch.dtype:
+    """The dtype that a convolution of ``x`` runs in: autocast's if it is on, else that of ``x``."""
+    if x.dtype == torch.float64 or not _autocast_is_on(x.device):
+        return x.dtype
+    return torch.get_autocast_dtype(x.device.type)
+
+
 def autocast_input(x: Tensor) -> Tensor:
     """``x`` in the dtype that autocast, if it is on, runs convolutions in."""
-    if x.dtype == torch.float64 or not _autocast_is_on(x.device):
-        return x
-    return x.to(torch.get_autocast_dtype(x.device.type))
+    return x.to(autocast_dtype(x))
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:

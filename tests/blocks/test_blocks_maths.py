@@ -151,6 +151,23 @@ def test_autocast(name):
     torch.testing.assert_close(y, expected, atol=5e-2, rtol=5e-2)
 
 
+@each_block
+def test_autocast_trains_on_float32_features(name):
+    """Such as frozen normalisations and layer norms put out, and pictures are."""
+    grads = []
+    for on in (False, True):
+        torch.manual_seed(0)
+        block, x = random_block(name, torch.float32), features(9, 7, dtype=torch.float32)
+        x.requires_grad_()
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=on):
+            y = block(x)
+        y.backward(torch.randn_like(y))
+        grads.append([x.grad, *(p.grad for p in block.parameters())])
+    for under_autocast, exact in zip(*grads, strict=True):
+        assert under_autocast.dtype == exact.dtype
+        assert (under_autocast - exact).norm() <= 0.1 * exact.norm() + 1e-5
+
+
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
 def test_statistics_of_half_precision_are_float32(dtype):
     x = features(9, 7, dtype=dtype)

@@ -16,10 +16,10 @@ BLOCK_BYTES = 4 * 2**20
 
 
 def forward(y: Tensor, kernel: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    """The convolution of ``scale * y + shift``, (N, C, ceil(H/2), ceil(W/2))."""
+    """The convolution of ``scale * y + shift`` in the dtype of the kernel, (N, C, H/2, W/2)."""
     outputs = []
     for block in _blocks(y):
-        z = _normalised(y, scale, shift, block)
+        z = _normalised(y, scale, shift, block).to(kernel.dtype)
         outputs.append(F.conv2d(z, kernel[block], stride=2, padding=1, groups=z.shape[1]))
     return torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
 
@@ -34,7 +34,7 @@ def backward(
     for block in _blocks(y):
         grad_z, grad_kernel[block], _ = torch.ops.aten.convolution_backward(
             grad[:, block],
-            _normalised(y, scale, shift, block),
+            _normalised(y, scale, shift, block).to(kernel.dtype),
             kernel[block],
             None,
             [2, 2],

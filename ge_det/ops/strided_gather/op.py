@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ge_det.ops.precision import statistics_dtype
+from ge_det.ops.precision import autocast_dtype, statistics_dtype
 
 from . import eager
 
@@ -27,9 +27,11 @@ def strided_gather(
         shift (Tensor, optional): Per-channel summand (C,).
 
     Returns:
-        Tensor: (N, C, ceil(H/2), ceil(W/2)) of the dtype of ``y``. Not twice differentiable.
+        Tensor: (N, C, ceil(H/2), ceil(W/2)) of the dtype of ``y``, or of autocast. Not twice
+        differentiable.
     """
-    return torch.ops.ge_det.strided_gather(y, kernel.to(y.dtype), scale, shift)
+    # The operator convolves in the dtype of the kernel, whether autocast is on when it runs or not.
+    return torch.ops.ge_det.strided_gather(y, kernel.to(autocast_dtype(y)), scale, shift)
 
 
 @torch.library.custom_op('ge_det::strided_gather', mutates_args=())
@@ -48,7 +50,7 @@ def _strided_gather_backward(
 
 @_strided_gather.register_fake
 def _(y: Tensor, kernel: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    return F.conv2d(y, kernel, stride=2, padding=1, groups=y.shape[1])
+    return F.conv2d(y.to(kernel.dtype), kernel, stride=2, padding=1, groups=y.shape[1])
 
 
 @_strided_gather_backward.register_fake
