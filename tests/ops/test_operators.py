@@ -177,6 +177,18 @@ def test_similarity_gate(size, own_channels, groups):
     assert_same_with_gradients(gate, expected, (x, projection, weight, bias))
 
 
+def test_similarity_gate_takes_gradients_of_any_layout():
+    x, projection = random(2, 8, 3, 4), random(2, 4, 2)
+    gate = similarity_gate(x, projection, random(1, 4, 1, 1), random(1, 4, 1, 1))
+    upstream = torch.randn_like(gate)
+    for layout in (torch.channels_last, torch.contiguous_format):
+        grads = torch.autograd.grad(
+            gate, (x, projection), upstream.contiguous(memory_format=layout), retain_graph=True
+        )
+        expected = torch.autograd.grad(gate, (x, projection), upstream, retain_graph=True)
+        torch.testing.assert_close(grads, expected)
+
+
 def test_similarity_gate_of_equal_positions_has_finite_gradients():
     x = torch.ones(2, 4, 3, 3, dtype=torch.float64, requires_grad=True)
     weight, bias = random(1, 2, 1, 1), random(1, 2, 1, 1)

@@ -88,7 +88,7 @@ def _similarity_gate_backward(
     arguments = (grad_gate, gate, similarity, mean, std, weight, EPS)
     gradients = runtime.run('spatial_group_enhance.backward', eager.backward, *arguments)
     grad, grad_weight, grad_bias = gradients
-    grad = grad.view(*p.shape[:2], vectors.shape[2])
+    grad = grad.reshape(*p.shape[:2], vectors.shape[2])  # Its layout is that of the upstream one.
     grad_projection = bmm_as_is(grad, vectors.transpose(1, 2)).view(projection.shape)
     grad_x = bmm_as_is(p.transpose(1, 2), grad).view(x.shape).to(x.dtype)
     return grad_x, grad_projection, grad_weight, grad_bias
