@@ -56,7 +56,10 @@ def main() -> None:
                 if seconds() > args.limit:
                     tell(name, f'{name}: no time for {block}')
                     continue
-                run_benchmark(settings, [block], results)
+                with guarded(f'{name}: {block}'):
+                    run_benchmark(settings, [block], results)
+                if block not in results.groups:
+                    continue
                 row = results.groups[block]
                 ratios = ' / '.join(f'{k} {v["median"]:.3f}' for k, v in row['ratios'].items())
                 peaks = ' / '.join(str(peak >> 20) for peak in row.get('peak_bytes', {}).values())

@@ -23,16 +23,21 @@ CLASSES = ('buoy', 'ball', 'sail', 'tent', 'ring', 'cross', 'diamond')
 
 def call(limit: float, command: str) -> None:
     """Run a tool of the project."""
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors='replace',
-        timeout=max(limit, 1),
-        env={**os.environ, 'TRITON_INTERPRET': ''},
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, *command.split()],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            timeout=max(limit, 1),
+            env={**os.environ, 'TRITON_INTERPRET': ''},
+        )
+    except subprocess.TimeoutExpired as error:
+        said: Any = error.stdout or b''  # Bytes, whatever was asked for.
+        print(said.decode(errors='replace')[-20_000:])
+        raise
     print(done.stdout[-20_000:])
     if done.returncode or 'kernels are off' in done.stdout:
         last = (done.stdout.strip() or 'nothing said').splitlines()[-1]

@@ -122,10 +122,14 @@ class Runner:
     def _read(self, job: Step, line: str) -> None:
         with self._lock:
             print(f'{job.name}| {line[:4000]}', file=self._log, flush=True)
-        if not line.startswith(MARK):
+        _, mark, text = line.partition(MARK)  # Others may have written into the line before.
+        if not mark:
             job.tail += [line] if line else []
             return
-        result = json.loads(line.removeprefix(MARK))
+        try:
+            result, _ = json.JSONDecoder().raw_decode(text)  # And after it.
+        except ValueError:
+            result = dict(name='?', line=f'a result that cannot be read: {text}', ok=False)
         job.results.append(result)
         if result['line']:
             self.say(f'{"" if result["ok"] else "BAD "}{job.step}: {result["line"][:900]}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import traceback
 import warnings
@@ -33,18 +34,25 @@ def arguments(what: str | None) -> argparse.ArgumentParser:
 def tell(name: str, line: str, ok: bool = True, shown: bool = True, **values: Any) -> None:
     """Tell one result; the check prints its line if that is to be shown, or something is wrong."""
     content = dict(name=name, line=line if shown or not ok else '', ok=bool(ok), **values)
-    print(MARK + json.dumps(content), flush=True)
+    # In one piece: what others write into the same pipe must not come between it and its end.
+    sys.stdout.write(f'{MARK}{json.dumps(content)}\n')
+    sys.stdout.flush()
 
 
 @contextmanager
 def guarded(name: str) -> Iterator[None]:
-    """Tell an error as a result, with its traceback in the log, and go on."""
+    """Tell an error as a result, with its traceback in the log, and go on.
+
+    With kernels, also after one has failed: what follows would be plain PyTorch without a word.
+    """
     try:
         yield
     except Exception as error:
         traceback.print_exc()
         last = (str(error).strip() or 'no message').splitlines()[-1]
         tell(name, f'{name}: {type(error).__name__}: {last[:200]}', ok=False)
+        if runtime := sys.modules.get('ge_det.ops.triton_tools.runtime'):
+            runtime._failed = False
 
 
 def seconds() -> float:

@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip('triton')
 
-from lab.gpu import jobs, telling
+from ge_det.ops.triton_tools import runtime
+from lab.gpu import check, detector, jobs, telling
 from lab.gpu.check import ROOT, STEPS
 from lab.gpu.jobs import Runner, Step
 
@@ -68,6 +69,62 @@ def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
     assert 'left: --only late next' in shown
     saved = json.loads((tmp_path / 'summary.json').read_text())
     assert [row['status'] for row in saved][-1] == 'no time'
+
+
+def test_results_are_found_in_lines_that_others_wrote_into(tmp_path: Path) -> None:
+    code = """
+import os
+from lab.gpu.telling import tell
+os.write(1, b'a warning without an end: ')
+tell('n', 'one result')
+os.write(1, b'RESULT {"name": "cut off\\n')
+os.write(1, b'RESULT {"name": "m", "line": "another", "ok": true}[W] not ours\\n')
+"""
+    ran = job('mixed', code)
+    Runner(tmp_path, 1000, {'PYTHONPATH': str(ROOT), 'PYTHONUNBUFFERED': '1'}).run([ran])
+    assert [result['ok'] for result in ran.results] == [True, False, True]
+    assert [result['line'] for result in ran.results][::2] == ['one result', 'another']
+    assert ran.status == 'failed (0)' and 'cut off' in ran.bad[0]
+
+
+def test_nothing_more_is_begun_where_no_kernel_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    right: list[str] = []
+
+    def run(self: Runner, steps: list[Step], at_once: int = 1) -> None:
+        begun.extend(step.step for step in steps)
+        for step in steps[:1]:
+            names = ('machine', 'kernel a', 'kernel b')
+            step.results = [dict(name=name, ok=name in right, line='') for name in names]
+
+    monkeypatch.setattr(Runner, 'run', run)
+    runner = Runner(tmp_path, 1000, {})
+    for known, steps in (('machine', ['smoke']), ('kernel b', ['smoke', 'large'])):
+        begun.clear()
+        right[:] = [known]
+        check.run_steps(check.parse_args(['--only', 'smoke', 'large']), runner)
+        assert begun == steps
+    assert 'no kernel runs' in capsys.readouterr().out
+
+
+def test_after_an_error_kernels_are_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    with telling.guarded('one'):
+        runtime._failed = True
+        raise RuntimeError('no kernel')
+    assert not runtime._failed
+    assert '"ok": false' in capsys.readouterr().out
+
+
+def test_what_a_tool_said_before_its_time_was_up_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / 'slow.py'
+    script.write_text('import time; print("loss 1.5", flush=True); time.sleep(60)')
+    with pytest.raises(subprocess.TimeoutExpired):
+        detector.call(3, str(script))
+    assert 'loss 1.5' in capsys.readouterr().out
 
 
 def test_without_wheels_nothing_is_run(tmp_path: Path) -> None:
