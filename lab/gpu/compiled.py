@@ -12,7 +12,10 @@ from torch import Tensor
 from lab.gpu.networks import MODES, build, pictures, run, variant
 from lab.gpu.telling import arguments, distance, guarded, seconds, tell
 
-LARGEST_ERROR = {'fp32': 1e-4, 'fp16': 3e-2}
+# Of outputs, and of gradients. These jump where rounding moves a position across a ReLU's 0: on a
+# CPU those of float32 are 1e-3 from those of the same normalisations by another formula, and those
+# of float16 7e-2 from those of float32.
+LARGEST_ERROR = {'fp32': (1e-4, 1e-2), 'fp16': (3e-2, 0.3)}
 
 
 def compare(network: Any, x: Tensor, mode: str, precision: str, args: Namespace) -> None:
@@ -40,9 +43,12 @@ def compare(network: Any, x: Tensor, mode: str, precision: str, args: Namespace)
             found = run(compiled, picture, precision, train)
             took.append(time.perf_counter() - begin)
             errors += [distance(a, b) for a, b in zip(found, wanted, strict=True)]
-        ok = max(errors) < LARGEST_ERROR[precision] and bool(operators)
+        kinds = LARGEST_ERROR[precision][: 1 + train]
+        small = [max(errors[i :: len(kinds)]) < kind for i, kind in enumerate(kinds)]
+        ok = all(small) and bool(operators)
         line = (
-            f'{name}: error {max(errors):.1e}, {len(operators)} operators of ours in the graphs, '
+            f'{name}: error {" ".join(f"{e:.1e}" for e in errors)}, {len(operators)} operators of '
+            'ours in the graphs, '
             f'seconds for a size, and another: {" ".join(f"{s:.0f}" for s in took)}'
         )
         tell(name, line, ok, errors=errors, seconds=took, operators=sorted(set(operators)))
