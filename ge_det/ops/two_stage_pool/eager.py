@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ge_det.ops.precision import statistics_dtype
+from ge_det.ops.precision import no_autocast, statistics_dtype
 from ge_det.ops.squeeze_excite import squeeze
 from ge_det.ops.tracing import is_exported, is_traced
 
@@ -22,7 +22,13 @@ def pool_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
     if is_traced():
         return _pool_open_size(x, grid)
     x = x.to(statistics_dtype(x))
-    return x if tuple(x.shape[2:]) == grid else F.adaptive_avg_pool2d(x, grid)
+    if tuple(x.shape[2:]) == grid:
+        return x
+    if grid != (1, 1) and x.device.type != 'cpu' and torch.are_deterministic_algorithms_enabled():
+        # On a GPU torch's pooling has no such gradient, and raises.
+        with no_autocast(x.device):
+            return _pool_by_products(x, grid)
+    return F.adaptive_avg_pool2d(x, grid)
 
 
 def pool_pyramid(x: Tensor, levels: Sequence[int]) -> tuple[Tensor, ...]:
@@ -45,7 +51,10 @@ def _pool_open_size(x: Tensor, grid: tuple[int, int]) -> Tensor:
     x = x.to(statistics_dtype(x))
     if not is_exported():
         return F.adaptive_avg_pool2d(x, grid)
-    # Exporters bind torch's pooling to one size.
+    return _pool_by_products(x, grid)  # Exporters bind torch's pooling to one size.
+
+
+def _pool_by_products(x: Tensor, grid: tuple[int, int]) -> Tensor:
     rows, columns = _averaging(x.shape[2], grid[0], x), _averaging(x.shape[3], grid[1], x)
     return torch.matmul(rows, torch.matmul(x, columns.transpose(0, 1)))
 
