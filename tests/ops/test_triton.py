@@ -256,11 +256,11 @@ def test_similarity_gate(shape, dtype, monkeypatch):
 
 @pytest.mark.filterwarnings('ignore:overflow encountered in exp')  # Past the end of a row.
 def test_similarity_gate_without_variance_has_finite_gradients():
-    c, weight, bias = torch.full((1, 2, 5), 3.0, device=DEVICE), *rand(2, 2)
+    c, weight, bias = torch.full((1, 2, 4), 3.0, device=DEVICE), *rand(2, 2)
     gate, mean, std = runtime.load('spatial_group_enhance.forward')(c, weight, bias, 1e-5)
-    assert_near(gate, bias.double().sigmoid().view(1, 2, 1).expand(1, 2, 5))
+    assert_near(gate, bias.double().sigmoid().view(1, 2, 1).expand(1, 2, 4))
     assert not std.any()
-    grad = rand(1, 2, 5)
+    grad = rand(1, 2, 4)
     results = runtime.load('spatial_group_enhance.backward')(grad, gate, c, mean, std, weight, 1e-5)
     before = grad * gate * (1 - gate)  # Of the sigmoid's argument.
     wanted = weight.view(1, 2, 1) / 1e-5 * (before - before.mean(2, keepdim=True))
