@@ -59,9 +59,11 @@ def main() -> None:
             image.copy_(torch.randn(c, h, w, device=device))
         suffix = ', channels_last' if last else ''
         for kind, shape in shapes.items():
-            if seconds() < args.limit:
-                gate = torch.rand((n, *shape), device=device).half()
-                check(f'gate of {kind}{suffix}', gated, [y, gate])
+            if seconds() > args.limit:
+                tell(kind, f'no time for a gate of {kind}{suffix}', ok=False)
+                continue
+            gate = torch.rand((n, *shape), device=device).half()
+            check(f'gate of {kind}{suffix}', gated, [y, gate])
         check(f'window mean{suffix}', window, [y])
         del y
     s = torch.empty((2, 4, 50) if args.tiny else (36, 64, 1_000_000), device=device)

@@ -51,7 +51,8 @@ def guarded(name: str) -> Iterator[None]:
         traceback.print_exc()
         last = (str(error).strip() or 'no message').splitlines()[-1]
         tell(name, f'{name}: {type(error).__name__}: {last[:200]}', ok=False)
-        if runtime := sys.modules.get('ge_det.ops.triton_tools.runtime'):
+        runtime: Any = sys.modules.get('ge_det.ops.triton_tools.runtime')
+        if runtime is not None:
             runtime._failed = False
 
 
