@@ -28,6 +28,10 @@ FACTOR = 2.0
 FLOOR = {'fp32': 2e-6, 'fp16': 2e-3, 'bf16': 1e-2}
 # A reference that is another function would be as far from both.
 CEILING = {'fp32': 3e-3, 'fp16': 0.5, 'bf16': 0.9}
+# Gradients jump where rounding moves a position across a ReLU's 0. In half precision so many do
+# that both networks are equally far; in float32 it is chance: on a CPU both are 1e-3 to 5e-3 from
+# the reference, the modules between 0.8 and 2.3 times as far as fused.
+FLOOR_OF_GRADIENTS, CEILING_OF_GRADIENTS = 5e-3, 5e-2
 DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16}
 # Whether it trains, and on the statistics of the batch.
 MODES = {
@@ -53,8 +57,10 @@ def published(network: Any, mode: str) -> Any:
     return reference
 
 
-def limit(modules: float, precision: str) -> float:
+def limit(modules: float, precision: str, of_gradients: bool = False) -> float:
     """How far from the reference the fused network may be, where the modules are that far."""
+    if of_gradients and precision == 'fp32':
+        return min(FACTOR * modules + FLOOR_OF_GRADIENTS, CEILING_OF_GRADIENTS)
     return min(FACTOR * modules + FLOOR[precision], CEILING[precision])
 
 
@@ -130,7 +136,10 @@ def compare(network: Any, x: Tensor, mode: str, args: Namespace) -> None:
                 if batch and precision == 'fp32':
                     errors[-1].append(distance(list(own.buffers()), statistics))
             pairs = list(zip(*errors, strict=True))
-            ok = all(error <= limit(modules, precision) for error, modules in pairs)
+            ok = all(
+                error <= limit(modules, precision, of_gradients=index == 1)
+                for index, (error, modules) in enumerate(pairs)
+            )
             told = ' '.join(f'{e:.1e}/{m:.1e}' for e, m in pairs)
             line = f'{name}, error fused/modules of outputs, gradients, statistics: {told}'
             tell(name, line, ok, shown=False, errors=pairs)
