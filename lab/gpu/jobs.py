@@ -21,6 +21,9 @@ from lab.gpu.telling import MARK, seconds
 LEAST = 20
 """Seconds without which nothing is begun."""
 
+PATIENCE = 5
+"""Seconds from an interruption, on which pytest shows what has failed by then, to a kill."""
+
 
 @dataclass
 class Step:
@@ -85,7 +88,7 @@ class Runner:
             except BaseException:  # Interrupted: nothing is left running, nor begun.
                 self.limit = 0
                 for process in self._processes:
-                    _kill(process)
+                    _signal(process)
                 raise
 
     def _run(self, job: Step) -> None:
@@ -105,13 +108,18 @@ class Runner:
             start_new_session=True,
         )
         self._processes.append(process)
-        timer = threading.Timer(limit, _kill, [process])
-        timer.start()
+        timers = [
+            threading.Timer(limit, _signal, [process, signal.SIGINT]),
+            threading.Timer(limit + PATIENCE, _signal, [process]),
+        ]
+        for timer in timers:
+            timer.start()
         for line in map(str.rstrip, process.stdout or ()):
             self._read(job, line)
         code = process.wait()
-        timer.cancel()
-        _kill(process)  # What it may have left running.
+        for timer in timers:
+            timer.cancel()
+        _signal(process)  # What it may have left running.
         job.seconds = round(seconds() - begin, 1)
         good = code == 0 and all(result['ok'] for result in job.results)
         late = code and job.seconds >= limit
@@ -154,6 +162,6 @@ class Runner:
         return not bad
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def _signal(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, number)

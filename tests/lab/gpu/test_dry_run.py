@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -45,6 +46,7 @@ def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, 'LEAST', 4)
+    monkeypatch.setattr(jobs, 'PATIENCE', 1)
     monkeypatch.setattr(telling, 'BEGIN', time.monotonic())  # Not when the tests began.
     runner = Runner(tmp_path, 1000, {})
     tell = (
@@ -56,19 +58,35 @@ def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
         job('wrong', tell.format('1 is not 2', False)),
         job('dies', 'raise ValueError("of that")'),
         job('late', tell.format('half', True) + '; import time; time.sleep(600)', 4),
+        job('deaf', 'import signal, time; signal.signal(2, signal.SIG_IGN); time.sleep(600)', 4),
     ]
-    runner.run(ran, 4)
+    runner.run(ran, 5)
     assert time.monotonic() - begin < 30
-    assert [j.status for j in ran] == ['ok', 'failed (0)', 'failed (1)', 'timeout']
+    assert [j.status for j in ran] == ['ok', 'failed (0)', 'failed (1)', 'timeout', 'timeout']
     runner.limit = 0
     runner.run([job('next', 'pass')])
     assert not runner.summary()
     shown = capsys.readouterr().out
     assert 'BAD wrong: 1 is not 2' in shown and 'BAD dies: ValueError: of that' in shown
     assert 'late: half' in shown and 'NO TIME for next' in shown
-    assert 'left: --only late next' in shown
+    assert 'left: --only late deaf next' in shown
     saved = json.loads((tmp_path / 'summary.json').read_text())
     assert [row['status'] for row in saved][-1] == 'no time'
+
+
+def test_what_pytest_knows_when_its_time_is_up_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / 'test_slow.py'
+    file.write_text(
+        'import time\n\n'
+        'def test_a():\n    assert 1 + 1 == 3, "a kernel is wrong"\n\n'
+        'def test_b():\n    time.sleep(600)\n'
+    )
+    words = ['-m', 'pytest', '-q', '-n', '2', '-p', 'no:cacheprovider', '--rootdir', tmp_path, file]
+    ran = Step('tests', 'tests', words, jobs.LEAST)
+    runner = Runner(tmp_path / 'out', 1000, dict(os.environ))
+    runner.run([ran])
+    assert ran.status == 'timeout'
+    assert 'AssertionError: a kernel is wrong' in (tmp_path / 'out/log.txt').read_text()
 
 
 def test_results_are_found_in_lines_that_others_wrote_into(tmp_path: Path) -> None:
