@@ -105,7 +105,8 @@ def _origin(workspace: Workspace, results: Sequence[CellResult]) -> Iterator[str
     for machine in dict.fromkeys(machine_name(result.machine) for result in results):
         yield f'Machine: {machine}.'
     for name in ('torch', 'mmengine', 'mmpretrain', 'commit'):
-        values = dict.fromkeys(result.versions.get(name, 'unknown') for result in results)
+        told = (result.versions.get(name, 'unknown') for result in results)
+        values = dict.fromkeys(value for one in told for value in one.split(', '))  # If resumed.
         yield f'{name}: {", ".join(values)}.'
 
 

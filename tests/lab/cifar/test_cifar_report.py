@@ -110,6 +110,23 @@ def test_the_pages_say_what_the_landed_cells_found(request):
         assert told(results) in ' '.join((root / page).read_text(encoding='utf-8').split())
 
 
+def test_the_pages_say_whose_gain_is_clear(request):
+    root = request.config.rootpath
+    text = report_text(landed(root))
+    head = row_of(text, 'block')
+    clear = [b for b in errors_of(landed(root).results())[0]
+             if row_of(text, b)[head.index('clear of noise')] == 'yes']  # fmt: skip
+    assert clear == ['sge']
+    for page, told in (
+        (
+            'docs/evidence/README.md',
+            'SGE alone is clear of the noise of seeds, ahead with all five.',
+        ),
+        ('README.md', "sge's gain is clear."),
+    ):
+        assert told in ' '.join((root / page).read_text(encoding='utf-8').split())
+
+
 def test_the_landed_report_follows_from_the_landed_cells(request, monkeypatch):
     monkeypatch.chdir(request.config.rootpath)
     workspace = landed(request.config.rootpath)
