@@ -38,6 +38,12 @@ def test_every_step_runs(tmp_path: Path) -> None:
     assert report == done.stdout and '] 0 bad lines;' in report
 
 
+@pytest.fixture(autouse=True)
+def time_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now, and not when the tests did."""
+    monkeypatch.setattr(telling, 'BEGIN', time.monotonic())
+
+
 def job(name: str, code: str, limit: float = 60) -> Step:
     return Step(name, name, ['-c', code], limit)
 
@@ -47,7 +53,6 @@ def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
 ) -> None:
     monkeypatch.setattr(jobs, 'LEAST', 4)
     monkeypatch.setattr(jobs, 'PATIENCE', 1)
-    monkeypatch.setattr(telling, 'BEGIN', time.monotonic())  # Not when the tests began.
     runner = Runner(tmp_path, 1000, {})
     tell = (
         'import json; print("RESULT " + json.dumps(dict(name="n", line="{}", ok={})), flush=True)'
