@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,19 +81,34 @@ def test_jobs_that_go_wrong_are_told_and_the_rest_runs(
     assert [row['status'] for row in saved][-1] == 'no time'
 
 
-def test_what_pytest_knows_when_its_time_is_up_is_kept(tmp_path: Path) -> None:
-    file = tmp_path / 'test_slow.py'
+def test_what_pytest_knows_when_its_time_is_up_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, log = tmp_path / 'test_slow.py', tmp_path / 'out/log.txt'
     file.write_text(
         'import time\n\n'
         'def test_a():\n    assert 1 + 1 == 3, "a kernel is wrong"\n\n'
         'def test_b():\n    time.sleep(600)\n'
     )
-    words = ['-m', 'pytest', '-q', '-n', '2', '-p', 'no:cacheprovider', '--rootdir', tmp_path, file]
-    ran = Step('tests', 'tests', words, jobs.LEAST)
-    runner = Runner(tmp_path / 'out', 1000, dict(os.environ))
-    runner.run([ran])
-    assert ran.status == 'timeout'
-    assert 'AssertionError: a kernel is wrong' in (tmp_path / 'out/log.txt').read_text()
+
+    class Timer(threading.Timer):
+        """Whose first end is as soon as one test has failed, however busy the machine is."""
+
+        def run(self) -> None:
+            until_failed = self.interval == 300
+            self.interval -= 300
+            while until_failed and 'FAILED' not in log.read_text():
+                if self.finished.wait(0.1):
+                    return
+            super().run()
+
+    monkeypatch.setattr(jobs, 'threading', SimpleNamespace(Timer=Timer, RLock=threading.RLock))
+    monkeypatch.setattr(jobs, 'PATIENCE', 120)
+    words = ['-m', 'pytest', '-v', '-n', '1', '-p', 'no:cacheprovider', '--rootdir', tmp_path, file]
+    ran = Step('tests', 'tests', words, 300)
+    Runner(tmp_path / 'out', 1000, dict(os.environ)).run([ran])
+    assert ran.status == 'failed (2)'  # By its interruption.
+    assert 'AssertionError: a kernel is wrong' in log.read_text()
 
 
 def test_results_are_found_in_lines_that_others_wrote_into(tmp_path: Path) -> None:
