@@ -1,6 +1,7 @@
 """The matrices on context beyond the field of view: what their networks see, and gates' rates."""
 
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from field_of_view import field_of_view
@@ -100,3 +101,9 @@ def test_the_page_says_what_the_cells_found():
         title = 'plain' if name == 'none' else f'`{name}`'
         expected.append(f'| {title} | {reads} of {len(found[""])} | {" | ".join(values)} |')
     assert lines == expected
+
+
+def test_the_readme_says_what_se_reads():
+    readme = (EVIDENCE.parents[1] / 'README.md').read_text(encoding='utf-8')
+    se, plain = (fmean(far_context_cells(block)['']) for block in ('se', ''))
+    assert f'{se:.0f} AP against {plain:.0f}' in ' '.join(readme.split())
