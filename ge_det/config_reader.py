@@ -7,6 +7,7 @@ import ast
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +203,19 @@ def _reason(error: BaseException, path: Path) -> str:
     return message if message == kind else f'{kind}: {message}'
 
 
+def inner_data_sets(key: str, settings: Any) -> Iterator[tuple[str, Any]]:
+    """The data sets within one that wraps or joins others, or itself: their keys and settings."""
+    several, inner = settings.get('datasets'), settings.get('dataset')
+    if isinstance(inner, dict):
+        yield from inner_data_sets(f'{key}.dataset', inner)
+    elif isinstance(several, (list, tuple)) and several:
+        for index, one in enumerate(several):
+            if isinstance(one, dict):
+                yield from inner_data_sets(f'{key}.datasets.{index}', one)
+    else:
+        yield key, settings
+
+
 def inner_data_set(loader: Any) -> Any:
     """Settings of the data set in a loader without what is wrapped around it; the first of several.
 
@@ -209,14 +223,8 @@ def inner_data_set(loader: Any) -> Any:
         loader (dict): Of a config; an empty dict comes back for one that is not there.
     """
     found = (loader or {}).get('dataset')
-    while isinstance(found, dict):
-        several, inner = found.get('datasets'), found.get('dataset')
-        if isinstance(several, (list, tuple)) and several:
-            inner = several[0]
-        if not isinstance(inner, dict):
-            return found
-        found = inner
-    return {}
+    sets = inner_data_sets('dataset', found) if isinstance(found, dict) else ()
+    return next((settings for _, settings in sets), {})
 
 
 def type_name(wanted: Any) -> str:

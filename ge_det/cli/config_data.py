@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ge_det.config_reader import inner_data_sets
 from ge_det.errors import UserError
 from ge_det.words import counted
 
@@ -77,20 +78,9 @@ def data_sets(cfg: Any, command: str) -> dict[str, list[DataSet]]:
     for name in _LOADERS[command]:
         loader = cfg.get(name)
         if isinstance(loader, dict) and isinstance(loader.get('dataset'), dict):
-            found[name] = list(_inner(f'{name}.dataset', loader['dataset']))
+            inner = inner_data_sets(f'{name}.dataset', loader['dataset'])
+            found[name] = [DataSet(*one) for one in inner if one[1].get('backend_args') is None]
     return found
-
-
-def _inner(key: str, settings: Any) -> Iterator[DataSet]:
-    several = settings.get('datasets')
-    if isinstance(settings.get('dataset'), dict):
-        yield from _inner(f'{key}.dataset', settings['dataset'])
-    elif isinstance(several, (list, tuple)):
-        for index, one in enumerate(several):
-            if isinstance(one, dict):
-                yield from _inner(f'{key}.datasets.{index}', one)
-    elif settings.get('backend_args') is None:
-        yield DataSet(key, settings)
 
 
 def check_data_files(found: Mapping[str, list[DataSet]]) -> None:

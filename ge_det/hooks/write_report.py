@@ -69,10 +69,9 @@ class WriteReport(Hook):
 
 
 def _best(runner: Runner) -> str:
-    loop = getattr(runner, 'val_loop', None)
-    photos = f' on {counted(len(loop.dataloader.dataset), "photo")}' if loop is not None else ''
+    photos = counted(len(runner.val_loop.dataloader.dataset), 'photo')
     which = 'best' if any(Path(runner.work_dir).glob('best_*.pth')) else 'last'
-    return f'the {which} checkpoint{photos}'
+    return f'the {which} checkpoint on {photos}'
 
 
 def _run(command: list[str], work_dir: str) -> int:

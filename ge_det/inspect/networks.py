@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from ge_det.config_reader import inner_data_set
 from ge_det.detecting.detector import PictureDetector
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour, check_file, what_it_is
 from ge_det.errors import UserError, one_line
@@ -121,7 +122,7 @@ class Classifier(Network):
 
         self._inferencer = ImageClassificationInferencer(cfg, pretrained=checkpoint, device=device)
         self.model = self._inferencer.model
-        data_set = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+        data_set = inner_data_set(cfg.get('test_dataloader'))
         told = (data_set.get('metainfo') or {}).get('classes')
         self.names = tuple(self._inferencer.classes or told or ())
 

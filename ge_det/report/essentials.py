@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ge_det.config_reader import inner_data_set
+from ge_det.config_reader import inner_data_set, type_name
 from ge_det.datasets.coco_file import read_lists
 from ge_det.report.history import History
 from ge_det.report.source import Source
@@ -43,11 +43,11 @@ def attention_name(backbone: Any) -> str:
         return 'none'
     if isinstance(wanted, str):
         return wanted
-    kind = str(wanted.get('type')).rpartition('.')[2]
+    kind = type_name(wanted.get('type'))
     same: list[str] = []
     for name in NAMES[1:]:
         settings = attention_config(name) or {}
-        if str(settings['type']).rpartition('.')[2] == kind:
+        if type_name(settings['type']) == kind:
             same.append(name)
             variant = {key: settings.get(key) for key in ('variant', 'extent') if key in settings}
             if all(wanted.get(key, value) == value for key, value in variant.items()):
@@ -59,11 +59,9 @@ def _detector(config: Any) -> str:
     model = config.model
     backbone = model.get('backbone') or {}
     depth, width = backbone.get('depth'), backbone.get('base_channels', 64)
-    name = str(backbone.get('type', '')).rpartition('.')[2]
+    name = type_name(backbone.get('type', ''))
     narrow = f', {width} channels wide instead of 64' if width != 64 else ''
-    return (
-        f'{str(model.get("type")).rpartition(".")[2]}, {name}{f"-{depth}" if depth else ""}{narrow}'
-    )
+    return f'{type_name(model.get("type"))}, {name}{f"-{depth}" if depth else ""}{narrow}'
 
 
 def _attention(backbone: Any) -> str:
