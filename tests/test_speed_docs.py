@@ -47,6 +47,11 @@ def text_of(page):
     return (ROOT / page).read_text(encoding='utf-8')
 
 
+def words_of(page):
+    """A page's text with its lines joined, so that a sentence may break anywhere."""
+    return ' '.join(text_of(page).split())
+
+
 def rows_of(text, header):
     """Cells of a Markdown table by the first cell of each row."""
     lines = text[text.index(header) :].split('\n\n')[0].splitlines()[2:]
@@ -79,8 +84,7 @@ def span(groups, name):
 @pytest.mark.parametrize('mode', MAIN)
 def test_times_are_what_was_measured(mode):
     small, large = groups_of(mode), groups_of(f'{mode}_large')
-    text = text_of('docs/speed.md')
-    rows = rows_of(text, MAIN[mode])
+    text, rows = words_of('docs/speed.md'), rows_of(text_of('docs/speed.md'), MAIN[mode])
     assert [*rows, 'context-block'] == list(small) and set(large) <= set(rows)
     for block, (at_small, at_large, plugin, *others) in rows.items():
         group = small[block]
@@ -105,7 +109,7 @@ def test_times_are_what_was_measured(mode):
 @pytest.mark.parametrize('mode', MAIN)
 def test_what_is_said_of_them_holds(mode):
     groups = [*groups_of(mode).values(), *groups_of(f'{mode}_large').values()]
-    text = text_of('docs/speed.md')
+    text = words_of('docs/speed.md')
     assert f"{span(groups, 'ours')} of the plain ResNet-50's time" in text
     moved = [g['moved_bytes'] for g in groups if 'ours' in g['seconds']]
     more = [round(100 * (m['ours'] / m['plain'] - 1)) for m in moved]
@@ -115,7 +119,7 @@ def test_what_is_said_of_them_holds(mode):
         assert f'up to {highest}.' in text
         low, high = map(float, span(groups, 'ours').split(' to '))
         told = f"{low:.1f} to {high:.1f} of the plain ResNet-50's time"
-        assert told in text_of('README.md')
+        assert told in words_of('README.md')
 
 
 @pytest.mark.parametrize('mode', LEFT)
@@ -137,9 +141,8 @@ def test_every_row_that_misses_its_aim_is_shown(mode):
 
 
 def test_other_sizes_depths_and_batches_are_what_was_measured():
-    text = text_of('docs/speed.md')
     header = f'| block | {" | ".join(OTHER)} |'
-    rows = rows_of(text, header)
+    rows = rows_of(text_of('docs/speed.md'), header)
     for column, name in enumerate(OTHER.values()):
         groups = groups_of(name)
         assert rows['control'][column] == span(groups.values(), 'control')
@@ -147,7 +150,7 @@ def test_other_sizes_depths_and_batches_are_what_was_measured():
             compiled = name == 'inference_compiled'
             pair = ('ours-compiled', 'plain-compiled') if compiled else ('ours', 'plain')
             assert rows[block][column] == median_of(group, *pair)
-    text = ' '.join(text.split())
+    text = words_of('docs/speed.md')
     for mode in MAIN:
         sizes = [groups_of(f'{mode}{size}') for size in ('_small', '', '_large')]
         for title, block in (('SE', 'se'), ('SGE', 'sge'), ('GE θ E8', 'ge-theta-e8')):
@@ -166,7 +169,7 @@ def test_the_picture_is_of_the_table():
 
 def test_gates_loaded_for_a_frozen_stage_are_what_was_measured():
     group = groups_of('training_loaded')['se']
-    text = ' '.join(text_of('docs/speed.md').split())
+    text = words_of('docs/speed.md')
     told = f'{over(group, "ours")} at 480×800, the plain network against itself '
     assert f'{told}{median_of(group, "control")} ([{len(group["seconds"]["plain"])} rounds]' in text
 
@@ -183,7 +186,7 @@ def test_why_two_quiet_runs_differ():
         between += np.dot(rounds, (means - np.average(means, weights=rounds)) ** 2) / left
         free += len(logs) - 1
     told = f'within {min(deviations):.0f} to {max(deviations):.0f} % of itself'
-    text = ' '.join(text_of('docs/speed.md').split())
+    text = words_of('docs/speed.md')
     assert f'{told} (standard deviation)' in text
     assert f'the {sum(map(len, tables))} groups of all tables' in text
     assert f'(F = {between / free:.2f})' in text
