@@ -49,7 +49,7 @@ def test_cells_of_a_seed_go_on_from_one_plain_detector(name):
         ('far-context-whole', 'far-context', True),
         ('clearance', 'clear-8', True),
         ('clearance', 'clear-32', True),
-        ('clearance', 'clear-96', False),
+        ('clearance', 'far-context', False),
     ],
 )
 def test_the_field_of_view_by_gradient_ends_where_the_matrix_says(name, data, sees_marks):
