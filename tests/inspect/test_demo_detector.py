@@ -2,13 +2,15 @@
 
 import pytest
 import torch
-from mmdet.registry import DATASETS
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
+from pycocotools.coco import COCO
 
+from ge_det.cli.inspecting.labelled import labelled_batches
+from ge_det.cli.inspecting.pictures import find_photos
 from ge_det.inspect.gates import named_gates, unit_of
 from ge_det.inspect.importance import channel_importance, draw_importance, evaluation, plain_ends
-from ge_det.inspect.labelled import detection_batches
+from ge_det.inspect.networks import Detector
 from ge_det.inspect.selectivity_figure import draw_selectivity
 from ge_det.inspect.unit_selectivity import selectivity_of
 from ge_det.unprinted import unprinted
@@ -55,20 +57,25 @@ def test_importance_of_a_detector_and_the_ends_of_the_plain_one(demo, data, tmp_
     assert figure.png.startswith(b'\x89PNG') and 'Stars' in figure.caption
 
 
-def test_boxes_are_those_of_the_scaled_picture(demo, data):
+def test_boxes_are_those_of_the_scaled_picture(demo, data, tmp_path):
     plain, gated = demo.plain, demo.gated
     config = read_config(PLAIN, data)
-    config.val_dataloader.dataset.pipeline[1].scale = (112, 112)
+    config.test_dataloader.dataset.pipeline[1].scale = (112, 112)
     with unprinted():
-        small = DATASETS.build(config.val_dataloader.dataset)
-        full = DATASETS.build(read_config(PLAIN, data).val_dataloader.dataset)
-    batches = list(detection_batches(plain, small))
+        small = Detector(config, str(WEIGHTS), 'cpu')
+    file = config.test_evaluator.ann_file
+    photos = find_photos([file], str(data / 'val'), tmp_path, 100, False)
+    batches = list(labelled_batches(small, photos.photos))
     assert len(batches) == PICTURES
-    for place, batch in enumerate(batches):
-        told = full.get_data_info(place)['instances']
+    with unprinted():
+        coco = COCO(file)
+    for photo, batch in zip(photos.photos, batches, strict=True):
+        told = coco.imgToAnns[photo.number]
         assert batch.images.shape == (1, 3, 128, 128)  # A multiple of 32.
-        assert batch.labels[0].tolist() == [one['bbox_label'] for one in told]
-        boxes = torch.tensor([one['bbox'] for one in told])
+        assert batch.labels[0].tolist() == [
+            coco.getCatIds().index(one['category_id']) for one in told
+        ]
+        boxes = torch.tensor([[x, y, x + w, y + h] for x, y, w, h in (one['bbox'] for one in told)])
         torch.testing.assert_close(batch.boxes[0], boxes / 2)
     found = selectivity_of(gated, batches, 7, run=gated.backbone)
     whole, branches = draw_selectivity(found, selectivity_of(plain, batches, 7, plain.backbone))

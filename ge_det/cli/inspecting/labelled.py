@@ -45,17 +45,18 @@ def selectivity_section(network: Network, plain: Network | None, photos: Photos)
 
 def _selectivity(network: Network, photos: list[Photo], classes: int) -> dict[str, Selectivity]:
     model: Any = network.model
+    return selectivity_of(model, labelled_batches(network, photos), classes, model.backbone)
 
-    def batches() -> Iterator[LabelledBatch]:
-        for photo, prepared in readable(network, photos, 'selectivity'):
-            images, labels = network.images(prepared), torch.tensor(photo.labels)
-            if not photo.boxes:
-                yield LabelledBatch(images, labels)
-                continue
-            scaled = torch.tensor(photo.boxes) * torch.tensor([*prepared.scale, *prepared.scale])
-            yield LabelledBatch(images, [labels], [scaled])
 
-    return selectivity_of(model, batches(), classes, model.backbone)
+def labelled_batches(network: Network, photos: list[Photo]) -> Iterator[LabelledBatch]:
+    """The pictures one by one, with their boxes in pixels of the network's input."""
+    for photo, prepared in readable(network, photos, 'selectivity'):
+        images, labels = network.images(prepared), torch.tensor(photo.labels)
+        if not photo.boxes:
+            yield LabelledBatch(images, labels)
+            continue
+        scaled = torch.tensor(photo.boxes) * torch.tensor([*prepared.scale, *prepared.scale])
+        yield LabelledBatch(images, [labels], [scaled])
 
 
 def check_importance(
