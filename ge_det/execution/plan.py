@@ -48,7 +48,7 @@ def obstacle(tail: ConvNormGate, relu: nn.Module) -> str | None:
     if is_traced():
         return 'the network is being traced, exported or counted'
     if is_transformed():
-        return 'torch.func or forward-mode differentiation asks for formulas'
+        return 'torch.func or forward-mode differentiation needs operators of torch'
     if not isinstance(gate, AttentionBlock):
         return f'{type(gate).__name__} is no AttentionBlock'
     reason: str | None = gate.contract_gap or gate.unfused_because

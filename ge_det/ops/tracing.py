@@ -13,17 +13,13 @@ def needs_torchs_operators() -> bool:
 
 
 def is_transformed() -> bool:
-    """Whether ``torch.func`` differentiates what runs, or forward-mode differentiation is on.
+    """Whether ``torch.func`` changes what runs, or forward-mode differentiation is on.
 
-    ``vmap`` by itself needs no formulas. Second derivatives by autograd are not seen beforehand.
+    Second derivatives by autograd are not seen beforehand.
     """
     if torch.compiler.is_compiling():
         return False
-    if forward_ad._current_level >= 0:
-        return True
-    functorch = torch._C._functorch
-    kinds = functorch.TransformType.Grad, functorch.TransformType.Jvp
-    return any(one.key() in kinds for one in functorch.get_interpreter_stack() or ())
+    return forward_ad._current_level >= 0 or bool(torch._C._functorch.get_interpreter_stack())
 
 
 def is_traced() -> bool:

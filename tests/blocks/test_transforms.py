@@ -4,7 +4,7 @@ import pytest
 import torch
 from block_cases import BLOCKS, CHANNELS, random_block
 from torch.autograd import forward_ad
-from torch.func import functional_call, grad, hessian, jvp, vmap
+from torch.func import functional_call, grad, hessian, jvp, stack_module_state, vmap
 
 from ge_det import AttentionResNet
 
@@ -88,7 +88,22 @@ def test_a_network_with_fused_units(name):
     torch.testing.assert_close((tangent * against).sum(), (gradient * along).sum())
 
 
-def test_vmap_by_itself_keeps_the_operators():
+def test_vmap_by_itself():
     block = random_block('se').eval()
     x = torch.randn(3, *SIZE, dtype=torch.float64)
     torch.testing.assert_close(vmap(block)(x), torch.stack([block(one) for one in x]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', ['se', 'sge', 'ge-theta', 'ge-theta-minus-e8', 'sp-se'])
+def test_an_ensemble_of_networks_with_fused_units(name):
+    networks = []
+    for _ in range(2):
+        network = AttentionResNet(50, name, base_channels=16, num_stages=2, out_indices=(1,))
+        networks.append(network.double().eval())
+    x = torch.randn(1, 3, 40, 33, dtype=torch.float64)
+    states = stack_module_state(networks)
+    found = vmap(lambda *state: functional_call(networks[0], state, (x,))[0])(*states)
+    expected = torch.stack([network(x)[0] for network in networks])
+    assert {unit.runs for unit in networks[0].execution_plan()} == {'fused'}
+    torch.testing.assert_close(found, expected)
