@@ -21,6 +21,7 @@ from .units import Unit
 _LAST_STAGE = 3
 
 
+@torch.inference_mode(False)  # Else they could not learn later.
 def make_gates(
     attention: dict[str, Any] | str, units: Sequence[Unit], width: int
 ) -> tuple[str, list[nn.Module]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -68,6 +69,11 @@ def start_of(unit: Unit, gate: nn.Module) -> Start:
         raise UserError(
             f'{name} is on the meta device, where preserve_function finds no weights: load them '
             f'first, {_OTHERWISE}'
+        )
+    if norm.weight.is_inference() and not torch.is_inference_mode_enabled():
+        raise UserError(
+            f'{name} was made under torch.inference_mode, so its weights cannot be changed now: '
+            f'make the network outside of it, {_OTHERWISE}'
         )
     before = _copy(norm, 'weight'), _copy(norm, 'bias')
     if is_weightless(gate):
@@ -136,10 +142,17 @@ def check_taken_back(
         units (Sequence[Unit]): Theirs.
         errors (Mapping): From names of units to their relative change, None where that is unknown.
     """
+    weights = [weight for unit in units for weight in unit.module.parameters()]
+    dtypes = {weight.dtype for weight in weights if weight.is_floating_point()}
+    is_precise = all(torch.finfo(dtype).eps < 1e-6 for dtype in dtypes)
     for start, unit in zip(starts, units, strict=True):
         error: Any = errors[unit.name] or 0.0
-        is_precise = torch.finfo(start.factor.dtype).eps < 1e-6
-        if start.exact and is_precise and not error <= _ROUNDING:
+        if start.exact and is_precise and not math.isfinite(error):
+            raise UserError(
+                f'{unit.title}: random input makes it put out infinity or NaN, so nothing tells '
+                f'what the gate changed: look at the weights, {_OTHERWISE}'
+            )
+        if start.exact and is_precise and error > _ROUNDING:
             raise UserError(
                 f'{unit.title}: its {type(start.norm).__name__} does more than scale, '
                 f'so preserve_function left a change of {error:.1g}: name another normalisation by '

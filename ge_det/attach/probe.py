@@ -59,7 +59,8 @@ class Probe:
         outputs: _Outputs = [[] for _ in self._units]
         trunk = self._trunk
         modules = [unit.module for unit in self._units] if trunk is None else [trunk]
-        with in_eval_mode(*modules):
+        device = getattr(weight_of(self._units[0]), 'device', torch.device('cpu')).type
+        with in_eval_mode(*modules), torch.autocast(device, enabled=False):
             for size in _SIZES:
                 run = self._chain(size) if trunk is None else self._through(trunk, size)
                 for one, y in zip(outputs, run, strict=True):
@@ -140,8 +141,10 @@ def _in_channels(module: nn.Module, unit: Unit) -> int:
 
 
 def _random(module: nn.Module, unit: Unit, size: tuple[int, int], seed: int) -> Tensor:
-    """Standard normal values (2, C, *size), of the device and dtype of the unit."""
-    random = torch.Generator().manual_seed(seed)
-    x = torch.randn(2, _in_channels(module, unit), *size, generator=random)
-    like = weight_of(unit)
+    """Standard normal values (2, C, *size), of the device and dtype of the first convolution."""
+    random = torch.Generator('cpu').manual_seed(seed)
+    shape = (2, _in_channels(module, unit), *size)
+    x = torch.randn(shape, generator=random, device='cpu')
+    weights: Any = (m.weight for m in module.modules() if _is_convolution(m))
+    like = next((weight for weight in weights if weight.is_floating_point()), weight_of(unit))
     return x if like is None else x.to(like)

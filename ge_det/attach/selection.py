@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ge_det.blocks import AttentionBlock
@@ -44,6 +45,11 @@ def all_units(model: nn.Module, units: UnitsFunction | None) -> list[Unit]:
     found = find_units(model) if units is None else _given_units(model, units)
     if not found and units is not None:
         raise UserError('units= yields no unit of this model')
+    if not found and any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise UserError(
+            f'{type(model).__name__} holds what torch.jit compiled, which takes no gates: add them '
+            'to the network before torch.jit.trace'
+        )
     if not found:
         libraries = ', '.join(dict.fromkeys(family.library for family in FAMILIES))
         raise UserError(

@@ -130,24 +130,20 @@ def _ends_of_branches(
 def _random(backbone: nn.Module) -> list[Tensor]:
     """The same images for every network of as many input channels."""
     channels = next(p for p in backbone.parameters() if p.dim() == 4).shape[1]
-    random = torch.Generator().manual_seed(0)
-    return [torch.randn(2, channels, h, w, generator=random) for h, w in _SIZES]
+    random = torch.Generator('cpu').manual_seed(0)
+    return [torch.randn(2, channels, h, w, generator=random, device='cpu') for h, w in _SIZES]
 
 
 @torch.no_grad()
 def relative_error(backbone: nn.Module, plain: nn.Module, batches: Sequence[Tensor]) -> list[float]:
     """||y - y_plain|| / ||y_plain|| of each output over all batches, both in eval mode."""
     like = next(backbone.parameters())
-    total = torch.zeros(0)
-    for batch in batches:
-        batch = batch.to(like)
-        pairs = zip(backbone(batch), plain(batch), strict=True)
-        squares = torch.tensor(
-            [
-                [float((a - b).double().square().sum()), float(b.double().square().sum())]
-                for a, b in pairs
-            ],
-            dtype=torch.float64,
-        )
-        total = squares if not len(total) else total + squares
+    squares = [
+        [
+            [float((a - b).double().square().sum()), float(b.double().square().sum())]
+            for a, b in zip(backbone(batch.to(like)), plain(batch.to(like)), strict=True)
+        ]
+        for batch in batches
+    ]
+    total = torch.tensor(squares, dtype=torch.float64, device='cpu').sum(0)
     return (total[:, 0] / total[:, 1].clamp(min=1e-30)).sqrt().tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -154,6 +155,39 @@ def test_gates_have_the_dtype_of_the_network(dtype: torch.dtype, plain: nn.Modul
     assert {t.dtype for t in floating} == {dtype}
     assert report.deviation is not None
     assert report.deviation <= (1e-13 if dtype == torch.float64 else 0.2)
+
+
+@pytest.mark.parametrize('name', ['se', 'ge-theta-minus'])
+def test_normalisations_may_be_more_precise_than_the_rest(name: str, plain: nn.Module) -> None:
+    network = copy.deepcopy(plain).bfloat16()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.float()
+    expected = network(images(SIZES[0]).bfloat16())
+    report = add_attention(network, name)
+    assert report.deviation is not None and report.unmeasured is None
+    y = network(images(SIZES[0]).bfloat16())
+    assert y.dtype == torch.bfloat16
+    assert name != 'se' or relative(y.float(), expected.float()) <= 0.03
+
+
+@pytest.mark.parametrize(
+    'around',
+    [
+        lambda: torch.device('meta'),  # Where new tensors are made, as by torch.set_default_device.
+        lambda: torch.autocast('cpu', torch.bfloat16),
+        torch.inference_mode,
+    ],
+    ids=['device', 'autocast', 'inference'],
+)
+def test_what_is_set_around_a_call(around: Callable[[], Any], plain: nn.Module) -> None:
+    network = copy.deepcopy(plain)
+    with around():
+        report = add_attention(network, 'se')
+    assert report.deviation is not None and report.deviation <= 1e-5
+    assert changed(network, plain) <= 1e-5
+    network.train()(images(SIZES[0])).square().sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
 
 
 def test_a_unit_alone_and_units_in_a_sequential(peers: None) -> None:

@@ -199,6 +199,29 @@ def test_the_meta_device(peers: None) -> None:
     assert len(report.gates) == 8 and all(tensor.is_meta for tensor in model.parameters())
 
 
+def test_what_torch_jit_compiled(peers: None) -> None:
+    traced = torch.jit.trace(small_resnet().eval(), torch.ones(1, 3, 32, 32))
+    match = '(TopLevelTracedModule|Sequential) holds what torch.jit compiled, .* before torch.jit'
+    check_refused(traced, match, 'se')
+    check_refused(nn.Sequential(traced), match, 'se')
+
+
+def test_weights_of_inference_mode(peers: None) -> None:
+    with torch.inference_mode():
+        model = small_resnet()
+    check_refused(model, r'^layer1.0 was made under torch.inference_mode, .* outside of it', 'se')
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), 1e38])
+def test_outputs_that_are_not_finite(value: float, peers: None) -> None:
+    model: Any = small_resnet()
+    nn.init.constant_(model.conv1.weight[0], value)
+    names = [name for name, _ in model.named_modules()]
+    with pytest.raises(UserError, match=r'^layer1.0: random input makes it put out infinity or N'):
+        add_attention(model, 'se')
+    assert [name for name, _ in model.named_modules()] == names
+
+
 @pytest.mark.parametrize(
     ('units', 'match'),
     [

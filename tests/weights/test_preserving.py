@@ -13,6 +13,7 @@ from ge_det import AttentionResNet
 from ge_det.blocks import AttentionBlock
 from ge_det.blocks.theta_minus_scale import fit_scale
 from ge_det.weights.importing import import_pretrained
+from ge_det.weights.preserving import preserve_function
 
 SIZES = ((64, 64), (97, 131))
 NARROW = dict(base_channels=16)
@@ -66,6 +67,14 @@ def test_exact_blocks(name, plain):
     assert not report.preserved.approximate and not report.preserved.impossible
     assert len(report.preserved.deviation) == 2
     assert all(max(values) <= 1e-5 for values in report.preserved.deviation.values())
+
+
+def test_new_tensors_may_be_made_elsewhere(plain):
+    """As ``torch.set_default_device`` has it."""
+    backbone = AttentionResNet(plain[0].depth, attention='se', **NARROW)
+    with torch.device('meta'):
+        result = preserve_function(backbone, list(backbone.gates()))
+    assert all(max(values) <= 1e-5 for values in result.deviation.values())
 
 
 @pytest.mark.parametrize('name', EXACT)
