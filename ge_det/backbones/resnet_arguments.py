@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from mmdet.models.backbones.resnet import ResNet
+from mmengine.registry import MODELS
 
 from ge_det.block_config import check_postfix
 from ge_det.blocks.checks import check_choice, check_positive_int
@@ -116,6 +118,13 @@ def _check_out_indices(value: Any, stages: int) -> None:
 def _check_typed(name: str, value: Any) -> None:
     if not isinstance(value, dict) or 'type' not in value:
         raise ValueError(f'{name}={value!r} is not allowed: it must be a dict with a type')
+    kind = value['type']
+    with MODELS.switch_scope_and_registry(None) as models:  # As mmcv asks, which then names None.
+        if isinstance(kind, str) and models.get(kind) is None:
+            known = {*MODELS.module_dict, *models.module_dict}
+            near = sorted(get_close_matches(kind, known, n=3))
+            hint = f'; did you mean {", ".join(near)}?' if near else ''
+            raise ValueError(f'{name}: there is no {kind!r} in the registry{hint}')
 
 
 def _check_plugin(depth: int, stages: int, plugin: Any) -> None:

@@ -45,6 +45,13 @@ SMALL = dict(depth=50, base_channels=4)
         (dict(zero_init_residual='no'), 'zero_init_residual='),
         (dict(norm_cfg=None), 'norm_cfg=None .* dict with a type'),
         (dict(conv_cfg='Conv2d'), "conv_cfg='Conv2d'"),
+        (dict(norm_cfg=dict(type='BNN')), "norm_cfg: there is no 'BNN' in .* did you mean BN"),
+        (dict(conv_cfg=dict(type='Conv2D')), "conv_cfg: there is no 'Conv2D' .* mean .*Conv2d"),
+        (dict(dcn=dict(type='DCNv3')), "dcn: there is no 'DCNv3' .* DCNv2"),
+        (
+            dict(plugins=[dict(CONTEXT, cfg=dict(type='ContextBlok'))]),
+            "cfg of plugins: there is no 'ContextBlok' .* mean ContextBlock",
+        ),
         (dict(dcn=True), 'dcn=True'),
         (dict(depth=18, dcn=dict(type='DCNv2')), 'dcn .* depth=18'),
         (dict(stage_with_dcn=(True,)), 'stage_with_dcn='),
