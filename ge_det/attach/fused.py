@@ -33,6 +33,8 @@ def fuse(unit: Unit, gate: str) -> None:
     kind: Any = type(module)
     if unit.tail is None or isinstance(module, FusedUnit) or not as_its_library_has_it(kind):
         return
+    if not issubclass(type(FusedLibraryUnit), type(kind)):  # No class can have both metaclasses.
+        return
     module.__class__ = _fused_class(kind, unit.tail, gate)
     note_norm(type(unit.norm))
 

@@ -67,10 +67,10 @@ def all_units(model: nn.Module, units: UnitsFunction | None) -> list[Unit]:
     for unit in found:
         if unit.norm in norms:
             raise UserError(
-                f'{norms[unit.norm]} and {unit.name} share their last normalisation: a gate needs '
+                f'{norms[unit.norm]} and {unit.title} share their last normalisation: a gate needs '
                 'one of its own'
             )
-        norms[unit.norm] = unit.name
+        norms[unit.norm] = unit.title
         if isinstance(unit.norm, nn.Identity):
             raise UserError(
                 f'{unit.title} ({type(unit.module).__name__}) has no normalisation '

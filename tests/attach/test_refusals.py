@@ -133,6 +133,13 @@ def test_normalisations(peers: None) -> None:
             check_refused(shared, r'layer1.0 and layer1.1 share their last norm', 'se', **given)
 
 
+def test_units_that_share_a_normalisation(peers: None) -> None:
+    model: Any = small_resnet()
+    unit = model.layer1[0]
+    pairs = [(model, unit.bn2, 16), (unit, unit.bn2, 16)]
+    check_refused(model, '^the unit and layer1.0 share', 'se', units=lambda _: pairs)
+
+
 def test_a_gate_of_the_users_own_is_there_already(peers: None) -> None:
     model = small_resnet()
     add_attention(model, dict(type=Scale), preserve_function=False)

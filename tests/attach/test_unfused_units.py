@@ -174,6 +174,17 @@ def test_a_subclass_with_a_forward_of_its_own_keeps_it():
     torch.testing.assert_close(doubled(x), 2 * plain(x))
 
 
+def test_a_subclass_with_a_metaclass_of_its_own_is_gated_by_a_hook():
+    from torchvision.models.resnet import Bottleneck
+
+    network, (_, modules) = torchvision(), pair()
+    for unit in network.layer1:
+        unit.__class__ = type('Counting', (type,), {})('Counted', (Bottleneck,), {})
+    gated(network).double().load_state_dict(modules.state_dict())
+    assert runs_as(network) == ['modules'] * 2
+    torch.testing.assert_close(network(images()), modules(images()))
+
+
 def test_the_plan_of_a_larger_model():
     class Detector(nn.Module):
         def __init__(self):
