@@ -13,7 +13,7 @@ from ge_det.datasets.labels.loaded_size import loaded_size
 from ge_det.datasets.labels.places import astray, fits, readings, says_all
 from ge_det.datasets.labels.records import Faults, Photo
 from ge_det.datasets.labels.roles import role_of_path
-from ge_det.datasets.labels.tree import Tree
+from ge_det.datasets.labels.tree import FOREIGN_PICTURES, Tree, suffix
 
 _FOLDERS = ('images', 'img', 'jpegimages', 'photos')  # Before others that hold the same names.
 
@@ -152,13 +152,13 @@ class Pictures:
         Args:
             path (str): The file, from the root.
         """
-        suffix = os.path.splitext(path)[1]
-        if suffix not in self._label_roots:
-            firsts = {name.partition('/')[0] for name in self.tree.having(suffix.lower())}
+        stem, ending = os.path.splitext(path)
+        if ending not in self._label_roots:
+            firsts = {name.partition('/')[0] for name in self.tree.having(ending.lower())}
             root = f'{firsts.pop()}/' if len(firsts) == 1 else ''
             has_pictures = any(picture.startswith(root) for picture in self.tree.pictures)
-            self._label_roots[suffix] = '' if has_pictures else root
-        return os.path.splitext(path)[0].removeprefix(self._label_roots[suffix])
+            self._label_roots[ending] = '' if has_pictures else root
+        return stem.removeprefix(self._label_roots[ending])
 
     def tell_missing(self, faults: Faults, named: str, label: str, by_file: bool = True) -> None:
         """Add the fault of a label without a picture, or with more than one that fits as well.
@@ -170,13 +170,14 @@ class Pictures:
             by_file (bool): Whether the name of the file may tell, too. Defaults to True.
         """
         names = [*readings(named), self.name_of_label(label) + '.' if by_file else '']
-        alike = {
-            each: self._fits(name, each)
-            for name in names
-            for each in self._by_folded_stem.get(os.path.splitext(_folded(name))[0], [])
-        }
-        other = next(iter(alike), '')
-        faults.missing(named, label, sum(alike.values()), other)
+        alike = self._alike(names, self._by_folded_stem)
+        foreign = any(self._alike(names, self._foreign).values())
+        foreign = foreign or suffix(named) in FOREIGN_PICTURES
+        faults.missing(named, label, sum(alike.values()), next(iter(alike), ''), foreign)
+
+    def _alike(self, names: list[str], by: Mapping[str, list[str]]) -> dict[str, bool]:
+        stems = [(name, _folded(os.path.splitext(name)[0])) for name in names]
+        return {each: self._fits(name, each) for name, stem in stems for each in by.get(stem, [])}
 
     def _fits(self, named: str, picture: str, role: str = '') -> bool:
         if role in self._roles and role_of_path(picture) not in ('', role):
@@ -199,25 +200,30 @@ class Pictures:
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
-        return self._by(_name)
+        return _by(self.tree.pictures, _name)
 
     @cached_property
     def _by_folded_name(self) -> dict[str, list[str]]:
-        return self._by(_folded)
+        return _by(self.tree.pictures, _folded)
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
-        return self._by(lambda picture: _name(os.path.splitext(picture)[0]))
+        return _by(self.tree.pictures, lambda picture: _name(os.path.splitext(picture)[0]))
 
     @cached_property
     def _by_folded_stem(self) -> dict[str, list[str]]:
-        return self._by(lambda picture: _folded(os.path.splitext(picture)[0]))
+        return _by(self.tree.pictures, lambda picture: _folded(os.path.splitext(picture)[0]))
 
-    def _by(self, key: Callable[[str], str]) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = defaultdict(list)
-        for picture in self.tree.pictures:
-            found[key(picture)].append(picture)
-        return found
+    @cached_property
+    def _foreign(self) -> dict[str, list[str]]:
+        return _by(self.tree.foreign, lambda picture: _folded(os.path.splitext(picture)[0]))
+
+
+def _by(pictures: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for picture in pictures:
+        found[key(picture)].append(picture)
+    return found
 
 
 def _name(path: str) -> str:

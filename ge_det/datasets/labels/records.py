@@ -126,7 +126,9 @@ class Faults:
         """Whether some of them make what was read worthless."""
         return any(level == 'error' for level, _, _ in self._found)
 
-    def missing(self, named: str, label: str, fitting: int = 0, other: str = '') -> None:
+    def missing(
+        self, named: str, label: str, fitting: int = 0, other: str = '', foreign: bool = False
+    ) -> None:
         """Remember a label whose picture is not there, or is any of some that are alike.
 
         Args:
@@ -134,6 +136,7 @@ class Faults:
             label (str): The file.
             fitting (int): How many pictures it may be. Defaults to 0.
             other (str): A picture that is only called the same. Defaults to ''.
+            foreign (bool): Whether it is of a form that training does not read. Defaults to False.
         """
         where = f'{named} of {label}' if named else label
         if fitting > 1:
@@ -141,8 +144,9 @@ class Faults:
                 'labels that fit more than one picture',
                 'give the pictures names of their own',
             )
-        elif named.lower().endswith(('.heic', '.heif')):
-            what, fix = 'labels of pictures in HEIC, as phones write', 'convert them to JPEG'
+        elif foreign:
+            what = 'labels of pictures in a form that training does not read'
+            fix = 'convert them to JPEG, and their names in the labels'
         else:
             what, fix = 'labels whose picture is not there', 'put it there or remove the label'
             where += f'; {other} is only called the same' if other else ''

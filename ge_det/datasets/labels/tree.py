@@ -22,8 +22,11 @@ _LISTS = ('detections.json', 'detections.csv')  # Infer writes them beside its d
 _RUNS = {'detect', 'segment', 'pose', 'obb', 'classify'}
 """What Ultralytics' folder ``runs`` holds: drawings and labels of its predictions."""
 
-FOREIGN_PICTURES = ('.heic', '.heif', '.avif', '.cr2', '.nef', '.arw', '.dng', '.raw', '.psd')
-"""Pictures that OpenCV does not read."""
+FOREIGN_PICTURES = (
+    *('.gif', '.heic', '.heif', '.avif', '.jxl', '.svg'),
+    *('.cr2', '.cr3', '.nef', '.arw', '.dng', '.raw', '.psd'),
+)
+"""Pictures that OpenCV does not read, or did not before version 5."""
 
 
 class Tree:

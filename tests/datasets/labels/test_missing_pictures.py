@@ -173,3 +173,14 @@ def test_labels_of_missing_pictures_alone_are_labels(kind: str, tmp_path: Path) 
     (problem,) = read(tmp_path).problems
     assert 'labels whose picture is not there: 1' in problem.text
     assert '; camA/1.png is only called the same)' in problem.text
+
+
+@pytest.mark.parametrize('kind', WRITERS)
+def test_a_picture_that_training_does_not_read(kind: str, tmp_path: Path) -> None:
+    for folder, name in (('a', '1.png'), ('a', '2.png'), ('b', '2.png')):
+        draw(tmp_path / folder, name)
+    (tmp_path / 'a/2.png').rename(tmp_path / 'a/2.GIF')
+    WRITERS[kind](tmp_path, ['a/1', 'a/2'], '')
+    (problem,) = read(tmp_path).problems
+    assert 'labels of pictures in a form that training does not read: 1 (first: ' in problem.text
+    assert problem.text.endswith('; convert them to JPEG, and their names in the labels')
