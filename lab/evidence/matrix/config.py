@@ -46,18 +46,24 @@ def resolve_config(cell: Cell, start: Path | None = None) -> Config:
     ``start`` is the checkpoint of what it needs, a classifier or a detector. A UserError if the
     schedule or the block does not fit the config that the cell derives from.
     """
+    try:
+        config = _resolved(cell, start)
+        data_files(cell, config)  # Which has to be told by it.
+    except (KeyError, TypeError, IndexError, AttributeError) as error:  # Of a path or a type.
+        raise UserError(
+            f'schedules {cell.key.schedule}: it does not fit {cell.base} ({one_line(error)})'
+        ) from error
+    return config
+
+
+def _resolved(cell: Cell, start: Path | None) -> Config:
     base, key = read_base(cell.base), cell.key
     config = copy.deepcopy(base)
     if cell.arguments is not None and base.model.backbone.get('attention') not in (None, 'none'):
         raise UserError(f'{cell.base}: it has attention; the matrix adds that itself')
-    try:
-        config.merge_from_dict(copy.deepcopy(cell.options))
-        backbone = config.model.backbone
-        channels = stage_channels(key.depth, backbone.get('base_channels', 64))
-    except (KeyError, TypeError, IndexError, AttributeError) as error:  # Of a path or a type.
-        raise UserError(
-            f'schedules {key.schedule}: it does not fit {cell.base} ({one_line(error)})'
-        ) from error
+    config.merge_from_dict(copy.deepcopy(cell.options))
+    backbone = config.model.backbone
+    channels = stage_channels(key.depth, backbone.get('base_channels', 64))
     # What the name of the cell says comes last: no schedule may change it.
     if cell.arguments is not None:
         backbone.pop('attention', None)

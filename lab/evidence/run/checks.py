@@ -60,9 +60,10 @@ def _check_schedule(where: str, run: Run) -> None:
         old = _entry(read_base(run.cell.base), name)
         if isinstance(old, (int, float)) and isinstance(value, str):
             raise UserError(f'{where}: {name}: {value!r} is no number; YAML reads 1.0e-3 as one')
-    epochs = run.config.train_cfg.max_epochs
-    if type(epochs) is not int or epochs < 1:
-        raise UserError(f'{where}: train_cfg.max_epochs: {epochs} must be a whole number from 1')
+    for name in ('train_cfg.max_epochs', 'train_dataloader.batch_size'):
+        value = _entry(run.config, name)
+        if type(value) is not int or value < 1:
+            raise UserError(f'{where}: {name}: {value} must be a whole number from 1')
 
 
 def _entry(config: Any, name: str) -> Any:

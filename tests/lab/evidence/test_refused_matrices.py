@@ -88,6 +88,11 @@ def test_cells_that_cannot_work_or_repeat_each_other_are_refused(tmp_path):
         ('model.backbone', 2, 'schedules bad: it does not fit'),
         ('optim_wrapper.optimizer.lr', '1e-3', 'YAML reads 1.0e-3'),
         ('train_cfg.max_epochs', 0, 'must be a whole number from 1'),
+        ('train_dataloader.batch_size', 0, 'must be a whole number from 1'),
+        ('train_cfg', 5, 'train_cfg.max_epochs: None must be a whole number from 1'),
+        ('test_dataloader', None, 'schedules bad: it does not fit'),
+        ('train_dataloader.dataset.ann_file', 5, 'schedules bad: it does not fit'),
+        ('randomness', 7, 'schedules bad: it does not fit'),
     ):
         with pytest.raises(UserError, match=said):
             check(schedules=dict(bad={name: value}))
