@@ -104,10 +104,11 @@ class Cell:
                 continue
             ap, *drawn = precision_of(truth, detections, self.classes, kind)
             if math.isnan(ap):
-                raise UserError(f'{truth}: there is no object to measure by')
+                raise UserError(f'{truth}: there is no object to measure by; label some')
             found[kind] = dict(ap=100 * ap, resamples=[100 * value for value in drawn])
         if not found:
-            raise UserError('the training has left no detections of its last validation')
+            what = 'the training has left no detections of its last validation'
+            raise UserError(f'{what}; delete {self.folder} to train it again')
         content = dict(seconds=round(seconds, 1), scores=found)
         write_whole(self.folder / 'result.json', to_json(content))
 

@@ -121,7 +121,10 @@ def test_only_classes_of_the_config_count(config, tmp_path):
         score = cell.scores()['bbox']
         assert score.ap == pytest.approx(ap) and score.resamples == pytest.approx([ap] * 200)
     none = Cell(config, 'se', 0, tmp_path / 'se', [change], classes=['gone'])
-    with pytest.raises(UserError, match='val.json: there is no object to measure by'):
+    with pytest.raises(UserError, match='val.json: there is no object to measure by; label some'):
+        none.finish(1.0)
+    (none.folder / 'val.bbox.json').unlink()
+    with pytest.raises(UserError, match='no detections .*; delete .*se to train it again'):
         none.finish(1.0)
 
 
