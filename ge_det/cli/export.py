@@ -91,8 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _pictures(given: str | None, out: Path) -> list[str] | None:
     """The files of an option, which are looked for before the detector is built."""
     from ge_det.cli.inferring.sources import find_pictures  # With numpy: --help does without.
+    from ge_det.datasets.image_files import OTHER_SUFFIXES
 
-    return None if given is None else [str(one.path) for one in find_pictures([given], out)]
+    if given is None:
+        return None
+    files = [str(one.path) for one in find_pictures([given], out)]
+    return [file for file in files if not file.lower().endswith(OTHER_SUFFIXES)] or files
 
 
 def _export(args: argparse.Namespace, out: Path) -> None:

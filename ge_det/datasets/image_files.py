@@ -8,6 +8,9 @@ from ge_det.errors import UserError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
+OTHER_SUFFIXES = ('.gif', '.heic', '.heif', '.avif')
+"""Pictures that not every OpenCV reads: whoever gives a folder is told where one is not read."""
+
 
 def check_image(path: str) -> None:
     """Raise a UserError if a file is not an image; only its header is read."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ge_det.datasets.image_files import IMAGE_SUFFIXES
+from ge_det.datasets.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from ge_det.errors import UserError, shown
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
@@ -124,4 +124,5 @@ def _inside(folder: Path, out: Path) -> Iterator[Path]:
 
 def _is_named_as_source(path: Path) -> bool:
     is_hidden = path.name.startswith('.')  # What macOS notes beside a picture, for one.
-    return path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES and not is_hidden
+    known = IMAGE_SUFFIXES + OTHER_SUFFIXES + VIDEO_SUFFIXES
+    return path.suffix.lower() in known and not is_hidden

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ge_det.datasets.coco_file import is_written_copy
-from ge_det.datasets.image_files import IMAGE_SUFFIXES
+from ge_det.datasets.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from ge_det.errors import UserError
 
 MOST_FILES = 1_000_000
@@ -23,10 +23,10 @@ _RUNS = {'detect', 'segment', 'pose', 'obb', 'classify'}
 """What Ultralytics' folder ``runs`` holds: drawings and labels of its predictions."""
 
 FOREIGN_PICTURES = (
-    *('.gif', '.heic', '.heif', '.avif', '.jxl', '.svg'),
-    *('.cr2', '.cr3', '.nef', '.arw', '.dng', '.raw', '.psd'),
+    *OTHER_SUFFIXES,
+    *('.jxl', '.svg', '.cr2', '.cr3', '.nef', '.arw', '.dng', '.raw', '.psd'),
 )
-"""Pictures that OpenCV does not read, or did not before version 5."""
+"""Pictures that training does not read, or not with every OpenCV."""
 
 
 class Tree:

@@ -90,6 +90,14 @@ def test_a_name_that_is_too_long_is_told_where_it_is_written(tmp_path: Path) -> 
     check_targets(plan, [], overwrite=False)
 
 
+def test_a_picture_that_may_not_be_read_is_not_lost_in_silence(tmp_path: Path) -> None:
+    for name in ('a.png', 'b.HEIC', 'c.gif'):
+        (tmp_path / name).touch()
+    assert [source.path.name for source in find_sources([str(tmp_path)], tmp_path / 'out')] == [
+        *('a.png', 'b.HEIC', 'c.gif')
+    ]
+
+
 def test_a_folder_that_links_to_the_pictures(tmp_path: Path) -> None:
     (tmp_path / 'ph').mkdir()
     (tmp_path / 'ph' / 'a.png').touch()
