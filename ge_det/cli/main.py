@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -78,6 +79,10 @@ def run(name: str, argv: Sequence[str] | None = None) -> int:
         int: The exit code.
     """
     module = COMMANDS[name][0]
+    if argv is None:
+        sys.argv[1:] = _with_home(sys.argv[1:])
+    else:
+        argv = _with_home(argv)
 
     def action() -> int | None:  # With the import, which an interruption may meet, too.
         code: int | None = importlib.import_module(module).main(argv)
@@ -88,6 +93,12 @@ def run(name: str, argv: Sequence[str] | None = None) -> int:
         return str(told() if callable(told) else told)
 
     return run_command(name, action, after)
+
+
+def _with_home(words: Sequence[str]) -> list[str]:
+    """Words with ``~`` filled in where the shell leaves it, as in ``--out=~/my.py``."""
+    home = os.path.expanduser('~')
+    return [re.sub(r'^(--[\w-]+=)?~(?=/|$)', lambda m: (m[1] or '') + home, one) for one in words]
 
 
 def _usage() -> str:

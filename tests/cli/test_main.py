@@ -118,6 +118,14 @@ def test_all_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f'{__version__}\n'
 
 
+def test_a_home_that_the_shell_has_left(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv('HOME', str(tmp_path))
+    words = ['make-config', '~/photos', '--out=~/my.py']
+    assert main(words) == 2 and f'{tmp_path}/photos: no such' in capsys.readouterr().err
+    (tmp_path / 'my.py').touch()
+    assert main(words) == 2 and f'{tmp_path}/my.py' in capsys.readouterr().err
+
+
 def test_a_slip_of_the_pen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['make_config', '--help']) == 2
     assert capsys.readouterr().err == (
