@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
+import sys
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cached_property, lru_cache
@@ -146,7 +146,7 @@ class Workspace:
                     raise ValueError(f'{file}: not the result of a cell as it was written')
                 result = CellResult.read(file)
             except ValueError as error:
-                warnings.warn(f'{error}; the cell is run again', stacklevel=2)
+                _tell_once(f'note: {error}; it is not taken')
                 continue
             if result.key == run.key and result.fingerprint == run.fingerprint:
                 if run.cell.data.draw is not None:  # The fingerprint has all of it.
@@ -189,6 +189,11 @@ def file_digest(file: Path) -> str:
     """Hash of a file, read anew when it has changed."""
     found = file.stat()
     return _digest(file.resolve(), found.st_mtime_ns, found.st_size)
+
+
+@lru_cache
+def _tell_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 @lru_cache
