@@ -6,6 +6,7 @@ import math
 
 from ge_det.report.history import History
 from ge_det.report.precision import Precision
+from ge_det.words import counted
 
 _LEARNT = 10.0  # AP50 below which there is nothing to tell errors apart of.
 _GOOD = 50.0  # AP50 from which on they tell something, however short the training was.
@@ -46,9 +47,7 @@ def barely_trained(precision: Precision, history: History) -> str:
 def _length(history: History) -> str:
     if not history.train:
         return ''
-    unit = 'epoch' if history.by_epoch else 'iteration'
-    count = history.train[-1].get('epoch' if history.by_epoch else 'step', 0)
-    return f'{count} {unit}{"" if count == 1 else "s"}'
+    return counted(history.train[-1].get('epoch' if history.by_epoch else 'step', 0), history.unit)
 
 
 def _how(precision: Precision, history: History) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ge_det.report.precision import Precision
+from ge_det.report.source import Source
 
 IOU = 0.5
 
@@ -48,17 +48,17 @@ class Confusion:
             if pairs[row, column]
         ]
 
-    def missed(self, most: int = 3) -> list[tuple[str, int, int]]:
-        """Class, objects that were missed, and of how many; the most frequent first."""
+    def missed(self) -> list[tuple[str, int, int]]:
+        """Class, objects that were missed, and of how many; the three most frequent."""
         column = self.counts[:-1, -1]
-        order = np.argsort(-column, kind='stable')[:most]
+        order = np.argsort(-column, kind='stable')[:3]
         return [(self.names[row], int(column[row]), self._total(row)) for row in order
                 if column[row]]  # fmt: skip
 
-    def too_many(self, most: int = 3) -> list[tuple[str, int]]:
-        """Class, and its detections too many; the most frequent first."""
+    def too_many(self) -> list[tuple[str, int]]:
+        """Class, and its detections too many; the three most frequent."""
         row = self.counts[-1, :-1]
-        order = np.argsort(-row, kind='stable')[:most]
+        order = np.argsort(-row, kind='stable')[:3]
         return [(self.names[column], int(row[column])) for column in order if row[column]]
 
     def _total(self, row: Any) -> int:
@@ -78,18 +78,9 @@ def confusion(precision: Precision, score: float) -> Confusion:
     from supervision.metrics.detection import ConfusionMatrix
 
     source = precision.source
-    labels = {category: label for label, category in enumerate(source.category_ids)}
-    found: dict[int, list[Any]] = defaultdict(list)
-    for one in precision.counted:
-        if one['score'] >= score:
-            found[one['image_id']].append(one)
-    objects: dict[int, list[Any]] = defaultdict(list)
-    for one in precision.objects:
-        objects[one['image_id']].append(one)
-    pictures = source.truth.getImgIds()
     matrix = ConfusionMatrix.from_tensors(
-        [_rows(found[picture], labels, 6) for picture in pictures],
-        [_rows(objects[picture], labels, 5) for picture in pictures],
+        _rows(precision.counted, source),
+        [rows[:, :5] for rows in _rows(precision.objects, source)],
         list(source.classes),
         conf_threshold=score,
         iou_threshold=IOU,
@@ -97,10 +88,11 @@ def confusion(precision: Precision, score: float) -> Confusion:
     return Confusion(np.asarray(matrix.matrix, int), score, source.classes)
 
 
-def _rows(boxes: list[dict[str, Any]], labels: dict[int, int], width: int) -> np.ndarray:
-    """x1, y1, x2, y2, label and, of detections, score."""
-    rows = np.zeros((len(boxes), 6), np.float32)
-    for row, one in zip(rows, boxes, strict=True):
+def _rows(boxes: list[dict[str, Any]], source: Source) -> list[np.ndarray]:
+    """Of each picture, a row a box: x1, y1, x2, y2, label and score."""
+    rows: dict[int, list[Any]] = {picture: [] for picture in source.truth.getImgIds()}
+    for one in boxes:
         x, y, w, h = one['bbox']
-        row[:] = x, y, x + w, y + h, labels[one['category_id']], one.get('score', 1.0)
-    return rows[:, :width]
+        label, score = source.labels[one['category_id']], one.get('score', 1.0)
+        rows[one['image_id']].append((x, y, x + w, y + h, label, score))
+    return [np.array(own, np.float32).reshape(-1, 6) for own in rows.values()]

@@ -25,30 +25,24 @@ def learning_curves(history: History, measured: int | None, name: str = 'best') 
         measured (int, optional): Epoch or iteration that is marked.
         name (str): What the mark says of it. Defaults to 'best'.
     """
-    unit = 'epoch' if history.by_epoch else 'iteration'
-    places, own_unit = history.train_places(), unit
+    places, unit = history.train_places(), history.unit
     if history.by_epoch and places[-1] <= 1:  # One epoch: parts of it say nothing.
-        places, own_unit = [one['step'] for one in history.train], 'iteration'
+        places, unit = [one['step'] for one in history.train], 'iteration'
     losses = list(zip(places, [one['loss'] for one in history.train], strict=True))
     rates = [(place, one['lr']) for place, one in zip(places, history.train, strict=True)
              if 'lr' in one]  # fmt: skip
     panels: list[tuple[str, Callable[[Any], None]]] = [
-        ('Loss in training', lambda axes: _loss(axes, losses, own_unit))
+        ('Loss in training', lambda axes: _loss(axes, losses, unit))
     ]
     if len(history.precision()) > 1:
-        panels.append(
-            (
-                'Average precision on the val set',
-                lambda axes: _precision(axes, history, measured, name, unit),
-            )
-        )
+        title = 'Average precision on the val set'
+        panels.append((title, lambda axes: _precision(axes, history, measured, name)))
     if len(rates) > 1:
-        panels.append(('Learning rate', lambda axes: _rate(axes, rates, own_unit)))
+        panels.append(('Learning rate', lambda axes: _rate(axes, rates, unit)))
 
     def into(figure: Any) -> None:
-        for axes, (title, panel) in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-        ):
+        all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (title, panel) in zip(all_axes, panels, strict=True):
             axes.set_title(title)
             panel(axes)
 
@@ -74,7 +68,7 @@ def _marks(points: Points) -> dict[str, Any]:
     return dict(marker='o', ms=4) if len(points) <= _FEW else {}
 
 
-def _precision(axes: Any, history: History, measured: int | None, name: str, unit: str) -> None:
+def _precision(axes: Any, history: History, measured: int | None, name: str) -> None:
     for key, label, colour in (
         ('coco/bbox_mAP_50', 'AP50', GREY),
         ('coco/segm_mAP', 'AP of masks', ORANGE),
@@ -98,7 +92,7 @@ def _precision(axes: Any, history: History, measured: int | None, name: str, uni
     axes.legend(loc='lower right')
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(unit)
+    axes.set_xlabel(history.unit)
 
 
 def smooth(values: Sequence[float]) -> np.ndarray:

@@ -18,10 +18,10 @@ def essentials(source: Source, history: History) -> list[tuple[str, str]]:
     config = source.config
     backbone = config.model.get('backbone') or {}
     rows = [
-        ('detector', _detector(config)),
+        ('detector', _detector(config, backbone)),
         ('attention', _attention(backbone)),
         ('picture size', _scale(config)),
-        ('batch', _text((config.get('train_dataloader') or {}).get('batch_size'))),
+        ('batch', str((config.get('train_dataloader') or {}).get('batch_size', ''))),
         ('length', _length(config, history)),
         ('optimizer', _optimizer(config)),
         ('started from', _start(config, backbone)),
@@ -34,38 +34,28 @@ def essentials(source: Source, history: History) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def attention_name(backbone: Any) -> str:
-    """Short name of the block of a backbone; its type where it has none; ``'none'``."""
-    from ge_det.catalogue import NAMES, attention_config
-
-    wanted = backbone.get('attention')
-    if not wanted or wanted == 'none':
-        return 'none'
-    if isinstance(wanted, str):
-        return wanted
-    kind = type_name(wanted.get('type'))
-    same: list[str] = []
-    for name in NAMES[1:]:
-        settings = attention_config(name) or {}
-        if type_name(settings['type']) == kind:
-            same.append(name)
-            variant = {key: settings.get(key) for key in ('variant', 'extent') if key in settings}
-            if all(wanted.get(key, value) == value for key, value in variant.items()):
-                return name
-    return kind
-
-
-def _detector(config: Any) -> str:
-    model = config.model
-    backbone = model.get('backbone') or {}
+def _detector(config: Any, backbone: Any) -> str:
     depth, width = backbone.get('depth'), backbone.get('base_channels', 64)
     name = type_name(backbone.get('type', ''))
     narrow = f', {width} channels wide instead of 64' if width != 64 else ''
-    return f'{type_name(model.get("type"))}, {name}{f"-{depth}" if depth else ""}{narrow}'
+    return f'{type_name(config.model.get("type"))}, {name}{f"-{depth}" if depth else ""}{narrow}'
 
 
 def _attention(backbone: Any) -> str:
-    return attention_name(backbone)
+    """Short name of the block of a backbone; its type where it has none; ``'none'``."""
+    from ge_det.catalogue import NAMES, attention_config
+
+    wanted = backbone.get('attention') or 'none'
+    if isinstance(wanted, str):
+        return wanted
+    kind = type_name(wanted.get('type'))
+    for name in NAMES[1:]:
+        settings = attention_config(name) or {}
+        variant = {key: settings[key] for key in ('variant', 'extent') if key in settings}
+        same = all(wanted.get(key, value) == value for key, value in variant.items())
+        if same and type_name(settings['type']) == kind:
+            return name
+    return kind
 
 
 def _scale(config: Any) -> str:
@@ -79,14 +69,11 @@ def _scale(config: Any) -> str:
 
 def _length(config: Any, history: History) -> str:
     settings = config.get('train_cfg') or {}
-    done = history.train[-1] if history.train else {}
-    for key, unit in (('max_epochs', 'epoch'), ('max_iters', 'iter')):
-        if (wanted := settings.get(key)) is not None:
-            unit_name = 'epochs' if unit == 'epoch' else 'iterations'
-            reached = done.get(unit)
-            cut = f', stopped in {reached}' if reached and reached < wanted else ''
-            return f'{wanted} {unit_name}{cut if unit == "epoch" else ""}'
-    return ''
+    if (epochs := settings.get('max_epochs')) is not None:
+        reached = history.train[-1].get('epoch', epochs) if history.train else epochs
+        return f'{epochs} epochs' + (f', stopped in {reached}' if reached < epochs else '')
+    iterations = settings.get('max_iters')
+    return '' if iterations is None else f'{iterations} iterations'
 
 
 def _optimizer(config: Any) -> str:
@@ -110,7 +97,3 @@ def _counted(file: Path) -> str:
         return file.name
     boxes = counted(len(content['annotations']), 'box')
     return f'{counted(len(content["images"]), "photo")} with {boxes} ({file.name})'
-
-
-def _text(value: Any) -> str:
-    return '' if value is None else str(value)

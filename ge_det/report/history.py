@@ -42,6 +42,11 @@ class History:
         """Whether validations are numbered by epochs, not by iterations."""
         return any('epoch' in one for one in self.train)
 
+    @property
+    def unit(self) -> str:
+        """What validations are numbered by; epochs, unless records tell of iterations alone."""
+        return 'epoch' if self.by_epoch or not self.train else 'iteration'
+
     def train_places(self) -> list[float]:
         """Where each record of :attr:`train` lies on the axis of the validations."""
         if not self.by_epoch:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pycocotools.coco import COCO
 
 from ge_det.datasets.coco_masks import mask_area
 from ge_det.report.precision import Precision
@@ -83,7 +84,6 @@ class Drawing:
 
     def __init__(self, source: Source, detections: list[dict[str, Any]], score: float) -> None:
         self._source = source
-        self._labels = {category: label for label, category in enumerate(source.category_ids)}
         self._found: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for one in detections:
             if one['score'] >= score:
@@ -111,7 +111,7 @@ class Drawing:
         scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]] * 2)
         halves = []
         for boxes in (truth, found):
-            detections = self._detections(boxes, image.shape[:2], size, scale)
+            detections = self._detections(boxes, image.shape, size, scale)
             names = self._source.classes
             halves.append(draw_boxes(small, detections, names, text_size=_TEXT))
         gap = np.full((size[1], _GAP, 3), 255, np.uint8)
@@ -139,31 +139,20 @@ class Drawing:
         scores = [one['score'] for one in boxes if 'score' in one]
         return sv.Detections(
             xyxy=corners * scale,
-            mask=_masks(boxes, shape, size),
+            mask=_masks(self._source.truth, boxes, shape, size),
             confidence=np.array(scores) if scores else None,
-            class_id=np.array([self._labels[one['category_id']] for one in boxes]),
+            class_id=np.array([self._source.labels[one['category_id']] for one in boxes]),
         )
 
 
-def _masks(boxes: list[dict[str, Any]], shape: tuple[int, int], size: list[int]) -> Any:
+def _masks(truth: COCO, boxes: list[dict[str, Any]], shape: Any, size: Any) -> np.ndarray | None:
     """(N, H, W) masks of the smaller picture, if every box has one."""
     from PIL import Image
-    from pycocotools import mask
 
-    height, width = shape
-    if not all(mask_area(one.get('segmentation'), height, width) for one in boxes):
+    if not all(mask_area(one.get('segmentation'), *shape[:2]) for one in boxes):
         return None
-    found = []
-    for one in boxes:
-        told = one['segmentation']
-        if isinstance(told, list):
-            told = mask.merge(mask.frPyObjects(told, height, width))
-        elif isinstance(told['counts'], list):
-            told = mask.frPyObjects(told, height, width)
-        if list(told['size']) != [height, width]:
-            return None
-        found.append(np.asarray(Image.fromarray(mask.decode(told)).resize(size, 0), bool))
-    return np.stack(found)
+    masks = (Image.fromarray(truth.annToMask(one)) for one in boxes)
+    return np.stack([np.asarray(one.resize(size, Image.Resampling.NEAREST), bool) for one in masks])
 
 
 def _read(path: Path) -> np.ndarray | None:

@@ -46,8 +46,7 @@ def _first(precision: Precision, measured: int | None, history: History) -> str:
     pictures = counted(len(precision.source.truth.getImgIds()), 'photo')
     if figures['AP'] is None:
         return f'The val set of {pictures} has no box, so there is nothing to measure.'
-    unit = 'epoch' if history.by_epoch or not history.train else 'iteration'
-    where = f' after {unit} {measured}' if measured is not None else ''
+    where = f' after {history.unit} {measured}' if measured is not None else ''
     own = precision.source.annotations in precision.source.train_annotations
     which = 'that it was trained on, which says nothing of new ones' if own else 'of the val set'
     return f'AP {figures["AP"]:.1f}, AP50 {figures["AP50"]:.1f}{where}, on {pictures} {which}.'
@@ -72,9 +71,9 @@ def _worst(classes: Sequence[ClassPrecision], confusion: Confusion) -> list[str]
 
 
 def _errors(kinds: Sequence[Kind], confusion: Confusion, precision: Precision) -> list[str]:
-    if not kinds or max(kinds, key=lambda one: one.lost).lost < 0.5:
+    most = max(kinds, key=lambda one: one.lost, default=None)
+    if most is None or most.lost < 0.5:
         return []
-    most = max(kinds, key=lambda one: one.lost)
     line = f'Most is lost by {_NAMES[most.name]} ({most.lost:.0f} points of AP50): '
     if most.name == 'class' and (pairs := confusion.largest(1)):
         true, taken, count, total = pairs[0]

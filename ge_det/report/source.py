@@ -84,6 +84,11 @@ class Source:
         return [found[name] for name in self.classes]
 
     @cached_property
+    def labels(self) -> dict[int, int]:
+        """The label of each category."""
+        return {category: label for label, category in enumerate(self.category_ids)}
+
+    @cached_property
     def train_boxes(self) -> dict[str, int]:
         """How many boxes of each class it was trained on; empty if their files are gone."""
         counts: dict[str, int] = dict.fromkeys(self.classes, 0)

@@ -84,13 +84,9 @@ def _report(source: Source, commands: Commands | None) -> Path:
 def _write(folder: Path, values: dict[str, Any], images: Sequence[page.Image]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {one.file for one in images}
-    for old in folder.glob('*.jpg'):
-        # Of another report, in which other pictures were best; without photos, it may be the last.
-        if (
-            not values['notes']
-            and re.fullmatch(r'(best|worst)_\d\.jpg', old.name)
-            and old.name not in wanted
-        ):
+    # Of another report, in which other pictures were best; without photos, it may be the last.
+    for old in [] if values['notes'] else folder.glob('*.jpg'):
+        if re.fullmatch(r'(best|worst)_\d\.jpg', old.name) and old.name not in wanted:
             old.unlink(missing_ok=True)
     for one in images:
         write_whole(folder / one.file, one.content)
@@ -114,9 +110,8 @@ def _figures(
 ) -> dict[str, page.Image]:
     images = {'classes': page.Image('classes.png', bars.class_bars(precision.classes), 'AP')}
     if history.train:
-        content = curves.learning_curves(
-            history, measured, 'best' if source.is_best else 'measured'
-        )
+        name = 'best' if source.is_best else 'measured'
+        content = curves.learning_curves(history, measured, name)
         images['curves'] = page.Image('curves.png', content, 'Loss, AP and learning rate')
     if counts.counts.any():
         content = matrix.confusion_matrix(counts)
@@ -162,7 +157,7 @@ def _tiles(
     if masks is not None:
         tiles.append(('AP of masks', _figure(masks.overall['AP'])))
     if measured is not None:
-        unit = 'iteration' if history.train and not history.by_epoch else 'epoch'
+        unit = history.unit
         name = f'best {unit}' if precision.source.is_best else f'{unit} measured'
         tiles.append((name, str(measured)))
     tiles.append(('val photos', f'{len(precision.source.truth.imgs):,}'))

@@ -190,10 +190,11 @@ def _is_in(one: Box, crowd: Box) -> bool:
 
 
 @pytest.mark.parametrize('told', [[[]], [[5, 5]], [[5, 5, 9, 9]], [], None, {'size': [100, 200]}])
-def test_a_mask_that_is_none_is_not_drawn(told: Any) -> None:
+def test_a_mask_that_is_none_is_not_drawn(tmp_path: Path, told: Any) -> None:
     sound = [[10, 10, 60, 10, 60, 60]]
     rle = mask.merge(mask.frPyObjects(sound, 100, 200))
     rle['counts'] = rle['counts'].decode()  # As mmdet writes those of detections.
     boxes = [box(1, 0, 10, segmentation=one) for one in (sound, rle, told)]
-    assert _masks(boxes[:2], (100, 200), [100, 50]).any((1, 2)).all()
-    assert _masks(boxes, (100, 200), [100, 50]) is None
+    truth = source(tmp_path, []).truth
+    assert _masks(truth, boxes[:2], (100, 200), [100, 50]).any((1, 2)).all()
+    assert _masks(truth, boxes, (100, 200), [100, 50]) is None
