@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 from ge_det.config_writer.detectors import DETECTORS
 from ge_det.config_writer.literals import literal
 from ge_det.config_writer.options import UserConfig
@@ -23,10 +25,10 @@ def model(options: UserConfig) -> str:
     return f'{note}model = dict(\n{_lines(parts)}\n)'
 
 
-def _lines(parts: list[str], indent: str = '    ') -> str:
-    """Arguments one below the other; comments among them."""
+def _lines(parts: list[str]) -> str:
+    """Arguments one below the other, indented; comments among them."""
     lines = (part if part.startswith('#') else f'{part},' for part in parts)
-    return '\n'.join(indent + line.replace('\n', f'\n{indent}') for line in lines)
+    return indent('\n'.join(lines), '    ')
 
 
 def _backbone(options: UserConfig) -> list[str]:

@@ -50,11 +50,10 @@ def checkpoint_of(pretrained: str, depth: int, base_channels: int, attention: st
     return RESNET_URLS[depth]
 
 
-def _known(what: str, value: Any, choices: Collection[Any]) -> Any:
+def _check_known(what: str, value: Any, choices: Collection[Any]) -> None:
     if value not in choices:
         listed = ', '.join(map(str, choices))
         raise UserError(f'{what} {value!r} is unknown: choose from {listed}')
-    return value
 
 
 @dataclass(frozen=True)
@@ -127,13 +126,13 @@ class UserConfig:
     detections: int = DETECTIONS
 
     def __post_init__(self) -> None:
-        _known('detector', self.detector, DETECTORS)
+        _check_known('detector', self.detector, DETECTORS)
         check_known(self.attention)
-        _known('depth', self.depth, DEPTHS)
+        _check_known('depth', self.depth, DEPTHS)
         if self.optimizer is not None:
-            _known('optimizer', self.optimizer, OPTIMIZERS)
+            _check_known('optimizer', self.optimizer, OPTIMIZERS)
         if self.frozen_stages is not None:
-            _known('frozen_stages', self.frozen_stages, range(-1, 5))
+            _check_known('frozen_stages', self.frozen_stages, range(-1, 5))
         if not self.classes:
             raise UserError('classes must not be empty')
         if self.base_channels < 16 or self.base_channels % 16:

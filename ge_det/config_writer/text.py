@@ -49,11 +49,9 @@ def write_config(
         Path: The file.
 
     Raises:
-        UserError: If the file exists or is no Python file, or if weights to start from are not
-            there; the message is one line.
+        UserError: If the file exists or is no Python file; the message is one line.
     """
     check_output(out, force)
-    check_start(options)
     out = Path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -76,13 +74,6 @@ def check_free(path: Path, force: bool) -> None:
     """Raise a UserError of one line if a file is there that may not be written over."""
     if path.exists() and not force:
         raise UserError(f'{path}: exists already; --force overwrites it')
-
-
-def check_start(options: UserConfig) -> None:
-    """Raise a UserError of one line if weights to start from are not there."""
-    checkpoint = options.checkpoint
-    if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise UserError(f'{checkpoint}: no such file of weights; check --pretrained')
 
 
 def _head(options: UserConfig, command: str) -> str:

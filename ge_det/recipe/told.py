@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ge_det.words import aligned
+
 
 class Choice(NamedTuple):
     """One choice of a recipe.
@@ -25,6 +27,4 @@ def table(choices: list[Choice]) -> str:
     Args:
         choices (list[Choice]): At least one.
     """
-    names, values = (max(len(choice[part]) for choice in choices) for part in (0, 1))
-    lines = (f'{one.name:{names}}  {one.value:{values}}  {one.reason}' for one in choices)
-    return '\n'.join(f'  {line}'.rstrip() for line in lines)
+    return '\n'.join(f'  {line}' for line in aligned(choices, left=range(3)))
