@@ -16,6 +16,8 @@ from ge_det.weights.training_checkpoint import checkpoints
 # MMEngine adds an average of the weights after this; of sound ones, it is sound.
 _STATES = ('state_dict', 'optimizer')
 
+_PATIENCE = 20
+
 REMEDIES = (
     'lower the learning rate (optim_wrapper.optimizer.lr), warm up longer, clip the gradient '
     '(optim_wrapper.clip_grad.max_norm=35), look for odd boxes in the data, or train without --amp'
@@ -31,9 +33,8 @@ class StopAtInvalidLoss(Hook):
     a loss that is huge but finite. In a config:
     ``default_hooks = dict(invalid_loss=dict(type='ge_det.StopAtInvalidLoss'))``.
 
-    Args:
-        patience (int): So many invalid losses in a row pass under a loss scale that changes
-            (``--amp``), for which mixed precision leaves the step out. Defaults to 20.
+    Under a loss scale that changes (``--amp``), mixed precision leaves the step of an invalid loss
+    out; twenty in a row pass then.
 
     Raises:
         UserError: If the loss is NaN or infinite, or a checkpoint would hold such weights.
@@ -41,8 +42,7 @@ class StopAtInvalidLoss(Hook):
 
     priority = 'VERY_HIGH'  # Before anything is logged or saved.
 
-    def __init__(self, patience: int = 20) -> None:
-        self.patience = patience
+    def __init__(self) -> None:
         self._in_a_row = 0
 
     def after_train_iter(
@@ -59,7 +59,7 @@ class StopAtInvalidLoss(Hook):
             return
         self._in_a_row += 1
         scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
-        if scaler is not None and scaler.is_enabled() and self._in_a_row <= self.patience:
+        if scaler is not None and scaler.is_enabled() and self._in_a_row <= _PATIENCE:
             return
         raise _diverged(runner, f'the loss is {loss.sum().item()} in iteration {runner.iter + 1}')
 

@@ -8,30 +8,25 @@ from typing import Any
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.runner import Runner
 
+_FIRST, _THEN = 10.0, 30.0  # Seconds to the first line of a loop, and to each further one.
+
 
 class TimelyProgress(Hook):
     """Logs line and figures of an iteration, with the time left, after some seconds without one.
 
     On a CPU, the 50 iterations between two lines of MMEngine's ``LoggerHook`` take minutes. In a
     config: ``default_hooks = dict(progress=dict(type='ge_det.TimelyProgress'))``.
-
-    Args:
-        first (float): Seconds to the first line of a loop. Defaults to 10.
-        then (float): Seconds to each further one. Defaults to 30.
     """
 
     priority = 'VERY_LOW'  # After the time left is known.
 
-    def __init__(self, first: float = 10.0, then: float = 30.0) -> None:
-        self.first, self.then = first, then
-
     def before_train(self, runner: Runner) -> None:
         """Start the clock of a training."""
-        self._due = time.monotonic() + self.first
+        self._due = time.monotonic() + _FIRST
 
     def _before_epoch(self, runner: Runner, mode: str = 'train') -> None:
         if mode != 'train':  # A loop of its own.
-            self._due = time.monotonic() + self.first
+            self._due = time.monotonic() + _FIRST
 
     def _after_iter(
         self,
@@ -53,4 +48,4 @@ class TimelyProgress(Hook):
             runner.logger.info(line)
             if mode == 'train':  # For the curves, to which LoggerHook may give one point an epoch.
                 runner.visualizer.add_scalars(figures, step=runner.iter + 1)
-        self._due = time.monotonic() + self.then
+        self._due = time.monotonic() + _THEN
