@@ -14,7 +14,7 @@ from types import FrameType
 
 _GRACE = 3.0  # Seconds in which a further signal says nothing new.
 _RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
-_ENDING = ('SIGINT', 'SIGTERM', 'SIGHUP')
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Ended(KeyboardInterrupt):
@@ -44,11 +44,9 @@ class _Ender:
         self.number, self.at = number, now
         # That torch's workers end is no error of theirs now. Not SIG_DFL: Python tells of a signal
         # that came before, and has no handler any more.
-        if hasattr(signal, 'SIGCHLD'):
-            signal.signal(signal.SIGCHLD, _pass)
-        if hasattr(signal, 'SIGALRM'):
-            signal.signal(signal.SIGALRM, self.insist)
-            signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
+        signal.signal(signal.SIGCHLD, _pass)
+        signal.signal(signal.SIGALRM, self.insist)
+        signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
         raise _Ended
 
     def insist(self, number: int, frame: FrameType | None) -> None:
@@ -58,7 +56,7 @@ class _Ender:
 
     def arrived(self) -> None:
         """Nothing is lost any more."""
-        if self.number and hasattr(signal, 'SIGALRM'):
+        if self.number:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -82,9 +80,8 @@ def run_until_signal(
         about to end.
     """
     ender = _Ender()
-    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
     # `nohup` and shells' `&` ask for some to be ignored.
-    before = {n: h for n in numbers if (h := signal.getsignal(n)) not in (signal.SIG_IGN, None)}
+    before = {n: h for n in _ENDING if (h := signal.getsignal(n)) not in (signal.SIG_IGN, None)}
     try:
         for number in before:
             signal.signal(number, ender)

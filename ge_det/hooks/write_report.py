@@ -84,10 +84,7 @@ def _run(command: list[str], work_dir: str) -> int:
         return process.wait()
     except KeyboardInterrupt as error:  # What it writes is whole or not there at all.
         if process is not None:
-            if hasattr(os, 'killpg'):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         raise KeyboardInterrupt(
             f'the training is whole; `ge-det report {shlex.quote(work_dir)}` writes the report'

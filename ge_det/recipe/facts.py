@@ -105,7 +105,7 @@ class Machine:
         has_affinity = hasattr(os, 'sched_getaffinity')
         cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
         memory = float('inf')
-        if hasattr(os, 'sysconf') and {'SC_PAGE_SIZE', 'SC_PHYS_PAGES'} <= set(os.sysconf_names):
+        if 'SC_PHYS_PAGES' in os.sysconf_names:
             memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
         if not torch.cuda.is_available():
             return cls(cores, memory=memory)

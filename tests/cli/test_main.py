@@ -309,7 +309,6 @@ def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
         assert added[name] == sum(p.numel() for gate in gates for p in gate.parameters())
 
 
-@pytest.mark.skipif(not hasattr(signal, 'SIGCHLD'), reason='no signals of children here')
 def test_a_worker_that_the_same_signal_ends_is_no_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
