@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ge_det.config_changes import check_is_read, of_short_names, text_in_the_way
 from ge_det.errors import UserError, one_line
-from ge_det.files import fit_name
+from ge_det.files import expanded, fit_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -43,7 +43,7 @@ def read_config(config: str, cfg_options: dict[str, Any] | None = None) -> Confi
     """
     from mmengine.config import Config
 
-    path = Path(config).expanduser()
+    path = expanded(config)
     check_text_file(path)
     try:
         cfg = Config.fromfile(str(path))

@@ -21,6 +21,11 @@ def fit_name(name: str) -> str:
     return fit.encode()[:200].decode(errors='ignore')  # A file system takes 255 bytes, with ends.
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with the user's folder for ``~``; that of somebody who is not there stays as it is."""
+    return Path(os.path.expanduser(path))  # Path.expanduser would fail then.
+
+
 def write_whole(
     path: Path, content: bytes | Callable[[Path], object], lasting: bool = True
 ) -> None:

@@ -16,6 +16,7 @@ from ge_det.detecting.picture_files import UnreadablePicture, as_colour, from_me
 from ge_det.detecting.score_threshold import check_score_threshold
 from ge_det.drawing import draw_boxes
 from ge_det.errors import UserError, shown
+from ge_det.files import expanded
 from ge_det.reading.mmengine_loader import register_loader
 from ge_det.unprinted import unprinted
 from ge_det.weights.trained import best_checkpoint, find_trained
@@ -151,7 +152,7 @@ class Predictor:
             return self._detector.take(from_memory(image))
         if '://' in str(image):
             raise UserError(f'{shown(image)}: pictures are files here; download it')
-        path = Path(os.path.expanduser(image))
+        path = expanded(image)
         if path.is_dir():
             raise UserError(
                 f'{shown(path)}: a folder; give its pictures, such as sorted(Path(...).iterdir())'

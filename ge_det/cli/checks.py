@@ -16,6 +16,7 @@ from ge_det.cli.screen import show
 from ge_det.cli.signals import is_first_process
 from ge_det.config_reader import file_instead
 from ge_det.errors import UserError, one_line, shown
+from ge_det.files import expanded
 from ge_det.words import counted
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def check_file(path: str | None, what: str) -> None:
     """Raise a UserError if a local file is missing; URLs and None pass."""
     if path is None or '://' in path:
         return
-    file = Path(path).expanduser()
+    file = expanded(path)
     if what == 'checkpoint' and file.suffix == '.onnx':
         raise UserError(
             f'{path}: a file of `ge-det export` is no checkpoint; give the one it was made of, or '

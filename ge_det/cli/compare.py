@@ -24,6 +24,7 @@ from ge_det.cli.parsing import command_line, new_parser
 from ge_det.cli.screen import show_beginning
 from ge_det.config_reader import check_change
 from ge_det.errors import UserError
+from ge_det.files import expanded
 from ge_det.words import counted
 
 if TYPE_CHECKING:
@@ -134,8 +135,7 @@ def _check(args: argparse.Namespace) -> None:
         for key, option in _OURS.items():
             if (check_change(word)[0] + '.').startswith(f'{key}.'):
                 raise UserError(f'--cfg-options {word}: give it by {option}')
-    folder = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}-compare')
-    args.work_dir = folder.expanduser()
+    args.work_dir = expanded(args.work_dir or f'work_dirs/{Path(args.config).stem}-compare')
     check_name('the work dir', str(args.work_dir))
 
 

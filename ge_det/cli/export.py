@@ -13,7 +13,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from ge_det.cli.trained import take_trained
 from ge_det.compat.extras import check_export
 from ge_det.config_reader import read_model
 from ge_det.errors import UserError
-from ge_det.files import write_whole
+from ge_det.files import expanded, write_whole
 
 INTERRUPTED = 'nothing is written; run it again'
 
@@ -73,7 +72,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the file, and tell how it was checked."""
     args = parse_args(argv)
-    out = Path(os.path.expanduser(args.out))
+    out = expanded(args.out)
     if out.suffix != '.onnx':
         raise UserError(f'--out {args.out}: the name must end in .onnx')
     if not out.absolute().parent.is_dir():

@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ge_det.cli.parsing import Parser
 from ge_det.config_reader import Changes
 from ge_det.errors import UserError
-from ge_det.files import write_whole
+from ge_det.files import expanded, write_whole
 
 DESCRIPTION = """Parameters and FLOPs of a config's network, with what the gates do counted in full.
 
@@ -89,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(count: Callable[[], tuple[str, object]], json_file: str | None) -> None:
     """Print a text and write its content, after seeing that the file can be written."""
-    out = Path(json_file).expanduser() if json_file else None
+    out = expanded(json_file) if json_file else None
     if out and out.is_dir():
         raise UserError(f'--json {out}: is a folder; give the name of a file')
     if out and not out.absolute().parent.is_dir():

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ge_det.cli.checks import check_file, check_new, load_safely
 from ge_det.cli.parsing import new_parser
 from ge_det.errors import UserError, one_line
+from ge_det.files import expanded
 
 if TYPE_CHECKING:
     from ge_det.weights.report import LoadReport
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(one_line(error).replace(LENIENT, '--no-strict')) from error
     print(report.table())
     if args.report or args.out:
-        report.save(Path(args.report or f'{args.out}.json').expanduser())
+        report.save(expanded(args.report or f'{args.out}.json'))
     if args.dry_run and report.problems and args.strict:
         raise UserError(f'{args.checkpoint} does not fit; without --dry-run this is an error')
     return 0
@@ -125,13 +125,13 @@ def _check_arguments(args: argparse.Namespace) -> None:
     check_file(args.config, 'config')
     report = args.report or (f'{args.out}.json' if args.out else None)
     files = [args.checkpoint, args.config, args.out, report]
-    paths = [Path(file).expanduser().resolve() for file in files if file]
+    paths = [expanded(file).resolve() for file in files if file]
     if len(set(paths)) < len(paths):
         raise UserError('--checkpoint, --config, --out and --report must be different files')
     for path, option in ((args.out, '--out'), (report, '--report')):
-        if path and Path(path).expanduser().is_dir():
+        if path and expanded(path).is_dir():
             raise UserError(f'{path}: is a folder; give the name of a file')
-        check_new([Path(path).expanduser()] if path else [], option, args.overwrite)
+        check_new([expanded(path)] if path else [], option, args.overwrite)
 
 
 def _import(args: argparse.Namespace) -> LoadReport:

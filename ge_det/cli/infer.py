@@ -28,6 +28,7 @@ from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_config
 from ge_det.detecting.score_threshold import check_score_threshold
 from ge_det.errors import UserError, shown
+from ge_det.files import expanded
 from ge_det.words import counted
 
 INTERRUPTED = 'what is drawn is whole; the same command with --resume goes on with the rest'
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if not args.out.strip():
         raise UserError("--out '': give a folder for drawings and lists, such as drawn")
-    out = Path(os.path.expanduser(args.out))
+    out = expanded(args.out)
     jobs = plan_jobs(find_sources(args.images, out), out)
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
     if args.resume and args.overwrite:

@@ -12,7 +12,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from ge_det.cli.trained import take_trained
 from ge_det.config_reader import read_model
 from ge_det.detecting.score_threshold import check_score_threshold
 from ge_det.errors import UserError
+from ge_det.files import expanded
 from ge_det.times import duration
 from ge_det.words import counted
 
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if not args.out.strip():
         raise UserError("--out '': give a folder for the page, such as inside")
-    out = Path(os.path.expanduser(args.out))
+    out = expanded(args.out)
     if out.exists() and not out.is_dir():
         raise UserError(f'--out {args.out}: is a file; give a folder')
     for name, least in (('most', 1), ('shown', 0)):

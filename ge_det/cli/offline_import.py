@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import mmcv
@@ -26,7 +25,7 @@ from ge_det.compat.peers import use_peers
 from ge_det.config_reader import read_model
 from ge_det.datasets.image_files import check_image, find_images
 from ge_det.errors import CheckpointError, UserError, one_line
-from ge_det.files import write_whole
+from ge_det.files import expanded, write_whole
 from ge_det.reading.weight_sets import WeightSet
 from ge_det.weights.backbone_part import split_backbone
 from ge_det.weights.backbone_weights import BackboneWeights
@@ -169,7 +168,7 @@ def write_checkpoint(backbone: nn.Module, report: LoadReport, out: str) -> None:
     meta = dict(ge_det=note)
     if 'dataset_meta' in original.meta:
         meta['dataset_meta'] = original.meta['dataset_meta']
-    path = Path(out).expanduser()
+    path = expanded(out)
     content = io.BytesIO()  # Given a path, torch would write its name into the file.
     torch.save(dict(meta=meta, state_dict=state), content)
     try:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ge_det.cli.parsing import new_parser
 from ge_det.cli.shell import shell_path
 from ge_det.errors import UserError
+from ge_det.files import expanded
 
 if TYPE_CHECKING:
     from ge_det.cli.config_data import DataSet
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with quiet_screen('report'), run_errors('run it again', VALIDATING):
         load_safely()
-        source, commands = find_source(Path(args.work_dir).expanduser(), args.cfg_options)
+        source, commands = find_source(expanded(args.work_dir), args.cfg_options)
         from ge_det.report.write import write_report
 
         page = write_report(source, commands)

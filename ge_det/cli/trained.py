@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from ge_det.cli.checks import check_file
 from ge_det.errors import UserError
+from ge_det.files import expanded
 from ge_det.weights.trained import best_checkpoint, find_trained
 
 
@@ -29,7 +27,7 @@ def take_trained(checkpoint: str, config: str | None) -> tuple[str, str]:
         trained = find_trained(checkpoint)
         return str(trained.config), str(trained.checkpoint)
     check_file(config, 'config')
-    folder = Path(os.path.expanduser(checkpoint))
+    folder = expanded(checkpoint)
     if folder.is_dir():
         return config, str(best_checkpoint(folder))
     check_file(checkpoint, 'checkpoint')

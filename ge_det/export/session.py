@@ -10,6 +10,7 @@ import numpy as np
 from ge_det.compat.extras import check_export
 from ge_det.errors import UserError, one_line, shown
 from ge_det.export.metadata import Metadata
+from ge_det.files import expanded
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Session:
         check_export('onnxruntime')
         import onnxruntime
 
-        self.file = Path(file).expanduser()
+        self.file = expanded(file)
         if not self.file.is_file():
             raise UserError(f'{shown(self.file)}: no such file; `ge-det export` writes one')
         options = onnxruntime.SessionOptions()

@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock
 
 from ge_det.errors import CheckpointError, DownloadError, one_line
-from ge_det.files import sha256_of
+from ge_det.files import expanded, sha256_of
 
 from .transfer import transfer
 from .values import Damaged
@@ -45,7 +45,7 @@ def fetch(checkpoint: str) -> Path:
     if not is_url(checkpoint):
         if '://' in checkpoint or not checkpoint:
             raise CheckpointError(f'{checkpoint!r}: must be a path or an http(s) URL')
-        return Path(checkpoint).expanduser()
+        return expanded(checkpoint)
     if '@' in checkpoint.split('/')[2]:
         raise CheckpointError(
             f'{checkpoint}: a URL with a password is not fetched, for names and logs would tell '

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from ge_det.errors import one_line
+from ge_det.files import expanded
 
 from .download import cached_file, is_url
 
@@ -25,7 +25,7 @@ def why_not_at_hand(checkpoint: str, patience: float = 5.0) -> str | None:
         str | None: A clause.
     """
     if not is_url(checkpoint):
-        return None if Path(checkpoint).expanduser().is_file() else 'no such file of weights'
+        return None if expanded(checkpoint).is_file() else 'no such file of weights'
     if cached_file(checkpoint).is_file():
         return None
     found: list[str | None] = []

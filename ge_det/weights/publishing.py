@@ -25,7 +25,7 @@ from torch import Tensor
 
 import ge_det
 from ge_det.errors import CheckpointError
-from ge_det.files import sha256_of, write_whole
+from ge_det.files import expanded, sha256_of, write_whole
 from ge_det.reading.safetensors_file import to_safetensors
 from ge_det.reading.weight_sets import WeightSet, told_choice
 from ge_det.words import counted
@@ -118,7 +118,7 @@ def publish(
         path=path,
         sha256=digest,
         tensors=len(state),
-        size_before=Path(checkpoint).expanduser().stat().st_size,
+        size_before=expanded(checkpoint).stat().st_size,
         size=path.stat().st_size,
         is_new=is_new,
         has_config='cfg' in kept,
@@ -128,7 +128,7 @@ def publish(
 
 def _place(checkpoint: str, out: str | None, safetensors: bool) -> tuple[Path, str, str]:
     """Folder, and beginning and end of the name of the file to write."""
-    source, path = Path(checkpoint).expanduser(), Path(out or '').expanduser()
+    source, path = expanded(checkpoint), expanded(out or '')
     if out is None:
         folder, stem = source.parent, source.stem
     elif out.endswith(('/', os.sep)) or path.is_dir():
@@ -199,7 +199,7 @@ def _config_text(config: str) -> str:
     from mmengine.config import Config
 
     try:
-        content = Config.fromfile(str(Path(config).expanduser()))
+        content = Config.fromfile(str(expanded(config)))
     except Exception as error:  # A config is code.
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(f'{config}: not a config that can be read ({cause})') from error

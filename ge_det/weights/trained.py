@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ge_det.errors import CheckpointError, UserError, shown
+from ge_det.files import expanded
 
 # MMEngine writes the config of a training as one file, without _base_.
 _CONFIG = re.compile(rb'^model\s*=', re.MULTILINE)
@@ -40,7 +40,7 @@ def find_trained(path: str | Path) -> Trained:
     Raises:
         UserError: If there is no such work dir, no checkpoint yet or no config.
     """
-    path = Path(os.path.expanduser(path))
+    path = expanded(path)
     if path.is_file():
         return Trained(_config(path.parent, path), path)
     if not path.is_dir():

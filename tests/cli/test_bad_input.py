@@ -59,6 +59,12 @@ def test_the_folder_of_photos_for_the_config_made_of_it(tmp_path, monkeypatch, c
             assert said.endswith(f': is a folder; did you mean {name}?'), said
 
 
+@pytest.mark.parametrize('command', ['train', 'flops', 'report', 'publish'])
+def test_a_folder_of_a_user_who_is_not_there(command, capsys):
+    said = one_line(capsys, command, '~nobody_here/x.py')
+    assert said.startswith(f'{command}: ~nobody_here/x.py: ') and 'no such' in said
+
+
 @pytest.mark.parametrize('device', ['nonsense', 'cuda:77', 'meta'])
 def test_a_device_that_is_not_here(device, tmp_path, capsys):
     from PIL import Image

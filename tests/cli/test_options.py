@@ -17,7 +17,10 @@ pytest.importorskip('mmdet')
 
 
 NARROW = Path(__file__).parents[2] / 'lab/configs/_base_/faster-rcnn_r50-narrow.py'
-ODD = ('', '.', '/nowhere/x', '\u2028{{ x }}\n', 'a\udcffb', '-1', '0', 'nan', '1e99', '9' * 20)
+ODD = (
+    *('', '.', '/nowhere/x', '\u2028{{ x }}\n', 'a\udcffb', '-1', '0', 'nan', '1e99', '9' * 20),
+    '~nobody/x',
+)
 DATA = '--train-json train.json --val-json val.json --images images'
 COMMANDS = {
     'make-config': f'{DATA} --out new/my.py --force --no-measure',
@@ -75,7 +78,7 @@ def test_odd_values(command: str, inputs: Path, monkeypatch: pytest.MonkeyPatch,
     base = COMMANDS[command].split()
     tries = [[*base, flag] for flag in flags] + [[*base, '--no-such-flag'], [], ['x', *base]]
     for flag in sorted(flags):
-        values = ODD[:-3] if flag in BOUNDED else ODD[::3] if command in SLOW else ODD
+        values = ODD[:-4] if flag in BOUNDED else [*ODD[::3], ODD[-1]] if command in SLOW else ODD
         tries += [[*base, f'{flag}={value}'] for value in values]
     wrong = [told(command, arguments) for arguments in tries]
     assert [line for line in wrong if line] == []

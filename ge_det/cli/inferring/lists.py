@@ -9,14 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ge_det.errors import UserError, shown, without_secrets
-from ge_det.files import read_json, to_json, write_whole
+from ge_det.files import expanded, read_json, to_json, write_whole
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -48,7 +47,7 @@ def about(checkpoint: str, threshold: float) -> Record:
         checkpoint (str): Path or URL of the detector's weights.
         threshold (float): Limit of the scores.
     """
-    where = str(Path(os.path.expanduser(checkpoint)).resolve())
+    where = str(expanded(checkpoint).resolve())
     where = without_secrets(checkpoint) if '://' in checkpoint else where
     return dict(description=_MAKER, checkpoint=where, score_thr=threshold)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ge_det.datasets.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from ge_det.errors import UserError, shown
+from ge_det.files import expanded
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
 
@@ -68,7 +69,7 @@ def find_pictures(given: Sequence[str], out: Path) -> list[Source]:
 
 
 def _sources_of(given: str, out: Path) -> list[Source]:
-    path = Path(os.path.expanduser(given))
+    path = expanded(given)
     if '://' in given:
         raise UserError(f'{given}: images are files here; download it')
     if not given or not os.path.lexists(path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from ge_det.cli.inferring.sources import Source, find_pictures
 from ge_det.errors import UserError, shown
+from ge_det.files import expanded
 from ge_det.words import counted
 
 
@@ -72,7 +72,7 @@ def find_photos(
             f'{files[0]}: a classifier takes a folder with one folder of pictures for each class'
         )
     if files:
-        return _of_coco(Path(os.path.expanduser(files[0])), folder, most)
+        return _of_coco(expanded(files[0]), folder, most)
     if folder is not None:
         raise UserError('--folder goes with a COCO file')
     sources = _spread(find_pictures(given, out), most)
@@ -130,7 +130,7 @@ def _of_coco(file: Path, folder: str | None, most: int) -> Photos:
 def _folder_of(file: Path, names: Sequence[str], folder: str | None) -> Path:
     """Where the first picture of a COCO file lies."""
     parents = [file.parent, file.parent.parent]
-    wanted = [Path(os.path.expanduser(folder))] if folder is not None else [
+    wanted = [expanded(folder)] if folder is not None else [
         *(parent / name for parent in parents
           for name in ('', 'images', file.stem, file.stem.removeprefix('instances_'))),
     ]  # fmt: skip

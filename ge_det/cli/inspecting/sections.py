@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ge_det.cli.inspecting.looking import Looked
+from ge_det.files import expanded
 from ge_det.inspect.convergence import draw_convergence
 from ge_det.inspect.excitation import draw_excitation
 from ge_det.inspect.gate_table import COLUMNS, conclusion, draw_statistics, gate_table
@@ -26,7 +25,7 @@ def convergence_section(checkpoint: str, plain: str | None) -> Section | None:
     """Training curves, from the work dirs that the weights lie in; None without their logs."""
     files = {'this network': checkpoint, 'plain network': plain}
     histories = {
-        name: read_history(Path(file).expanduser().parent)
+        name: read_history(expanded(file).parent)
         for name, file in files.items()
         if file is not None and '://' not in file
     }
