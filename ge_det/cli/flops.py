@@ -9,8 +9,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 
-from ge_det.cli.parsing import Parser
-from ge_det.config_reader import Changes
+from ge_det.cli.parsing import Parser, add_cfg_options
 from ge_det.errors import UserError
 from ge_det.files import expanded, write_whole
 
@@ -55,13 +54,7 @@ def build_parser(command: str = 'ge-det flops', more: str = '') -> argparse.Argu
         'multiply-adds, pooling too, additions too, layers (with pooling, normalisation and ReLU), '
         'or every operation as in the gates',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=Changes,
-        metavar='KEY=VALUE',
-        help='changes to the config, such as model.backbone.attention=se',
-    )
+    add_cfg_options(parser, 'changes to the config, such as model.backbone.attention=se')
     parser.add_argument('--json', metavar='FILE', help='write the exact counts there as well')
     return parser
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ge_det.cli.shell import shell_line
+from ge_det.config_reader import Changes
 from ge_det.errors import UserError
 
 
@@ -49,6 +50,11 @@ def add_detecting_options(parser: Parser, of_higher_score: str) -> None:
         help=f'{of_higher_score} of a higher score; %(default)s',
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, told: str = 'changes to the config') -> None:
+    """``--cfg-options``, read as MMEngine does."""
+    parser.add_argument('--cfg-options', nargs='+', action=Changes, metavar='KEY=VALUE', help=told)
 
 
 def command_line(command: str, argv: Sequence[str] | None) -> str:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ge_det.cli.parsing import new_parser
+from ge_det.cli.parsing import add_cfg_options, new_parser
 from ge_det.cli.shell import shell_path
 from ge_det.errors import UserError
 from ge_det.files import expanded
@@ -30,17 +30,9 @@ INTERRUPTED = 'run it again; detections that were finished are kept'
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the arguments."""
-    from ge_det.config_reader import Changes
-
     parser = new_parser('report', __doc__, argv)
     parser.add_argument('work_dir', help='folder of a training, such as work_dirs/my')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=Changes,
-        metavar='KEY=VALUE',
-        help='changes to the config, such as a folder of photos that has moved',
-    )
+    add_cfg_options(parser, 'changes to the config, such as a folder of photos that has moved')
     return parser.parse_args(argv)
 
 

@@ -14,14 +14,14 @@ from ge_det.cli.checks import check_file, worker_options
 from ge_det.cli.class_order import check_class_order
 from ge_det.cli.config_data import check_data_files, classes_of, data_sets
 from ge_det.cli.openmmlab import run_tool
-from ge_det.cli.parsing import new_parser
+from ge_det.cli.parsing import add_cfg_options, new_parser
 from ge_det.cli.pictures import named_pictures
 from ge_det.cli.run_errors import TESTING, run_errors
 from ge_det.cli.screen import quiet_screen, show
 from ge_det.cli.training_hooks import missing_hooks
 from ge_det.cli.work_dir import check_work_dir, find_work_dir
 from ge_det.compat.extras import check_export
-from ge_det.config_reader import Changes, parse_change, read_model
+from ge_det.config_reader import parse_change, read_model
 from ge_det.errors import UserError, listed_orders
 
 _MORE = """with --onnx FILE instead of a checkpoint, a file of `ge-det export` is measured:
@@ -42,13 +42,7 @@ def _parse(words: Sequence[str], argv: Sequence[str] | None) -> argparse.Namespa
     parser.add_argument('config', help='config with the test set')
     parser.add_argument('--onnx', required=True, metavar='FILE', help='the file')
     parser.add_argument('--work-dir', help='folder for the log and the figures')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=Changes,
-        metavar='KEY=VALUE',
-        help='changes to the config',
-    )
+    add_cfg_options(parser)
     return parser.parse_args(words)
 
 
