@@ -178,7 +178,8 @@ def _prepared(name: str, args: argparse.Namespace, package: str = 'mmdet') -> It
         if speaks:
             show(*changed_since(args.config, found), *plan_of(cfg, found, model, checkpoint))
             show(*(told_done(cfg, checkpoint) if is_start else []))
-        sys.argv += missing_hooks(cfg, name)
+        if hooks := missing_hooks(cfg, name):
+            sys.argv += ['--cfg-options', *hooks]
         with nullcontext() if is_start else configs_beside_logs():
             yield
     if is_start and speaks and detects:

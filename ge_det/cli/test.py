@@ -61,7 +61,7 @@ def _measure_file(args: argparse.Namespace) -> None:
         session = Session(args.onnx)
         _check_classes(args.onnx, session.metadata.classes, classes_of(found))
         detector = OnnxDetector(session)
-        for word in [*worker_options(cfg), *missing_hooks(cfg, 'test')[1:]]:
+        for word in [*worker_options(cfg), *missing_hooks(cfg, 'test')]:
             cfg.merge_from_dict(parse_change(word))
         work_dir = find_work_dir(args, cfg)
         check_work_dir(work_dir)

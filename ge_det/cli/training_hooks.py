@@ -28,7 +28,7 @@ TEST_HOOKS = {'progress': 'ge_det.TimelyProgress', 'precision': 'ge_det.ZeroPrec
 
 
 def missing_hooks(cfg: Config, command: str = 'train') -> list[str]:
-    """Arguments of mmdet's tool that add to a config the hooks that it lacks.
+    """Changes that add to a config the hooks that it lacks, as of ``--cfg-options``.
 
     Args:
         cfg (Config): The config.
@@ -51,12 +51,11 @@ def missing_hooks(cfg: Config, command: str = 'train') -> list[str]:
     scope = cfg.get('default_scope') or 'mmengine'
     if any(_seeds(kind, scope) for kind in kinds):
         there.add(type_name(HOOKS['randomness']))
-    options = [
+    return [
         f'default_hooks.{key}.type={kind}'
         for key, kind in wanted.items()
         if key not in named and type_name(kind) not in there
     ]
-    return ['--cfg-options', *options] if options else []
 
 
 def _seeds(kind: Any, scope: str) -> bool:

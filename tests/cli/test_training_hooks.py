@@ -57,7 +57,7 @@ def test_what_a_config_lacks(
     monkeypatch.setitem(REGISTRY.module_dict, 'OwnSeeds', OwnSeeds)
     monkeypatch.setitem(HOOKS_OF_MMDET.module_dict, 'OfMMDet', OwnSeeds)
     options = [f'default_hooks.{key}.type={HOOKS[key]}' for key in missing]
-    assert missing_hooks(Config(config)) == ['--cfg-options', *options]
+    assert missing_hooks(Config(config)) == options
 
 
 def test_only_hooks_of_mmengine_are_left_out_by_none() -> None:
@@ -75,8 +75,7 @@ def test_only_hooks_of_mmengine_are_left_out_by_none() -> None:
 
 def test_what_a_test_lacks() -> None:
     cfg = Config(dict(custom_hooks=[dict(type='ge_det.ZeroPrecision')]))
-    options = ['--cfg-options', 'default_hooks.progress.type=ge_det.TimelyProgress']
-    assert missing_hooks(cfg, 'test') == options
+    assert missing_hooks(cfg, 'test') == ['default_hooks.progress.type=ge_det.TimelyProgress']
 
 
 @pytest.mark.parametrize('folder', ['coco', 'imagenet'])
@@ -87,7 +86,7 @@ def test_configs_of_ours_get_them_from_the_command(folder: str) -> None:
     assert paths
     for path in paths:
         config = Config.fromfile(str(path))
-        options = missing_hooks(config)[1:]
+        options = missing_hooks(config)
         assert len(options) == len(HOOKS)
         config.merge_from_dict(dict(option.split('=', 1) for option in options))
         assert missing_hooks(config) == []
