@@ -203,6 +203,16 @@ def _reason(error: BaseException, path: Path) -> str:
     return message if message == kind else f'{kind}: {message}'
 
 
+def inner_dicts(key: str, settings: Any) -> Iterator[tuple[str, Any]]:
+    """The dicts within a dict or list, and itself if it has a key: their keys and contents."""
+    if isinstance(settings, dict) and key:
+        yield key, settings
+    pairs = enumerate(settings) if isinstance(settings, (list, tuple)) else settings.items()
+    for name, value in pairs:
+        if isinstance(value, (dict, list, tuple)):
+            yield from inner_dicts(f'{key}.{name}' if key else str(name), value)
+
+
 def inner_data_sets(key: str, settings: Any) -> Iterator[tuple[str, Any]]:
     """The data sets within one that wraps or joins others, or itself: their keys and settings."""
     several, inner = settings.get('datasets'), settings.get('dataset')

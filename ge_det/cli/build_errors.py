@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ge_det.config_reader import type_name
+from ge_det.config_reader import inner_dicts, type_name
 from ge_det.errors import one_line
 
 _UNKNOWN = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
@@ -122,16 +122,7 @@ def _settings(error: BaseException) -> Iterator[tuple[str, Any]]:
     from mmengine.config import Config
 
     configs = [frame.f_locals.get('cfg') for frame in _frames(error)]
-    return _dicts('', next((one for one in configs if type(one) is Config), {}))
-
-
-def _dicts(key: str, settings: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(settings, dict) and key:
-        yield key, settings
-    pairs = enumerate(settings) if isinstance(settings, (list, tuple)) else settings.items()
-    for name, value in pairs:
-        if isinstance(value, (dict, list, tuple)):
-            yield from _dicts(f'{key}.{name}' if key else str(name), value)
+    return inner_dicts('', next((one for one in configs if type(one) is Config), {}))
 
 
 def _parameters(kind: Any) -> Iterator[str]:

@@ -11,13 +11,13 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ge_det.cli.config_data import DataSet, class_names
-from ge_det.config_reader import type_name
+from ge_det.config_reader import inner_dicts, type_name
 from ge_det.errors import UserError, listed_orders
 
 _MOST_CATEGORIES = 4 << 20  # Bytes of their list that are looked at.
@@ -37,19 +37,10 @@ def check_class_order(cfg: Any, found: Mapping[str, list[DataSet]]) -> None:
         name = loader.replace('_dataloader', '_evaluator')
         if not name.startswith('train') and sets and _kind(sets[0]) == 'CocoDataset':
             read = {one.annotations for one in sets}
-            for metric in _metrics(name, cfg.get(name)):
+            # A metric names its annotations as a data set does.
+            for metric in (DataSet(*one) for one in inner_dicts(name, cfg.get(name) or {})):
                 if _kind(metric) == 'CocoMetric' and metric.annotations not in read:
                     _check(metric, class_names(sets[0]))
-
-
-def _metrics(key: str, settings: Any) -> Iterator[DataSet]:
-    """Each metric of an evaluator, which names its annotations as a data set does."""
-    if isinstance(settings, (list, tuple)):
-        for index, one in enumerate(settings):
-            yield from _metrics(f'{key}.{index}', one)
-    elif isinstance(settings, dict):
-        yield DataSet(key, settings)
-        yield from _metrics(f'{key}.metrics', settings.get('metrics'))
 
 
 def _kind(one: DataSet) -> str:

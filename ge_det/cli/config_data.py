@@ -5,18 +5,19 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ge_det.config_reader import inner_data_sets
+from ge_det.config_reader import inner_data_sets, inner_dicts
 from ge_det.errors import UserError
 from ge_det.words import counted
 
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
+_HEAD = re.compile(r'\.(bbox|mask)_head(\.\d+)?$')
 _SAMPLE = 20  # Pictures looked for of each set: data that moved have moved as a whole.
 
 
@@ -43,10 +44,20 @@ class DataSet:
         is_here = isinstance(name, str) and name and '://' not in str(self.path(name))
         return self.path(str(name)) if is_here else None
 
+    @property
+    def images(self) -> Path:
+        """The folder of its pictures."""
+        return self.folders().get('data_prefix.img', self.path(''))
+
     @cached_property
     def picture_names(self) -> list[str]:
-        """Names of the pictures in its annotation file, if that is in COCO format."""
-        return _picture_names(self.annotations)
+        """Those in a COCO file of any size; names with escapes in them as they stand there."""
+        file = self.annotations
+        if file is None or file.suffix != '.json' or not file.is_file() or not file.stat().st_size:
+            return []
+        with file.open('rb') as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as m:
+            found = re.findall(rb'"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"', m)
+        return [name.decode('utf-8', 'replace') for name in found]
 
     @property
     def count(self) -> int:
@@ -135,10 +146,12 @@ def changed_since(config: str, found: Mapping[str, list[DataSet]]) -> list[str]:
 
 def check_num_classes(cfg: Any, found: Mapping[str, list[DataSet]]) -> None:
     """Raise a UserError if a head of a detector has another number of classes than the data."""
+    heads = [one for one in inner_dicts('model', cfg.model) if _HEAD.search(one[0])]
     for one in chain.from_iterable(found.values()):
         count = len(class_names(one))
-        for key, number in _num_classes('model', cfg.model):
-            if count and number != count:
+        for key, head in heads:
+            number = head.get('num_classes')
+            if count and isinstance(number, int) and number != count:
                 raise UserError(
                     f'{key}.num_classes={number}, but {one.key} has '
                     f'{counted(count, "class")}; add --cfg-options {key}.num_classes={count}, '
@@ -146,26 +159,12 @@ def check_num_classes(cfg: Any, found: Mapping[str, list[DataSet]]) -> None:
                 )
 
 
-def _num_classes(key: str, settings: Any) -> Iterator[tuple[str, int]]:
-    for name, value in settings.items():
-        heads = value if isinstance(value, (list, tuple)) else [value]
-        for index, head in enumerate(heads):
-            if not isinstance(head, dict):
-                continue
-            where = f'{key}.{name}.{index}' if head is not value else f'{key}.{name}'
-            if name in ('bbox_head', 'mask_head') and isinstance(head.get('num_classes'), int):
-                yield where, head['num_classes']
-            yield from _num_classes(where, head)
-
-
 def _check_pictures(one: DataSet) -> None:
-    folders = one.folders()
-    folder = folders.get('data_prefix.img', one.path(''))
     names = one.picture_names
     names = names[:: max(1, len(names) // _SAMPLE)]
-    if names and not any((folder / name).exists() for name in names):
+    if names and not any((one.images / name).exists() for name in names):
         raise UserError(
-            f'{folder}: none of the pictures that {one.annotations} names is in it, '
+            f'{one.images}: none of the pictures that {one.annotations} names is in it, '
             f'such as {names[0]}; add --cfg-options {one.key}.data_prefix.img=FOLDER'
         )
 
@@ -186,12 +185,3 @@ def class_names(one: DataSet) -> tuple[str, ...]:
         kind = DATASETS.get(kind) if isinstance(kind, str) else kind
         told = (getattr(kind, 'METAINFO', None) or {}).get('classes')
     return (told,) if isinstance(told, str) else tuple(told or ())
-
-
-def _picture_names(file: Path | None) -> list[str]:
-    """File names in a COCO file of any size; those with escapes in them as they stand there."""
-    if file is None or file.suffix != '.json' or not file.is_file() or not os.path.getsize(file):
-        return []
-    with file.open('rb') as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        found = re.findall(rb'"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
-    return [name.decode('utf-8', 'replace') for name in found]

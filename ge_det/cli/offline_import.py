@@ -23,7 +23,7 @@ from ge_det.blocks.gated_backbone import as_gated
 from ge_det.catalogue import attention_config, stage_channels
 from ge_det.compat.peers import use_peers
 from ge_det.config_reader import read_model
-from ge_det.datasets.image_files import check_image, find_images
+from ge_det.datasets.image_files import check_image, find_images, spread
 from ge_det.errors import CheckpointError, UserError, one_line
 from ge_det.files import expanded, write_whole
 from ge_det.reading.weight_sets import WeightSet
@@ -39,13 +39,13 @@ _MEAN = np.array([123.675, 116.28, 103.53])
 _STD = np.array([58.395, 57.12, 57.375])
 
 
-def build_for(weights: BackboneWeights, attention: str, depth: int | None = None) -> nn.Module:
+def build_for(weights: BackboneWeights, attention: str, depth: int | None) -> nn.Module:
     """A network for some weights: their width and strides, with a block of choice.
 
     Args:
         weights (BackboneWeights): Weights to load into it.
         attention (str): Name of the block as in config files, such as ``'ge-theta-e8'``.
-        depth (int, optional): Depth of the ResNet. Defaults to None: that of the weights.
+        depth (int, optional): Depth of the ResNet; None is that of the weights.
 
     Returns:
         nn.Module: An AttentionResNet, initialised, with nothing loaded.
@@ -86,8 +86,9 @@ def build_from_config(config: str) -> nn.Module:
     try:
         backbone = _build_backbone(cfg)
     except Exception as error:
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f'{config}: no backbone can be built from it ({cause})') from error
+        raise UserError(
+            f'{config}: no backbone can be built from it ({one_line(error)})'
+        ) from error
     backbone.init_weights()
     return backbone
 
@@ -105,13 +106,13 @@ def _build_backbone(cfg: Config) -> Any:
         return MODELS.build(backbone_cfg)
 
 
-def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
+def read_images(folder: str, count: int, size: int) -> list[Tensor]:
     """Images to calibrate on, as mmdet's detectors are fed.
 
     Args:
         folder (str): Folder of images.
-        count (int): How many to take, evenly from the sorted names. Defaults to 16.
-        size (int): Length in pixels that the longer side is resized to. Defaults to 512.
+        count (int): How many to take, evenly from the sorted names.
+        size (int): Length in pixels that the longer side is resized to.
 
     Returns:
         list[Tensor]: Normalised RGB images, each (1, 3, H, W), float32.
@@ -119,17 +120,14 @@ def read_images(folder: str, count: int = 16, size: int = 512) -> list[Tensor]:
     Raises:
         UserError: If the folder is missing, has no images, or one that cannot be read.
     """
-    files = find_images(folder)
-    chosen = np.unique(np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int))
     images = []
-    for file in (files[index] for index in chosen):
+    for file in spread(find_images(folder), count):
         check_image(file)
         image = mmcv.imread(file, channel_order='rgb')
         if min(image.shape[:2]) * size < max(image.shape[:2]):
             raise UserError(f'{file}: too narrow to be resized; leave it out')
-        image = mmcv.imrescale(image, (size, size))
-        normalised = (image.astype(np.float64) - _MEAN) / _STD
-        images.append(torch.from_numpy(normalised.transpose(2, 0, 1)[None]).float())
+        image = mmcv.imnormalize(mmcv.imrescale(image, (size, size)), _MEAN, _STD, to_rgb=False)
+        images.append(torch.from_numpy(image.transpose(2, 0, 1)[None]))
     return images
 
 

@@ -74,18 +74,17 @@ def find_source(
     cfg = read_model(str(trained.config), cfg_options)
     sets = data_sets(cfg, 'train')
     val = _only_coco(trained.config, sets.get('val_dataloader', []))
-    folders = val.folders()
     source = Source(
         work_dir=work_dir,
         config=cfg,
         checkpoint=trained.checkpoint,
         annotations=val.annotations or Path(),
-        images=folders.get('data_prefix.img', folders.get('data_prefix', val.path(''))),
+        images=val.images,
         classes=class_names(val),
         train_annotations=tuple(
             one.annotations for one in sets.get('train_dataloader', []) if one.annotations
         ),
-        images_key=f'{val.key}.{next(iter(folders), "data_prefix.img")}',
+        images_key=f'{val.key}.data_prefix.img',
     )
     if not source.annotations.is_file() or not are_kept(source):
         check_data_files({'val_dataloader': [val]})

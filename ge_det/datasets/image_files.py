@@ -1,8 +1,10 @@
-"""Find image files that a user names, and see that they can be read."""
+"""Find image files that a user names, see that they can be read, and take some of many."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ge_det.errors import UserError
 
@@ -41,3 +43,15 @@ def find_images(folder: str) -> list[str]:
     if not found:
         raise UserError(f'{path}: no image in this folder; known are {" ".join(IMAGE_SUFFIXES)}')
     return found
+
+
+def spread(pictures: Sequence[Any], most: int) -> list[Any]:
+    """At most so many pictures, evenly spread.
+
+    Args:
+        pictures (Sequence[Any]): Of any form.
+        most (int): How many.
+    """
+    if len(pictures) <= most:
+        return list(pictures)
+    return [pictures[place * len(pictures) // most] for place in range(most)]

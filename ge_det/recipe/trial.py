@@ -12,6 +12,7 @@ from typing import Any
 from ge_det.config_writer.options import UserConfig
 from ge_det.config_writer.text import config_text
 from ge_det.datasets.coco_file import CocoFile, write_copy
+from ge_det.datasets.image_files import spread
 from ge_det.errors import UserError, one_line
 
 from .measure import Pace, measure
@@ -74,7 +75,7 @@ def _part(coco: CocoFile, most: int, with_boxes: bool) -> CocoFile:
     if with_boxes:
         there = {one['image_id'] for one in coco.annotations}
         images = [image for image in images if image['id'] in there]
-    images = images[:: max(1, len(images) // most)][:most]
+    images = spread(images, most)
     kept = {image['id'] for image in images}
     found = [one for one in coco.annotations if one['image_id'] in kept]
     return CocoFile(coco.path, images, found, coco.categories)

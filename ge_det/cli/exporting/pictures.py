@@ -11,6 +11,7 @@ import numpy as np
 
 from ge_det.cli.config_data import DataSet, data_sets
 from ge_det.datasets import ContextShapes
+from ge_det.datasets.image_files import spread
 from ge_det.detecting.detector import PictureDetector
 from ge_det.detecting.picture_files import UnreadablePicture, as_colour
 from ge_det.errors import UserError, shown
@@ -70,13 +71,6 @@ def read(detector: PictureDetector, files: Sequence[str]) -> Iterator[np.ndarray
             ) from error
 
 
-def spread(files: Sequence[str], most: int) -> list[str]:
-    """At most so many, from all over the list."""
-    if len(files) <= most:
-        return list(files)
-    return [files[index * len(files) // most] for index in range(most)]
-
-
 def labelled(cfg: Any) -> list[DataSet]:
     """The config's test sets, if annotations and pictures are here."""
     sets = list(chain.from_iterable(data_sets(cfg, 'test').values()))
@@ -98,6 +92,5 @@ def _of_config(cfg: Any) -> list[str]:
 
 def _pictures(one: DataSet) -> list[str]:
     """Those that are there, of some of the set."""
-    folder = one.folders().get('data_prefix.img', one.path(''))
-    files = [folder / name for name in spread(one.picture_names, 4 * CHECKED)]
+    files = [one.images / name for name in spread(one.picture_names, 4 * CHECKED)]
     return [str(file) for file in files if file.is_file()]

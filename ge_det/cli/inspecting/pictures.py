@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ge_det.cli.inferring.sources import Source, find_pictures
+from ge_det.datasets.image_files import spread
 from ge_det.errors import UserError, shown
 from ge_det.files import expanded
 from ge_det.words import counted
@@ -75,7 +76,7 @@ def find_photos(
         return _of_coco(expanded(files[0]), folder, most)
     if folder is not None:
         raise UserError('--folder goes with a COCO file')
-    sources = _spread(find_pictures(given, out), most)
+    sources = spread(find_pictures(given, out), most)
     names = sorted({_class_of(one) for one in sources}) if with_classes else []
     names = [name for name in names if name]
     photos = [
@@ -111,7 +112,7 @@ def _of_coco(file: Path, folder: str | None, most: int) -> Photos:
         if not one.get('iscrowd') and one['bbox'][2] > 0 and one['bbox'][3] > 0:
             objects.setdefault(one['image_id'], []).append(one)
     photos = []
-    for image in _spread(coco.images, most):
+    for image in spread(coco.images, most):
         found = objects.get(image['id'], [])
         boxes = (one['bbox'] for one in found)
         photos.append(
@@ -143,9 +144,3 @@ def _folder_of(file: Path, names: Sequence[str], folder: str | None) -> Path:
         f'{file}: its pictures, such as {shown(Path(names[0]))}, are not beside it; '
         'name their folder with --folder'
     )
-
-
-def _spread(things: list[Any], most: int) -> list[Any]:
-    if len(things) <= most:
-        return things
-    return [things[place * len(things) // most] for place in range(most)]
