@@ -202,8 +202,8 @@ def check_model(
     Raises:
         UserError: If the model has a wrong argument, or the weights are of another model.
     """
-    from ge_det.cli.fit import check_fits, check_start
-    from ge_det.cli.preflight import build_without_memory, check_takes_pictures
+    from ge_det.cli.preflight import build_without_memory, check_start, check_takes_pictures
+    from ge_det.weights.whole_model import check_fits
 
     try:
         model = build_without_memory(config, cfg_options)

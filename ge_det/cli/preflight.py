@@ -9,8 +9,12 @@ from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ge_det.config_reader import read_model
-from ge_det.errors import UserError, one_line
+from ge_det.cli.screen import show
+from ge_det.config_reader import read_config, read_model
+from ge_det.errors import DownloadError, UserError, one_line
+from ge_det.weights.fitting import fit_weights
+from ge_det.weights.importing import PretrainedOptions
+from ge_det.weights.whole_model import check_may_start
 
 
 def build_without_memory(config: str, cfg_options: dict[str, Any] | None = None) -> nn.Module:
@@ -75,3 +79,33 @@ def _build(config: str, cfg_options: dict[str, Any] | None, device: torch.device
     scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet'))
     with scope, device:
         return MODELS.build(cfg.model)
+
+
+def check_start(model: nn.Module, config: str, cfg_options: dict[str, Any] | None = None) -> None:
+    """Check the weights that a training is to start from; a download is kept for it.
+
+    Tells what heads do not take from the file of ``load_from``.
+
+    Args:
+        model (nn.Module): The config's model, on any device.
+        config (str): Path of the config.
+        cfg_options (dict, optional): Changes to it. Defaults to None.
+
+    Raises:
+        CheckpointError: If the file of ``pretrained=`` or ``load_from`` cannot be read or does not
+            fit.
+        ValueError: If there is no such source.
+    """
+    for module in model.modules():
+        options = getattr(module, 'pretrained', None)
+        if isinstance(options, PretrainedOptions):
+            try:
+                fit_weights(module, options.checkpoint, options.source, options.strict, options.key)
+            except DownloadError as error:
+                raise DownloadError(
+                    f'{error}; `ge-det make-config` with --from-scratch needs none'
+                ) from error
+    cfg = read_config(config, cfg_options)
+    if cfg.get('load_from') and not cfg.get('resume'):
+        for clause in check_may_start(model, cfg.load_from):
+            show(f'load_from={cfg.load_from}: {clause}')

@@ -99,7 +99,7 @@ def test_a_training_that_finds_no_network_after_all_says_the_same(
 ) -> None:
     pytest.importorskip('mmdet')
     from ge_det import AttentionResNet
-    from ge_det.cli.fit import check_start
+    from ge_det.cli.preflight import check_start
 
     (tmp_path / 'my.py').write_text('x = 1')
     network = AttentionResNet(18, pretrained='http://127.0.0.1:1/r18-12345678.pth')
