@@ -33,8 +33,8 @@ def plan_of(
     lines = {'data': _data(data), 'network': _network(cfg, model)}
     lines['weights'] = weights or cfg.get('load_from') or _pretrained(cfg)
     lines['device'] = get_device()
-    if weights is None and (time := _time(cfg)):
-        lines['time'] = time
+    if weights is None and (minutes := promised_minutes(cfg)) is not None:
+        lines['time'] = f'{told_minutes(minutes)}, as make-config measured it'
     return [without_secrets(f'{name + ":":<8} {text}') for name, text in lines.items()]
 
 
@@ -74,11 +74,6 @@ def _pretrained(cfg: Any) -> str:
     if isinstance(options, dict):
         options = options.get('checkpoint')
     return f'backbone from {options}' if options else 'none; everything starts at random'
-
-
-def _time(cfg: Any) -> str | None:
-    minutes = promised_minutes(cfg)
-    return None if minutes is None else f'{told_minutes(minutes)}, as make-config measured it'
 
 
 def promised_minutes(cfg: Any) -> float | None:

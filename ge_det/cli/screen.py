@@ -88,7 +88,7 @@ class _Screen:
         self.with_tables = with_tables
         self.log_stays = log_stays
         self._kept: deque[str] = deque(maxlen=1000)  # As long as there is no log file.
-        self._files: list[logging.Handler] = []
+        self._files: list[logging.FileHandler] = []
 
     def open(self) -> None:
         self._factory = logging.getLogRecordFactory()
@@ -128,10 +128,9 @@ class _Screen:
 
     def where(self) -> str:
         """The log file, as an end of a message."""
-        names = [file.baseFilename for file in self._files if hasattr(file, 'baseFilename')]
-        if not names or not self.log_stays:
+        if not self._files or not self.log_stays:
             return '; GE_DET_VERBOSE=1 tells more'
-        return f'; the traceback is in {names[0]}'
+        return f'; the traceback is in {self._files[0].baseFilename}'
 
     @staticmethod
     def has_begun() -> bool:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ge_det.errors import UserError, one_line, shown
 from ge_det.files import write_whole
 
 
+@dataclass
 class Drawer:
     """Detects in pictures and videos, and writes what it finds.
 
@@ -36,23 +38,16 @@ class Drawer:
         threshold (float): Detections of a higher score are drawn and listed.
         keeps (bool): Drawings that are there stay as they are.
         overwrites (bool): Drawings that are there are written over.
+        tally (Tally): What became of the pictures so far.
     """
 
-    def __init__(
-        self,
-        detector: PictureDetector,
-        lists: Lists,
-        threshold: float,
-        keeps: bool = False,
-        overwrites: bool = False,
-    ) -> None:
-        self._detector = detector
-        self._lists = lists
-        self._threshold = threshold
-        self._keeps = keeps
-        self._overwrites = overwrites
-        self._fault: Exception | None = None
-        self.tally = Tally()
+    detector: PictureDetector
+    lists: Lists
+    threshold: float
+    keeps: bool
+    overwrites: bool
+    tally: Tally = field(default_factory=Tally)
+    _fault: Exception | None = None
 
     def draw_all(self, jobs: Sequence[Job]) -> Tally:
         """Detect in each picture, draw what is found, and write it at once.
@@ -73,15 +68,15 @@ class Drawer:
                 continue
             self._list(job, images)
             numbers = [one['category_id'] for image in images for one in image['found']]
-            names = dict(enumerate(self._detector.names, start=1))
+            names = dict(enumerate(self.detector.names, start=1))
             classes = [names.get(number, str(number)) for number in numbers]
             self.tally.add(job, classes, len(images), time.perf_counter() - start)
-        if self._fault is not None and self._lists.is_empty:
+        if self._fault is not None and self.lists.is_empty:
             raise self._fault
         return self.tally
 
     def _picture(self, job: Job) -> list[Record]:
-        found, drawn = self._detect(self._detector.read(job.source))
+        found, drawn = self._detect(self.detector.read(job.source))
         if not self._is_kept(job):
             suffix = job.drawn.suffix.lower()
             is_done, content = cv2.imencode(suffix, drawn)
@@ -102,7 +97,7 @@ class Drawer:
                 stack.enter_context(self._writing(job))
                 sink = stack.enter_context(DrawnVideo(job.drawn, video))
             for number, frame in enumerate(frames):
-                found, drawn = self._detect(self._detector.take(frame))
+                found, drawn = self._detect(self.detector.take(frame))
                 if sink is not None:
                     sink.write_frame(drawn)
                 more = dict(frame=number, time=round(number / video.rate, 3))
@@ -112,13 +107,13 @@ class Drawer:
     def _detect(self, read: dict[str, Any]) -> tuple[sv.Detections, np.ndarray]:
         """The detections over the limit, and the picture with them, BGR."""
         try:
-            found = self._detector.detect(read)
+            found = self.detector.detect(read)
             scores = found.confidence
             assert scores is not None
-            kept = found[scores > self._threshold]
+            kept = found[scores > self.threshold]
             assert isinstance(kept, sv.Detections)
             picture = np.ascontiguousarray(as_colour(read['img'])[..., ::-1])
-            drawn = draw_boxes(picture, kept, self._detector.names)
+            drawn = draw_boxes(picture, kept, self.detector.names)
         except Exception as error:  # Of a model on a picture it cannot take, or of no memory left.
             self._fault = self._fault or error
             raise UnreadablePicture(
@@ -128,21 +123,21 @@ class Drawer:
         return kept, np.ascontiguousarray(drawn[..., ::-1])
 
     def _is_kept(self, job: Job) -> bool:
-        return self._keeps and os.path.exists(job.drawn)
+        return self.keeps and os.path.exists(job.drawn)
 
     @contextmanager
     def _writing(self, job: Job) -> Iterator[None]:
         """Make the folder of a drawing that nobody else has made meanwhile."""
-        if os.path.lexists(job.drawn) and not self._overwrites:
+        if os.path.lexists(job.drawn) and not self.overwrites:
             raise UserError(f'{shown(job.drawn)} has come up meanwhile; drawn: {self.tally.done}')
         with self._told(job.drawn):
             job.drawn.parent.mkdir(parents=True, exist_ok=True)
             yield
 
     def _list(self, job: Job, images: list[Record]) -> None:
-        with self._told(self._lists.out):
-            self._lists.add(
-                dict(drawn=job.drawn.relative_to(self._lists.out).as_posix(), images=images)
+        with self._told(self.lists.out):
+            self.lists.add(
+                dict(drawn=job.drawn.relative_to(self.lists.out).as_posix(), images=images)
             )
 
     @contextmanager
