@@ -177,6 +177,25 @@ def test_ap_is_by_the_names_of_classes(photos, tmp_path, order):
     assert _precision(Oracle(), found, tmp_path / 'ap')() == pytest.approx(100)
 
 
+def test_a_plain_detector_of_other_classes_is_told_before_anything_is_measured(photos, tmp_path):
+    from torch import nn
+
+    from ge_det import SpatialGroupEnhance
+    from ge_det.cli.inspecting.labelled import check_importance
+    from ge_det.cli.inspecting.pictures import find_photos
+    from ge_det.errors import UserError
+    from ge_det.inspect.networks import Detector
+
+    found = find_photos(['val.json'], 'ph', tmp_path / 'in', 9, False)
+    network, plain = (Detector.__new__(Detector) for _ in range(2))
+    unit = nn.ModuleDict({'sge': SpatialGroupEnhance(64)})
+    network.model = nn.ModuleDict({'layer1': nn.Sequential(unit)})
+    network.names, plain.names = ('disc', 'ring'), ('disc',)
+    check_importance(network, None, found, [])
+    with pytest.raises(UserError, match="the detector has no class 'ring'"):
+        check_importance(network, plain, found, [])
+
+
 def test_no_picture_that_can_be_read(detector, photos, capsys):
     (photos / '9.png').write_bytes(b'no picture')
     assert inspect(detector, photos / '9.png', '--out', 'new/in') == 2

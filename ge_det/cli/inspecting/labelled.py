@@ -65,9 +65,11 @@ def check_importance(
     """Raise a UserError at once for what :func:`importance_section` cannot do."""
     chosen = _chosen(list(named_gates(network.model)), units)
     _metric(network, photos)
-    parts = {} if plain is None else named_parts(plain.model)
-    lacking = [unit_of(name) for name in chosen if plain and unit_of(name) not in parts]
-    if lacking:
+    if plain is None:
+        return
+    _metric(plain, photos)
+    parts = named_parts(plain.model)
+    if lacking := [unit_of(name) for name in chosen if unit_of(name) not in parts]:
         raise UserError(f'--plain: its network has no {lacking[0]}; give one of the same trunk')
 
 
@@ -86,15 +88,16 @@ def importance_section(
         UserError: If the pictures are not labelled, or there is no such unit.
     """
     chosen = _chosen(list(named_gates(network.model)), units)
+    metric = _metric(network, photos)
     with tempfile.TemporaryDirectory() as folder:
-        evaluate, metric = _evaluate(network, photos, Path(folder))
+        evaluate = _evaluate(network, photos, Path(folder))
         found = {
             name: channel_importance(network.model, name, evaluate)
             for name in tqdm(chosen, desc='importance', unit='unit', disable=None)
         }
         ends: dict[str, Ends] = {}
         if plain is not None:
-            evaluate, _ = _evaluate(plain, photos, Path(folder))
+            evaluate = _evaluate(plain, photos, Path(folder))
             for name in chosen:
                 ends[unit_of(name)] = plain_ends(plain.model, unit_of(name), evaluate)
     text = [
@@ -122,13 +125,12 @@ def _chosen(names: list[str], units: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _evaluate(network: Network, photos: Photos, folder: Path) -> tuple[Evaluate, str]:
-    """What measures a network on the pictures, and what it measures."""
-    metric = _metric(network, photos)
+def _evaluate(network: Network, photos: Photos, folder: Path) -> Evaluate:
+    """What measures a network on the pictures."""
     if isinstance(network, Detector):
-        return _precision(network, photos, folder), metric
+        return _precision(network, photos, folder)
     assert isinstance(network, Classifier)
-    return _accuracy(network, photos), metric
+    return _accuracy(network, photos)
 
 
 def _metric(network: Network, photos: Photos) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -59,14 +59,19 @@ class Looked(NamedTuple):
     skipped: list[tuple[Photo, str]]
 
 
-def look(network: Network, photos: Photos, shown: int) -> Looked:
+def look(network: Network, photos: Photos, most_shown: int) -> Looked:
     """Send every picture through once; memory does not grow with them.
+
+    Args:
+        network (Network): With gates.
+        photos (Photos): The pictures.
+        most_shown (int): How many of them are kept for the page.
 
     Raises:
         UserError: If none can be read, or the network fails on one.
     """
     seen = Looked(
-        GateStatistics(network.model), Excitation(photos.classes), GateMaps(shown), [], [], []
+        GateStatistics(network.model), Excitation(photos.classes), GateMaps(most_shown), [], [], []
     )
 
     def watch(name: str, x: Tensor, coarse: Tensor) -> None:
@@ -81,19 +86,19 @@ def look(network: Network, photos: Photos, shown: int) -> Looked:
                 result = network.run(prepared)
             except (RuntimeError, ValueError) as error:
                 raise UserError(
-                    f'{shown_name(photo)}: the network fails on it ({one_line(error)})'
+                    f'{shown(photo.path)}: the network fails on it ({one_line(error)})'
                 ) from error
-            if len(seen.shown) < shown:
+            if len(seen.shown) < most_shown:
                 seen.shown.append(Shown(photo, _smaller(prepared.image), result.area))
             seen.done.append(photo)
     if not seen.done:
         photo, reason = seen.skipped[0]
         raise UserError(
-            f'{shown_name(photo)}: no picture that can be read ({reason}); '
+            f'{shown(photo.path)}: no picture that can be read ({reason}); '
             'give at least one that can'
         )
     for photo, reason in seen.skipped[:10]:
-        print(f'skipped {shown_name(photo)}: {reason}', file=sys.stderr)
+        print(f'skipped {shown(photo.path)}: {reason}', file=sys.stderr)
     if (more := len(seen.skipped) - 10) > 0:
         print(f'skipped {counted(more, "other")}', file=sys.stderr)
     return seen
@@ -124,16 +129,7 @@ def readable(
         yield photo, prepared
 
 
-def shown_name(photo: Photo) -> str:
-    """A picture in a message."""
-    return shown(photo.path)
-
-
 def _smaller(image: np.ndarray) -> np.ndarray:
-    scale = SHOWN_SIDE / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    size = [max(1, round(scale * side)) for side in image.shape[:2]]
-    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
-    small = torch.nn.functional.interpolate(pixels, size, mode='bilinear', antialias=True)
-    return small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
+    picture = Image.fromarray(image)
+    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    return np.asarray(picture)
