@@ -96,21 +96,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_core = not (asked or other or has_detection()) and bool(installed(['torch']))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         checks = [check for check in CHECKS if check.name in wanted]
-        waiting = [check.name for check in checks if check.needs_torch]
-        core = [check.name for check in checks if check.is_core]
         has_torch = True
-        for result in pool.map(examine, checks):
-            is_broken = result.status == 'FAIL' and result.error != 'is not installed'
-            if is_broken and result.name in waiting and not has_torch:
-                result = replace(result, error='waits for torch', mend='')
-            if result.status == 'FAIL' and result.name not in core:
-                if result.error == 'is not installed':
-                    missing.append(result.name)
-                if is_core:
-                    result = replace(result, status='-', mend='')
+        for check, result in zip(checks, pool.map(examine, checks), strict=True):
+            if result.status == 'FAIL':
+                is_missing = result.error == 'is not installed'
+                if check.needs_torch and not has_torch and not is_missing:
+                    result = replace(result, error='waits for torch', mend='')
+                if not check.is_core:
+                    missing += [check.name] * is_missing
+                    if is_core:
+                        result = replace(result, status='-', mend='')
+                has_torch &= check.name != 'torch'
             print(replace(result, mend='') if other else result, flush=True)
             sound &= result.status != 'FAIL'
-            has_torch &= (result.name, result.status) != ('torch', 'FAIL')
     if other and not sound:
         print(other)
     elif is_core and missing:
