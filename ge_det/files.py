@@ -78,8 +78,8 @@ def is_part(path: Path) -> bool:
     return path.name.startswith('.') and path.name.endswith('.part')
 
 
-def to_json(content: dict[str, Any]) -> bytes:
-    """A mapping as compact JSON."""
+def to_json(content: dict[str, Any] | list[Any]) -> bytes:
+    """A mapping or list as compact JSON."""
     return json.dumps(content, separators=(',', ':')).encode('utf-8')
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,6 @@ from ge_det.config_writer.detectors import DETECTOR, DETECTORS
 from ge_det.errors import UserError
 
 if TYPE_CHECKING:
-    from ge_det.datasets.coco_check import CocoReport
     from ge_det.datasets.coco_file import CocoFile
 
 
@@ -106,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f'{args.out} is not written, {report.summary()}{way_on}')
     if few := few_examples(report.train, report.val):
         print(few, file=sys.stderr)
-    copies = _copies(report, Path(args.out), args.force, converted)
+    checked = {'train': report.train, 'val': report.val}
+    copies = _copies(checked, Path(args.out), args.force, converted)
     data |= {f'{role}_json': str(copy) for role, (copy, _) in copies.items()}
 
     recipe = chosen_recipe(args, report.train, report.val, data)
@@ -128,19 +128,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _copies(
-    report: CocoReport, out: Path, force: bool, converted: Collection[str]
+    sets: Mapping[str, CocoFile], out: Path, force: bool, converted: Collection[str]
 ) -> dict[str, tuple[Path, CocoFile]]:
     """Where what was mended or converted goes, beside the config; a UserError if not there."""
     from ge_det.config_writer.text import check_free
 
-    roles = (('train', report.train), ('val', report.val))
-    sources = [
-        coco.path.resolve() for role, coco in roles if coco is not None and role not in converted
-    ]
+    sources = [coco.path.resolve() for role, coco in sets.items() if role not in converted]
     copies = {
         role: (out.with_suffix(f'.{role}.json'), coco)
-        for role, coco in roles
-        if coco is not None and (coco.mends or role in converted)
+        for role, coco in sets.items()
+        if coco.mends or role in converted
     }
     for copy, _ in copies.values():
         if copy.resolve() in sources:

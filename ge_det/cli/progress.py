@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 
 from ge_det.words import counted
 
 # They talk of their own affairs. What others say, such as a user's own module, is shown.
-_STACK = ('mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'torch')
+_STACK = frozenset(('site-packages', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'torch'))
 
 _SHOWN = re.compile(
     r"""
@@ -31,15 +30,11 @@ _KEPT = ('lr', 'eta', 'time', 'memory', 'loss', 'grad_norm')  # Of a line of tra
 
 def is_progress(record: logging.LogRecord, with_tables: bool = True) -> bool:
     """Whether a record is for the screen, where mmdet's table of the classes may be too much."""
-    if record.levelno >= logging.ERROR:
+    if record.levelno >= logging.ERROR or _STACK.isdisjoint(record.pathname.split('/')):
         return True
-    parts = record.pathname.replace('\\', '/').split('/')
-    is_of_stack = 'site-packages' in parts or any(name in parts for name in _STACK)
     message = record.getMessage()
-    if is_of_stack or record.pathname.endswith(os.path.join('mmengine', 'logging', 'logger.py')):
-        is_table = message.startswith('\n+-')
-        return _SHOWN.match(message) is not None and (with_tables or not is_table)
-    return True
+    is_table = message.startswith('\n+-')
+    return _SHOWN.match(message) is not None and (with_tables or not is_table)
 
 
 class ProgressLines(logging.Formatter):

@@ -50,7 +50,7 @@ def checkpoint_of(pretrained: str, depth: int, base_channels: int, attention: st
     return RESNET_URLS[depth]
 
 
-def _check_known(what: str, value: Any, choices: Collection[Any]) -> None:
+def _check_one_of(what: str, value: Any, choices: Collection[Any]) -> None:
     if value not in choices:
         listed = ', '.join(map(str, choices))
         raise UserError(f'{what} {value!r} is unknown: choose from {listed}')
@@ -126,13 +126,13 @@ class UserConfig:
     detections: int = DETECTIONS
 
     def __post_init__(self) -> None:
-        _check_known('detector', self.detector, DETECTORS)
+        _check_one_of('detector', self.detector, DETECTORS)
         check_known(self.attention)
-        _check_known('depth', self.depth, DEPTHS)
+        _check_one_of('depth', self.depth, DEPTHS)
         if self.optimizer is not None:
-            _check_known('optimizer', self.optimizer, OPTIMIZERS)
+            _check_one_of('optimizer', self.optimizer, OPTIMIZERS)
         if self.frozen_stages is not None:
-            _check_known('frozen_stages', self.frozen_stages, range(-1, 5))
+            _check_one_of('frozen_stages', self.frozen_stages, range(-1, 5))
         if not self.classes:
             raise UserError('classes must not be empty')
         if self.base_channels < 16 or self.base_channels % 16:

@@ -29,7 +29,7 @@ def val_detections(source: Source) -> list[dict[str, Any]]:
     source.folder.mkdir(parents=True, exist_ok=True)
     (source.folder / _KEY).unlink(missing_ok=True)
     found = _detect(source)
-    write_whole(file, json.dumps(found, separators=(',', ':')).encode())
+    write_whole(file, to_json(found))
     write_whole(source.folder / _KEY, to_json(key))
     return found
 
