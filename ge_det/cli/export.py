@@ -81,21 +81,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_can_be_written(out)
     check_export('onnx', 'onnxscript', 'onnxruntime')
     args.config, args.checkpoint = take_trained(args.checkpoint, args.config)
-    args.check, args.int8 = _pictures(args.check, out), _pictures(args.int8, out)
+    args.check, args.int8 = _pictures(args.check), _pictures(args.int8)
     with quiet_screen(args.config, log_stays=False):
         _export(args, out)
     return 0
 
 
-def _pictures(given: str | None, out: Path) -> list[str] | None:
+def _pictures(given: str | None) -> list[str] | None:
     """The files of an option, which are looked for before the detector is built."""
-    from ge_det.cli.inferring.sources import find_pictures  # With numpy: --help does without.
-    from ge_det.datasets.image_files import OTHER_SUFFIXES
+    from ge_det.cli.inferring.sources import sample_pictures  # With numpy: --help does without.
 
-    if given is None:
-        return None
-    files = [str(one.path) for one in find_pictures([given], out)]
-    return [file for file in files if not file.lower().endswith(OTHER_SUFFIXES)] or files
+    return None if given is None else [str(path) for path in sample_pictures(given)]
 
 
 def _export(args: argparse.Namespace, out: Path) -> None:

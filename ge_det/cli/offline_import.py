@@ -21,10 +21,12 @@ from ge_det import __version__
 from ge_det.backbones import AttentionResNet
 from ge_det.blocks.gated_backbone import as_gated
 from ge_det.catalogue import attention_config, stage_channels
+from ge_det.cli.inferring.sources import sample_pictures
 from ge_det.compat.peers import use_peers
 from ge_det.config_reader import read_model
-from ge_det.datasets.image_files import check_image, find_images, spread
-from ge_det.errors import CheckpointError, UserError, one_line
+from ge_det.datasets.image_files import spread
+from ge_det.detecting.picture_files import why_unreadable
+from ge_det.errors import CheckpointError, UserError, one_line, shown
 from ge_det.files import expanded, write_whole
 from ge_det.reading.weight_sets import WeightSet
 from ge_det.weights.backbone_part import split_backbone
@@ -110,8 +112,8 @@ def read_images(folder: str, count: int, size: int) -> list[Tensor]:
     """Images to calibrate on, as mmdet's detectors are fed.
 
     Args:
-        folder (str): Folder of images.
-        count (int): How many to take, evenly from the sorted names.
+        folder (str): Folder of images, those in its folders included.
+        count (int): How many to take, evenly spread.
         size (int): Length in pixels that the longer side is resized to.
 
     Returns:
@@ -121,11 +123,14 @@ def read_images(folder: str, count: int, size: int) -> list[Tensor]:
         UserError: If the folder is missing, has no images, or one that cannot be read.
     """
     images = []
-    for file in spread(find_images(folder), count):
-        check_image(file)
+    for file in spread(sample_pictures(folder), count):
+        if reason := why_unreadable(file):
+            raise UserError(
+                f'{shown(file)}: not an image that can be read ({reason}); leave it out'
+            )
         image = mmcv.imread(file, channel_order='rgb')
         if min(image.shape[:2]) * size < max(image.shape[:2]):
-            raise UserError(f'{file}: too narrow to be resized; leave it out')
+            raise UserError(f'{shown(file)}: too narrow to be resized; leave it out')
         image = mmcv.imnormalize(mmcv.imrescale(image, (size, size)), _MEAN, _STD, to_rgb=False)
         images.append(torch.from_numpy(image.transpose(2, 0, 1)[None]))
     return images

@@ -181,6 +181,7 @@ def test_the_set_that_is_asked_for(tmp_path, capsys):
         ('--checkpoint plain.pth --attention se --out photos', 'is a folder'),
         ('--checkpoint plain.pth --attention se --out x.safetensors', 'let the name end in .pth'),
         ('--checkpoint plain.pth --attention se --dry-run --calibrate texts', 'not an image'),
+        ('--checkpoint plain.pth --attention se --dry-run --calibrate cut.png', 'not an image'),
         ('--checkpoint plain.pth --config empty.py --depth 50 --dry-run', '--depth goes with'),
         ('--checkpoint head.pth --attention se --dry-run', 'no ResNet-18, 34, 50'),
         ('--checkpoint plain.pth --key ema --attention se --dry-run', "no weights under key='ema'"),
@@ -190,6 +191,7 @@ def test_wrong_arguments_give_one_line(arguments, message, folder, monkeypatch, 
     (folder / 'empty.py').write_text('x = 1')
     (folder / 'texts').mkdir(exist_ok=True)
     (folder / 'texts' / 'a.jpg').write_text('no image')
+    (folder / 'cut.png').write_bytes((folder / 'photos' / '0.png').read_bytes()[:60])
     torch.save({'fc.weight': torch.ones(1)}, folder / 'head.pth')
     monkeypatch.chdir(folder)
     assert exit_code('import-weights', *arguments.split()) == 2

@@ -10,7 +10,6 @@ import importlib.util
 import json
 import os
 import runpy
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,10 +22,7 @@ from command_line import exit_code
 from ge_det.cli import openmmlab
 from ge_det.cli.checks import check_arguments, load_safely
 from ge_det.cli.openmmlab import find_script, read_arguments
-from ge_det.datasets.image_files import find_images
 from ge_det.errors import UserError
-
-TOOLS = Path(__file__).parents[2] / 'tools'
 
 
 def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> int:
@@ -36,15 +32,6 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> int:
     monkeypatch.setenv('LOCAL_RANK', '0')
     monkeypatch.setattr(sys, 'argv', sys.argv)
     return exit_code(name, *arguments)
-
-
-@pytest.mark.parametrize('name', ['train', 'test', 'infer'])
-def test_the_file_itself_runs_and_prints_help(name: str) -> None:
-    pytest.importorskip('mmdet')
-    command = [sys.executable, str(TOOLS / f'{name}.py'), '--help']
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f'usage: {name}.py')
 
 
 @pytest.mark.parametrize(
@@ -248,20 +235,6 @@ def test_an_explicit_choice_of_the_user_is_left_alone(monkeypatch: pytest.Monkey
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     load_safely()
     assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
-
-
-def test_images_of_a_folder(tmp_path: Path) -> None:
-    for name in ('b.JPG', 'a.png', 'notes.txt', 'no_suffix'):
-        (tmp_path / name).touch()
-    assert [Path(image).name for image in find_images(str(tmp_path))] == ['a.png', 'b.JPG']
-    assert find_images(str(tmp_path / 'no_suffix')) == [str(tmp_path / 'no_suffix')]
-
-
-def test_no_images(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match='no such image or folder'):
-        find_images(str(tmp_path / 'none.png'))
-    with pytest.raises(UserError, match='no image in this folder'):
-        find_images(str(tmp_path))
 
 
 @pytest.mark.parametrize(

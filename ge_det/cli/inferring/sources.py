@@ -34,13 +34,14 @@ class Source:
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def find_sources(given: Sequence[str], out: Path) -> list[Source]:
+def find_sources(given: Sequence[str], out: Path | None = None) -> list[Source]:
     """List pictures and videos.
 
     Args:
         given (Sequence[str]): Files, of any kind; folders, with the folders in them; and patterns
             such as ``photos/*.jpg`` that the shell did not expand.
-        out (Path): Where drawings go; what is in it is no source unless it is given itself.
+        out (Path, optional): Where drawings go; what is in it is no source unless it is given
+            itself. Defaults to None: nowhere.
 
     Returns:
         list[Source]: Each once, those of a folder in the order of their names. Hidden files and
@@ -50,13 +51,14 @@ def find_sources(given: Sequence[str], out: Path) -> list[Source]:
         UserError: If a path does not exist, a pattern fits nothing or a folder has no picture.
     """
     found: dict[str, Source] = {}
+    drawings = os.path.realpath(out or os.devnull)
     for one in given:
-        for source in _sources_of(one, out):
+        for source in _sources_of(one, drawings):
             found.setdefault(os.path.realpath(source.path), source)
     return list(found.values())
 
 
-def find_pictures(given: Sequence[str], out: Path) -> list[Source]:
+def find_pictures(given: Sequence[str], out: Path | None = None) -> list[Source]:
     """The same without videos.
 
     Raises:
@@ -68,15 +70,25 @@ def find_pictures(given: Sequence[str], out: Path) -> list[Source]:
     return pictures
 
 
-def _sources_of(given: str, out: Path) -> list[Source]:
+def sample_pictures(given: str) -> list[Path]:
+    """Pictures to measure by: of a folder those alone that every OpenCV reads, if there are any.
+
+    Raises:
+        UserError: If there is none.
+    """
+    files = [one.path for one in find_pictures([given])]
+    return [file for file in files if file.suffix.lower() not in OTHER_SUFFIXES] or files
+
+
+def _sources_of(given: str, drawings: str) -> list[Source]:
     path = expanded(given)
     if '://' in given:
         raise UserError(f'{given}: images are files here; download it')
     if not given or not os.path.lexists(path):
-        return _of_pattern(given, path, out)
+        return _of_pattern(given, path, drawings)
     if not path.is_dir():
         return [Source(path, Path(path.name))]
-    files = [Source(file, file.relative_to(path)) for file in _inside(path, out)]
+    files = [Source(file, file.relative_to(path)) for file in _inside(path, drawings)]
     if not files:
         raise UserError(
             f'{shown(path)}: no image or video in this folder or those in it; known are '
@@ -85,21 +97,20 @@ def _sources_of(given: str, out: Path) -> list[Source]:
     return files
 
 
-def _of_pattern(given: str, path: Path, out: Path) -> list[Source]:
+def _of_pattern(given: str, path: Path, drawings: str) -> list[Source]:
     if not glob.has_magic(given):
         name = shown(Path(given)) if given else repr(given)
         raise UserError(f'{name}: no such image or folder; check the path')
     fixed = re.split(r'[*?[]', str(path), maxsplit=1)[0]
     base = Path(os.path.dirname(fixed))
     files: list[Path] = []
-    drawings = Path(os.path.realpath(out))
     fitting = sorted(glob.glob(str(path), recursive=True), key=len, reverse=True)
     once = {Path(os.path.realpath(one)): Path(one) for one in fitting}  # By the shortest way.
     for place, one in sorted(once.items(), key=lambda item: item[1]):
         if place.is_relative_to(drawings):
             continue
         if one.is_dir():
-            files += _inside(one, out)
+            files += _inside(one, drawings)
         elif _is_named_as_source(one):
             files.append(one)
     if not files:
@@ -107,16 +118,15 @@ def _of_pattern(given: str, path: Path, out: Path) -> list[Source]:
     return [Source(file, file.relative_to(base)) for file in files]
 
 
-def _inside(folder: Path, out: Path) -> Iterator[Path]:
+def _inside(folder: Path, drawings: str) -> Iterator[Path]:
     """The pictures and videos in a folder and in those in it, in the order of their names."""
-    drawings, seen = os.path.realpath(out), set()
+    seen = {drawings}
     for place, folders, names in os.walk(folder, followlinks=True):
         seen.add(os.path.realpath(place))  # A link may lead back.
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith('.')
-            and os.path.realpath(os.path.join(place, name)) not in (seen | {drawings})
+            if not name.startswith('.') and os.path.realpath(os.path.join(place, name)) not in seen
         )
         yield from (
             path for name in sorted(names) if _is_named_as_source(path := Path(place, name))
