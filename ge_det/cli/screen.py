@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,18 +94,13 @@ class _Screen:
     def open(self) -> None:
         self._factory = logging.getLogRecordFactory()
         logging.setLogRecordFactory(self._new_record)
-        logging.captureWarnings(True)
-        self._warnings = logging.getLogger('py.warnings')
-        self._handler = _Keeping(self.keep)
-        self._warnings.addHandler(self._handler)
-        self._propagate, self._warnings.propagate = self._warnings.propagate, False
+        self._showwarning = warnings.showwarning
+        warnings.showwarning = self._keep_warning
         sys.stdout = _Lines(self)
 
     def close(self) -> None:
         sys.stdout = self.stdout
-        self._warnings.removeHandler(self._handler)
-        self._warnings.propagate = self._propagate
-        logging.captureWarnings(False)
+        warnings.showwarning = self._showwarning
         logging.setLogRecordFactory(self._factory)
 
     def keep(self, text: str) -> None:
@@ -114,6 +110,9 @@ class _Screen:
             self._kept.append(text)
         for file in self._files:
             file.handle(logging.LogRecord('stdout', logging.INFO, '', 0, text, None, None))
+
+    def _keep_warning(self, *warning: Any, **_: Any) -> None:
+        self.keep(f'warning: {warnings.formatwarning(*warning[:4])}')
 
     def say(self, line: str) -> None:
         """Onto the screen; a training goes on if nobody is there to read it any more."""
@@ -203,15 +202,6 @@ def show(*lines: str) -> None:
         print(line)
         if isinstance(out, _Lines):
             out._screen.say(line)
-
-
-class _Keeping(logging.Handler):
-    def __init__(self, keep: Any) -> None:
-        super().__init__()
-        self._keep = keep
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._keep(f'warning: {record.getMessage()}')
 
 
 def _use_utf8(handler: logging.FileHandler) -> None:

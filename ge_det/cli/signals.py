@@ -44,7 +44,7 @@ class _Ender:
         self.number, self.at = number, now
         # That torch's workers end is no error of theirs now. Not SIG_DFL: Python tells of a signal
         # that came before, and has no handler any more.
-        signal.signal(signal.SIGCHLD, _pass)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGALRM, self.insist)
         signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
         raise _Ended
@@ -58,10 +58,6 @@ class _Ender:
         """Nothing is lost any more."""
         if self.number:
             signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _pass(number: int, frame: FrameType | None) -> None:
-    """Nothing."""
 
 
 def run_until_signal(
