@@ -48,8 +48,10 @@ def _kind(one: DataSet) -> str:
 
 
 def _check(one: DataSet, wanted: Sequence[str]) -> None:
-    file, is_text = one.annotations, isinstance(_told(one), str)  # The name of a file of names.
-    there = [] if file is None or is_text else _category_names(file, _is_sorted(one))
+    file, told = one.annotations, (one.settings.get('metainfo') or {}).get('classes')
+    if file is None or isinstance(told, str):  # The name of a file of names.
+        return
+    there = _category_names(file, bool(one.settings.get('sort_categories')))
     if not there or not wanted:
         return
     unknown = [name for name in wanted if name not in there]
@@ -69,14 +71,6 @@ def _check(one: DataSet, wanted: Sequence[str]) -> None:
             'the file; after it, the categories of the file (`ge-det make-config` with the file '
             'of the training writes a copy with its order)'
         )
-
-
-def _told(one: DataSet) -> Any:
-    return (one.settings.get('metainfo') or {}).get('classes')
-
-
-def _is_sorted(one: DataSet) -> bool:
-    return bool(one.settings.get('sort_categories'))  # Of a CocoMetric.
 
 
 def _category_names(file: Path, is_sorted: bool) -> list[str]:

@@ -79,7 +79,7 @@ def _length(config: Any, history: History) -> str:
 def _optimizer(config: Any) -> str:
     settings = (config.get('optim_wrapper') or {}).get('optimizer') or {}
     rate = settings.get('lr')
-    return f'{settings.get("type", "")}{f", rate {rate:g}" if rate is not None else ""}'
+    return f'{type_name(settings.get("type", ""))}{f", rate {rate:g}" if rate is not None else ""}'
 
 
 def _start(config: Any, backbone: Any) -> str:

@@ -56,7 +56,7 @@ class Precision:
     def __init__(
         self, source: Source, detections: list[dict[str, Any]], kind: str = 'bbox'
     ) -> None:
-        self.source, self.kind = source, kind
+        self.source = source
         with unprinted():
             self._found = _results(source.truth, detections, kind)
             self._evaluation = COCOeval(source.truth, self._found, kind)

@@ -81,13 +81,10 @@ def labelled(cfg: Any) -> list[DataSet]:
 
 
 def _of_config(cfg: Any) -> list[str]:
-    for command in ('test', 'train'):
-        for name, sets in data_sets(cfg, command).items():
-            if name.startswith('train'):
-                continue
-            if files := [file for one in sets for file in _pictures(one)]:
-                return files
-    return []
+    loaders = data_sets(cfg, 'test') | data_sets(cfg, 'train')
+    loaders.pop('train_dataloader', None)
+    found = ([file for one in sets for file in _pictures(one)] for sets in loaders.values())
+    return next(filter(None, found), [])
 
 
 def _pictures(one: DataSet) -> list[str]:

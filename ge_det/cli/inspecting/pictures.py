@@ -77,18 +77,13 @@ def find_photos(
     if folder is not None:
         raise UserError('--folder goes with a COCO file')
     sources = spread(find_pictures(given, out), most)
-    names = sorted({_class_of(one) for one in sources}) if with_classes else []
-    names = [name for name in names if name]
+    names = sorted({_class_of(one) for one in sources} - {''}) if with_classes else []
+    numbers = {name: (number,) for number, name in enumerate(names)} if len(names) > 1 else {}
     photos = [
-        Photo(
-            one.path,
-            one.name.as_posix(),
-            (names.index(_class_of(one)),) if len(names) > 1 and _class_of(one) else (),
-        )
-        for one in sources
+        Photo(one.path, one.name.as_posix(), numbers.get(_class_of(one), ())) for one in sources
     ]
     told = f'{counted(len(photos), "picture")} of {", ".join(map(str, given[:3]))}'
-    return Photos(photos, tuple(names) if len(names) > 1 else (), told=told)
+    return Photos(photos, tuple(numbers), told=told)
 
 
 def _class_of(source: Source) -> str:
@@ -105,7 +100,7 @@ def _of_coco(file: Path, folder: str | None, most: int) -> Photos:
     for problem in [*wrong_types(coco), *id_problems(coco)]:
         if problem.level == 'error':
             raise UserError(f'{problem}; `ge-det make-config` mends what can be mended')
-    place = _folder_of(file, [one['file_name'] for one in coco.images], folder)
+    place = _folder_of(file, coco.images[0]['file_name'], folder)
     numbers = {one['id']: number for number, one in enumerate(coco.categories)}
     objects: dict[Any, list[dict[str, Any]]] = {}
     for one in coco.annotations:
@@ -128,19 +123,16 @@ def _of_coco(file: Path, folder: str | None, most: int) -> Photos:
     return Photos(photos, coco.classes, file, told)
 
 
-def _folder_of(file: Path, names: Sequence[str], folder: str | None) -> Path:
+def _folder_of(file: Path, first: str, folder: str | None) -> Path:
     """Where the first picture of a COCO file lies."""
-    parents = [file.parent, file.parent.parent]
-    wanted = [expanded(folder)] if folder is not None else [
-        *(parent / name for parent in parents
-          for name in ('', 'images', file.stem, file.stem.removeprefix('instances_'))),
-    ]  # fmt: skip
-    for place in wanted:
-        if (place / names[0]).exists():
+    usual = ('', 'images', file.stem, file.stem.removeprefix('instances_'))
+    beside = [parent / name for parent in (file.parent, file.parent.parent) for name in usual]
+    for place in beside if folder is None else [expanded(folder)]:
+        if (place / first).exists():
             return place
     if folder is not None:
-        raise UserError(f'--folder {folder}: {shown(Path(names[0]))} of {file} is not in it')
+        raise UserError(f'--folder {folder}: {shown(first)} of {file} is not in it')
     raise UserError(
-        f'{file}: its pictures, such as {shown(Path(names[0]))}, are not beside it; '
+        f'{file}: its pictures, such as {shown(first)}, are not beside it; '
         'name their folder with --folder'
     )
