@@ -24,8 +24,9 @@ from ge_det.datasets.coco_ids import align_categories, id_problems, mend_ids, no
 from ge_det.datasets.coco_kept import count_problems, trained_on
 from ge_det.datasets.coco_masks import mask_problems
 from ge_det.datasets.coco_mend import mend_fields
-from ge_det.datasets.coco_pictures import find_pictures, picture_problems, sampled
+from ge_det.datasets.coco_pictures import find_pictures, picture_problems
 from ge_det.datasets.coco_schema import wrong_types
+from ge_det.datasets.image_files import spread
 from ge_det.datasets.picture_decoding import Decoded
 from ge_det.datasets.problem import Problem, cases, clipped, printable, shortened
 from ge_det.datasets.same_pictures import same_pictures
@@ -139,7 +140,7 @@ def check_coco(
             missing = find_pictures(coco, Path(images))
             report.problems += missing
             if not missing:
-                sample = sampled(coco, max_opened)
+                sample = spread(coco.images, max_opened)
                 report.problems += picture_problems(coco, Path(images), sample, progress, decoded)
                 report.opened += len(sample)
     if len(sound) == 2:

@@ -97,11 +97,6 @@ def _missing_files(coco: CocoFile, folder: Path, missing: list[Record]) -> Probl
     return Problem('error', f'{coco.path}: images not in {folder}: {count} (first: {names}); {fix}')
 
 
-def sampled(coco: CocoFile, most: int) -> list[Record]:
-    """At most so many pictures, evenly spread."""
-    return coco.images[:: -(-len(coco.images) // most)] if most else []
-
-
 def picture_problems(
     coco: CocoFile,
     folder: Path,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
 
+from ge_det.datasets.image_files import spread
 from ge_det.datasets.labels.cvat import read_cvat
 from ge_det.datasets.labels.files import lines_of
 from ge_det.datasets.labels.labelme import read_labelme
@@ -97,17 +98,16 @@ def _is_via(content: dict[str, Any]) -> bool:
 
 def _json(tree: Tree, pictures: Pictures, others: dict[str, str]) -> list[Candidate]:
     names = tree.having('.json')
-    of_picture = {name for name in names if pictures.are_labelled_by(name)}
+    single = [name for name in names if pictures.are_labelled_by(name)]
     kinds: dict[str, list[str]] = {}
     sizes = 0
-    for name in _spread([name for name in names if name not in of_picture], _WHOLE_SETS):
+    for name in spread(sorted(set(names) - set(single)), _WHOLE_SETS):
         content = _content(tree, name, others)
         kind = json_kind(content)
         kinds.setdefault(kind, []).append(name)
         if kind == 'COCO' and isinstance(content['images'], list):
             sizes += len(content['images'])
-    single = sorted(of_picture)
-    sample = _spread(single, _SAMPLE)
+    sample = spread(single, _SAMPLE)
     for name in sample:
         kinds.setdefault(json_kind(_content(tree, name, others)), []).append(name)
     others |= {name: kind for kind, files in kinds.items() if ':' in kind for name in files}
@@ -139,7 +139,7 @@ def _content(tree: Tree, name: str, others: dict[str, str]) -> Any:
 def _xml(tree: Tree, others: dict[str, str]) -> list[Candidate]:
     names = tree.having('.xml')
     voc, images = 0, 0
-    sample = _spread(names, _SAMPLE)
+    sample = spread(names, _SAMPLE)
     for name in sample:
         try:
             data = tree.path(name).read_bytes()
@@ -163,7 +163,7 @@ def _xml(tree: Tree, others: dict[str, str]) -> list[Candidate]:
 
 def _text(tree: Tree, pictures: Pictures) -> list[Candidate]:
     names = [name for name in tree.having('.txt') if pictures.has_any_named_as(name)]
-    sample = _spread(names, _SAMPLE)
+    sample = spread(names, _SAMPLE)
     good = 0
     for name in sample:
         try:
@@ -172,8 +172,3 @@ def _text(tree: Tree, pictures: Pictures) -> list[Candidate]:
             continue
         good += not lines or any(is_yolo_line(line) for _, line in lines)
     return [Candidate('YOLO', max(1, good * len(names) // len(sample)), read_yolo)] if good else []
-
-
-def _spread(names: Sequence[str], most: int) -> list[str]:
-    """At most so many, evenly spread."""
-    return list(names[:: -(-len(names) // most)]) if names else []

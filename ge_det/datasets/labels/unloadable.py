@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ge_det.datasets.image_files import spread
 from ge_det.datasets.labels.labelled import Coco, Labelled
 from ge_det.datasets.labels.records import Faults
 from ge_det.datasets.picture_decoding import decode_all
@@ -29,8 +30,8 @@ def _leave_out(coco: Coco, labelled: Labelled, faults: Faults) -> bool:
     given = (image.get('file_name') for image in coco['images'])
     names = list(dict.fromkeys(name for name in given if isinstance(name, str)))
     names = [name for name in names if os.path.isfile(labelled.images / name)]
-    if (most := faults.most_decoded) is not None:
-        names = names[:: -(-len(names) // most)] if names and most else []
+    if faults.most_decoded is not None:
+        names = spread(names, faults.most_decoded)
     paths = [labelled.images / name for name in names]
     looks = decode_all(paths, 'photos', True, labelled.decoded)
     labelled.decoded |= zip(paths, looks, strict=True)
