@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
+_JPEG = ('.jpg', '.jpeg', '.jfif')
+IMAGE_SUFFIXES = (*_JPEG, '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
 OTHER_SUFFIXES = ('.gif', '.heic', '.heif', '.avif')
 """Pictures that not every OpenCV reads: whoever gives a folder is told where one is not read."""

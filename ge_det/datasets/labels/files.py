@@ -69,8 +69,10 @@ def is_empty(tree: Tree, name: str) -> bool:
         return True
 
 
-def lists_of_classes(tree: Tree, *names: str) -> list[str]:
-    """Files of these names, or LabelImg's own where there are none."""
+def lists_of_classes(tree: Tree, pictures: Pictures, *names: str) -> list[str]:
+    """Files of these names, or LabelImg's own where there are none; without that of YOLO labels."""
+    if any(map(pictures.has_any_named_as, tree.having('.txt'))):
+        names = tuple(name for name in names if name != 'classes.txt')
     return tree.named(*names) or tree.named(LABELIMGS_OWN)
 
 

@@ -73,7 +73,7 @@ def read_labelme(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         named = named.replace('\\', '/') if by_name else ''
         photos.append(Photo(picture, label, size, things, named=named))
     photos = pictures.settle(photos, faults)
-    for name in lists_of_classes(tree, 'labels.txt', 'classes.txt'):
+    for name in lists_of_classes(tree, pictures, 'labels.txt', 'classes.txt'):
         if names := names_listed(read_text(tree, name, faults, of_all=True) or ''):
             return Found('LabelMe', photos, names, name)
     return Found('LabelMe', photos)

@@ -57,7 +57,7 @@ def read_voc(tree: Tree, pictures: Pictures, faults: Faults) -> Found:
         photo.role = roles.get(picture, 'out') if roles else ''
         photos.append(photo)
     photos = pictures.settle(photos, faults)
-    for name in lists_of_classes(tree, 'labelmap.txt', 'classes.txt', 'labels.txt'):
+    for name in lists_of_classes(tree, pictures, 'labelmap.txt', 'classes.txt', 'labels.txt'):
         if names := _names(name, read_text(tree, name, faults, of_all=True) or ''):
             return Found('Pascal VOC', photos, names, name, sets_by)
     return Found('Pascal VOC', photos, sets_by=sets_by)

@@ -59,6 +59,25 @@ def test_quoted_names_and_upper_case(tmp_path: Path) -> None:
     assert pictures.find('img_1.jpg', '') == 'IMG_1.JPG'
 
 
+def test_a_jpeg_under_the_name_that_windows_gives_it(tmp_path: Path) -> None:
+    Image.new('RGB', SIZE).save(tmp_path / 'one.jfif', 'JPEG')
+    (tmp_path / 'one.xml').write_text(voc_xml('one.jfif', [('cat', 1, 2, 30, 20)]))
+    assert sets(read(tmp_path)) == {'train': ['one']}
+
+
+@pytest.mark.parametrize('write', [write_voc, write_labelme])
+def test_classes_of_yolo_labels_beside_are_not_those_of_others(
+    write: Callable[[Path, Photos], None], tmp_path: Path
+) -> None:
+    write(tmp_path, PETS)
+    draw(tmp_path, 'more.png')
+    (tmp_path / 'more.txt').write_text(yolo_text([('bird', 1, 2, 30, 20)], ['bird']))
+    (tmp_path / 'classes.txt').write_text('bird\n')
+    labelled = read(tmp_path)
+    assert labelled.ok
+    assert [each['name'] for each in labelled.train['categories']] == sorted(PETS.classes)
+
+
 def test_lists_of_sets(tmp_path: Path) -> None:
     write_voc(tmp_path, PETS)
     lists = tmp_path / 'ImageSets' / 'Main'
