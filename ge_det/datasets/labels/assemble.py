@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +12,8 @@ from ge_det.datasets.labels.labelled import Coco
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import Faults, Found, Photo, Thing
 from ge_det.datasets.problem import shortened
+
+_NO_TEXT = re.compile('[\ud800-\udfff]')  # Of a name whose bytes are no UTF-8.
 
 
 def assemble(found: Found, pictures: Pictures, faults: Faults) -> dict[str, Coco]:
@@ -68,7 +70,7 @@ def _set(
             fix = 'replace them or remove them with their labels'
             faults.left_out('pictures that cannot be read', photo.picture, fix)
             continue
-        if not photo.picture.isascii() and _is_no_text(photo.picture):
+        if _NO_TEXT.search(photo.picture):
             fix = 'rename them, and mend their labels'
             faults.left_out('names that are no UTF-8', ascii(photo.picture), fix)
             continue
@@ -82,10 +84,6 @@ def _set(
                 annotations.append(keys | record)
     categories = [dict(id=number, name=name) for name, number in ids.items()]
     return dict(images=images, annotations=annotations, categories=categories)
-
-
-def _is_no_text(name: str) -> bool:
-    return any('\ud800' <= letter <= '\udfff' for letter in os.fspath(name))
 
 
 def _annotation(

@@ -6,7 +6,6 @@ machines and uploads, a class 0 that stands for all, sizes that are lacking, VIA
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -214,20 +213,21 @@ def _nested(coco: CocoFile) -> bool:
             is_box = len(given) == 8 and len(set(given[0::2])) == len(set(given[1::2])) == 2
             record['segmentation'] = [] if is_box and record.get('bbox') else [given]
             changed = True
-        if record.get('bbox') in (None, []) and (points := list(_points(record))):
+        if record.get('bbox') in (None, []) and (points := _points(record)):
             xs, ys = points[0::2], points[1::2]
             record['bbox'] = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
             changed = True
     return changed
 
 
-def _points(record: Record) -> Iterator[float]:
+def _points(record: Record) -> list[float]:
+    """Those of all polygons; none where one of them is not sound."""
     given = record.get('segmentation')
     polygons = given if isinstance(given, list) else []
-    if all(isinstance(polygon, list) and len(polygon) >= 6 for polygon in polygons):
-        numbers = list(chain.from_iterable(polygons))
-        if all(map(_is_number, numbers)) and all(len(polygon) % 2 == 0 for polygon in polygons):
-            yield from numbers
+    if not all(isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0 for p in polygons):
+        return []
+    numbers = list(chain.from_iterable(polygons))
+    return numbers if all(map(_is_number, numbers)) else []
 
 
 def _is_number(value: object) -> bool:

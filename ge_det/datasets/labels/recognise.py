@@ -110,19 +110,15 @@ def _json(tree: Tree, pictures: Pictures, others: dict[str, str]) -> list[Candid
     sample = spread(single, _SAMPLE)
     for name in sample:
         kinds.setdefault(json_kind(_content(tree, name, others)), []).append(name)
-    others |= {name: kind for kind, files in kinds.items() if ':' in kind for name in files}
-    others |= {name: kind for kind, files in kinds.items() if 'no labels' in kind for name in files}
     found = []
-    if 'COCO' in kinds:
-        found.append(Candidate('COCO', sizes, None, tuple(sorted(kinds['COCO']))))
-    readers: tuple[tuple[str, Reader], ...] = (
-        ('Supervisely', read_supervisely),
-        ('LabelMe', read_labelme),
-    )
-    for kind, reader in readers:
-        if files := kinds.get(kind):
+    if coco := kinds.pop('COCO', []):
+        found.append(Candidate('COCO', sizes, None, tuple(sorted(coco))))
+    readers: dict[str, Reader] = {'Supervisely': read_supervisely, 'LabelMe': read_labelme}
+    for kind, reader in readers.items():
+        if files := kinds.pop(kind, []):
             share = len(set(files) & set(sample)) * len(single) // max(len(sample), 1)
             found.append(Candidate(kind, max(share, len(files)), reader))
+    others |= {name: kind for kind, files in kinds.items() if kind for name in files}
     return found
 
 

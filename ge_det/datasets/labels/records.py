@@ -126,17 +126,15 @@ class Faults:
         """Whether some of them make what was read worthless."""
         return any(level == 'error' for level, _, _ in self._found)
 
-    def missing(
-        self, named: str, label: str, fitting: int = 0, other: str = '', foreign: bool = False
-    ) -> None:
+    def missing(self, named: str, label: str, fitting: int, other: str, foreign: bool) -> None:
         """Remember a label whose picture is not there, or is any of some that are alike.
 
         Args:
             named (str): What the label calls it; may be ''.
             label (str): The file.
-            fitting (int): How many pictures it may be. Defaults to 0.
-            other (str): A picture that is only called the same. Defaults to ''.
-            foreign (bool): Whether it is of a form that training does not read. Defaults to False.
+            fitting (int): How many pictures it may be.
+            other (str): A picture that is only called the same; '' if none is.
+            foreign (bool): Whether it is of a form that training does not read.
         """
         where = f'{named} of {label}' if named else label
         if fitting > 1:

@@ -10,12 +10,10 @@ from typing import Any, NoReturn
 from ge_det.datasets.split.balance import choose_val
 from ge_det.datasets.split.groups import Group, find_groups
 from ge_det.datasets.split.likeness import thumbnails_of
-from ge_det.datasets.split.result import Split, boxes_by_photo
+from ge_det.datasets.split.result import Content, Split, boxes_by_photo
 from ge_det.datasets.split.runs import cut_sequence
 from ge_det.errors import UserError
 from ge_det.words import counted_are
-
-Content = dict[str, Any]
 
 
 def split(
