@@ -37,14 +37,14 @@ def check_content(coco: CocoFile, for_evaluation: bool) -> list[Problem]:
 
 
 def _boxes(coco: CocoFile) -> Iterator[Problem]:
-    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float).reshape(-1, 4)
+    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float)
     sizes = {i['id']: (i['width'], i['height']) for i in coco.images}
     limits = np.array([sizes.get(a['image_id'], (np.inf, np.inf)) for a in coco.annotations])
 
     start, extent = boxes[:, :2], boxes[:, 2:]
     empty = (extent <= 0).any(axis=1)
     tiny = ~empty & (extent < 1).any(axis=1)
-    overhang = np.maximum(-start, start + extent - limits).max(axis=1, initial=-np.inf)
+    overhang = np.maximum(-start, start + extent - limits).max(axis=1)
     outside = ~empty & (overhang > OUTSIDE_TOLERANCE)
 
     def with_size(record: Record) -> str:

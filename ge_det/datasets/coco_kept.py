@@ -33,7 +33,7 @@ def trained_on(coco: CocoFile) -> Counter[str]:
 
 def _extents(coco: CocoFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Width and height of the boxes, and of what of them lies in the picture."""
-    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float).reshape(-1, 4)
+    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float)
     sizes = {image['id']: (image['width'], image['height']) for image in coco.images}
     limits = np.array([sizes[a['image_id']] for a in coco.annotations], dtype=float)
     start, extent = boxes[:, :2], boxes[:, 2:]

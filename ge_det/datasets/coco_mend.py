@@ -104,14 +104,14 @@ def _rectangles(coco: CocoFile) -> None:
 def _inside(coco: CocoFile) -> None:
     """Boxes of which most lies in their picture, unless all boxes may be corners."""
     sizes = {image['id']: (image['width'], image['height']) for image in coco.images}
-    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float).reshape(-1, 4)
+    boxes = np.array([a['bbox'] for a in coco.annotations], dtype=float)
     unknown = (np.inf, np.inf)
-    limits = np.array([sizes.get(a['image_id'], unknown) for a in coco.annotations]).reshape(-1, 2)
+    limits = np.array([sizes.get(a['image_id'], unknown) for a in coco.annotations])
     first, last, extent = boxes[:, :2], boxes[:, 2:], boxes[:, 2:]
     if (first < last).all() and (last <= limits + OUTSIDE_TOLERANCE).all():
         return
     start, end = first.clip(0, limits), (first + extent).clip(0, limits)
-    overhang = np.maximum(start - first, first + extent - end).max(1, initial=0)
+    overhang = np.maximum(start - first, first + extent - end).max(1)
     most = (extent > 0).all(1) & (2 * (end - start).prod(1) >= extent.prod(1))
     places = np.flatnonzero(most & (overhang > OUTSIDE_TOLERANCE))
     found = [coco.annotations[place] for place in places]

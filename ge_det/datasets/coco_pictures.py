@@ -45,7 +45,7 @@ class _Folders:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._listings: dict[str, dict[str, str]] = {}
+        self._listings: dict[str, set[str]] = {}
 
     def has(self, name: str) -> bool:
         listing, base = self._listing(name)
@@ -59,10 +59,10 @@ class _Folders:
             return None
         return os.path.join(os.path.dirname(name), same[0])
 
-    def _listing(self, name: str) -> tuple[dict[str, str], str]:
+    def _listing(self, name: str) -> tuple[set[str], str]:
         parent, base = os.path.split(os.path.join(self.root, name))
         if parent not in self._listings:
-            self._listings[parent] = dict.fromkeys(_files(parent), '')
+            self._listings[parent] = set(_files(parent))
         return self._listings[parent], base
 
 

@@ -22,15 +22,11 @@ def same_pictures(ones: Iterable[str], others: Iterable[str]) -> list[tuple[str,
     Returns:
         list[tuple[str, str]]: Of each of ``others`` that ``ones`` has too, one of these and it.
     """
-    keys: tuple[Callable[[str], object], ...] = (os.path.getsize, _head)
+    keys: tuple[Callable[[str], object], ...] = (os.path.getsize, _head, _hash)
     for key in keys:
         found, wanted = _by(key, ones), _by(key, others)
-        ones, others = (
-            [path for value in found.keys() & wanted.keys() for path in side[value]]
-            for side in (found, wanted)
-        )
-    found, wanted = _by(_hash, ones), _by(_hash, others)
-    both = found.keys() & wanted.keys()
+        both = found.keys() & wanted.keys()
+        ones, others = ([p for value in both for p in side[value]] for side in (found, wanted))
     return sorted((min(found[value]), path) for value in both for path in wanted[value])
 
 

@@ -60,7 +60,6 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
 
 def with_progress(indices: range, split: str, progress: bool) -> Iterable[int]:
     """The indices, with a progress bar on a terminal."""
-    if not progress:
-        return indices
-    bar: Iterable[int] = tqdm(indices, desc=split, unit='image', disable=None)
+    hidden = None if progress else True  # None: shown where a terminal is.
+    bar: Iterable[int] = tqdm(indices, split, unit='image', disable=hidden)
     return bar
