@@ -33,24 +33,19 @@ def class_problems(train: CocoFile, val: CocoFile) -> Iterator[Problem]:
 
 
 def _unused(train: CocoFile, val: CocoFile) -> Iterator[Problem]:
-    used = {
-        role: {names[a['category_id']] for a in coco.annotations if a['category_id'] in names}
-        for role, coco in (('train', train), ('val', val))
-        for names in [{c['id']: normal_form(c['name']) for c in coco.categories}]
-    }
+    in_train, in_val = _used(train), _used(val)
     names = [normal_form(name) for name in train.classes]
-    everywhere = used['train'] | used['val']
     kinds: tuple[tuple[object, str, Sequence[str], str], ...] = (
         (
             _both(train, val),
             'classes without an example',
-            [name for name in names if name not in everywhere],
+            [name for name in names if name not in in_train | in_val],
             'label some, or remove the class where the classes are listed',
         ),
         (
             train.path,
             'classes without an example, though val has some',
-            [name for name in names if name in used['val'] - used['train']],
+            [name for name in names if name in in_val - in_train],
             'they cannot be learned: put photos of them into train',
         ),
         (
@@ -58,13 +53,18 @@ def _unused(train: CocoFile, val: CocoFile) -> Iterator[Problem]:
             'classes only in train, as too few scenes have them'
             if val.is_split_off
             else 'classes without an example, though train has some',
-            [name for name in names if name in used['train'] - used['val']],
+            [name for name in names if name in in_train - in_val],
             'they are learned but not measured: '
             + ('add photos of them' if val.is_split_off else 'put photos of them into val'),
         ),
     )
     for path, what, found, fix in kinds:
         yield from cases('warning', path, what, found, shortened, fix)
+
+
+def _used(coco: CocoFile) -> set[str]:
+    names = {category['id']: normal_form(category['name']) for category in coco.categories}
+    return {names[annotation['category_id']] for annotation in coco.annotations}
 
 
 def _both(train: CocoFile, val: CocoFile) -> str:

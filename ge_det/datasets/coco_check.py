@@ -144,12 +144,13 @@ def check_coco(
                 report.problems += picture_problems(coco, Path(images), sample, progress, decoded)
                 report.opened += len(sample)
     if len(sound) == 2:
+        (train, _), (val, _) = sound
         if report.ok:
-            align_categories(sound[0][0], sound[1][0])
-        report.problems += _compare(*sound[0], *sound[1])
+            align_categories(train, val)
+        report.problems += _other_classes(train, val)
+        report.problems += _in_both(*sound[0], *sound[1], by_content=report.ok)
         if report.ok:
-            report.problems += _same_files(*sound[0], *sound[1])
-            report.problems += class_problems(sound[0][0], sound[1][0])
+            report.problems += class_problems(train, val)
     for coco, _ in sound:
         report.problems += coco.mends
     return report
@@ -157,14 +158,13 @@ def check_coco(
 
 def _check_file(coco: CocoFile, for_evaluation: bool, with_masks: bool) -> list[Problem]:
     problems = id_problems(coco)
-    has_sound_ids = not _has_error(problems)
-    if has_sound_ids:
+    if not _has_error(problems):
         mend_ids(coco)
     mend_fields(coco, with_masks)
     problems += check_content(coco, for_evaluation)
     if with_masks:
         problems += mask_problems(coco, for_evaluation)
-    if has_sound_ids and not _has_error(problems):
+    if not _has_error(problems):
         problems += count_problems(coco, for_evaluation)
     return problems
 
@@ -173,10 +173,7 @@ def _has_error(problems: list[Problem]) -> bool:
     return any(problem.level == 'error' for problem in problems)
 
 
-def _compare(
-    train: CocoFile, train_folder: Path, val: CocoFile, val_folder: Path
-) -> Iterator[Problem]:
-    both = f'{train.path} and {val.path}'
+def _other_classes(train: CocoFile, val: CocoFile) -> Iterator[Problem]:
     names, val_names = ([normal_form(name) for name in coco.classes] for coco in (train, val))
     lacking = [
         f'only in {role}: {_listed([name for name in own if name not in other])}'
@@ -185,19 +182,20 @@ def _compare(
     ]
     if lacking:
         fix = 'give both sets the same classes'
+        both = f'{train.path} and {val.path}'
         yield Problem('error', f'{both}: classes disagree, {"; ".join(lacking)}; {fix}')
-    shared = _file_paths(train, train_folder) & _file_paths(val, val_folder)
-    yield from cases('warning', both, 'images in both', sorted(shared), str, _SEEN)
 
 
-def _same_files(
-    train: CocoFile, train_folder: Path, val: CocoFile, val_folder: Path
+def _in_both(
+    train: CocoFile, train_folder: Path, val: CocoFile, val_folder: Path, by_content: bool
 ) -> Iterator[Problem]:
-    ones, others = _file_paths(train, train_folder), _file_paths(val, val_folder)
-    found = same_pictures(ones - others, others - ones)
-    what = 'images in both under different names'
     both = f'{train.path} and {val.path}'
-    yield from cases('warning', both, what, found, ' is '.join, _SEEN)
+    ones, others = _file_paths(train, train_folder), _file_paths(val, val_folder)
+    yield from cases('warning', both, 'images in both', sorted(ones & others), str, _SEEN)
+    if by_content:
+        found = same_pictures(ones - others, others - ones)
+        what = 'images in both under different names'
+        yield from cases('warning', both, what, found, ' is '.join, _SEEN)
 
 
 def _listed(names: list[str]) -> str:
