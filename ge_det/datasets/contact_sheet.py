@@ -14,36 +14,32 @@ from ge_det.files import write_whole
 EXTENT = 384
 #: Height in pixels of the line above a picture.
 TITLE = 22
+ROWS, COLUMNS = 3, 4
 CONTEXT_COLOUR, PLAIN_COLOUR = (255, 255, 0), (255, 255, 255)
 
 
-def write_contact_sheet(
-    shapes: ContextShapes, path: Path, split: str = 'val', grid: tuple[int, int] = (3, 4)
-) -> None:
-    """Write the first pictures of a split as one PNG; the letters depend on the version of OpenCV.
+def write_contact_sheet(shapes: ContextShapes, path: Path) -> None:
+    """Write the first pictures of val as one PNG; the letters depend on the version of OpenCV.
 
     Args:
         shapes: The set.
         path: The file to write.
-        split: ``'train'`` or ``'val'``.
-        grid: Rows and columns of the sheet.
 
     Raises:
         OSError: If the file cannot be written.
     """
     import cv2
 
-    rows, columns = grid
     zoom = max(1, EXTENT // max(shapes.image_size))
     height, width = (zoom * extent for extent in shapes.image_size)
-    sheet = np.full((rows * (height + TITLE), columns * width, 3), 32, dtype=np.uint8)
-    for index in range(rows * columns):
-        picture = shapes.draw(split, index)
-        top = index // columns * (height + TITLE)
-        left = index % columns * width
+    sheet = np.full((ROWS * (height + TITLE), COLUMNS * width, 3), 32, dtype=np.uint8)
+    for index in range(ROWS * COLUMNS):
+        picture = shapes.draw('val', index)
+        top = index // COLUMNS * (height + TITLE)
+        left = index % COLUMNS * width
         tile = picture.image.repeat(zoom, axis=0).repeat(zoom, axis=1)
         sheet[top + TITLE : top + TITLE + height, left : left + width] = tile
-        _label(sheet, f'{split} {index}: {picture.scene}', left + 4, top + TITLE - 6, PLAIN_COLOUR)
+        _label(sheet, f'val {index}: {picture.scene}', left + 4, top + TITLE - 6, PLAIN_COLOUR)
         for annotation in picture.annotations:
             name = CLASSES[annotation['category_id'] - 1]
             colour = CONTEXT_COLOUR if name in CONTEXT_CLASSES else PLAIN_COLOUR

@@ -23,7 +23,6 @@ def draw_boxes(
     detections: sv.Detections,
     names: Sequence[str],
     *,
-    palette: sv.ColorPalette | None = None,
     text_size: int | None = None,
 ) -> np.ndarray:
     """Draw boxes, masks if there are any, and labels with class and score.
@@ -36,8 +35,6 @@ def draw_boxes(
         image (np.ndarray): RGB, (H, W, 3) of ``uint8``; it stays as it is.
         detections (sv.Detections): Boxes in its pixels, with ``class_id``.
         names (Sequence[str]): Of the classes, in any script.
-        palette (sv.ColorPalette, optional): A colour for each class. Defaults to None: colours
-            that differ, the same for a class whatever the others are.
         text_size (int, optional): Height of labels in pixels. Defaults to None: grows with the
             picture.
 
@@ -51,7 +48,7 @@ def draw_boxes(
         return image.copy()
     found = _in_order(detections)
     found.xyxy = _within(found.xyxy, width, height, thickness // 2)
-    colours = palette or class_palette(1 + max(map(int, _ids(found))))
+    colours = class_palette(1 + max(map(int, _ids(found))))
     drawn = np.ascontiguousarray(image[..., ::-1])
     if found.mask is not None:
         drawn = sv.MaskAnnotator(color=colours, opacity=0.35).annotate(drawn, found)
