@@ -48,7 +48,7 @@ def read_bytes(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> b
     try:
         return tree.path(name).read_bytes()
     except OSError as error:
-        _broken(faults, f'{name}, {error.strerror}', AGAIN, of_all)
+        broken(faults, f'{name}, {error.strerror}', AGAIN, of_all)
         return None
 
 
@@ -87,7 +87,7 @@ def read_text(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> st
         return data.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         line = data.count(b'\n', 0, error.start) + 1
-        _broken(faults, f'{name}, line {line}: no UTF-8', 'save them as UTF-8', of_all)
+        broken(faults, f'{name}, line {line}: no UTF-8', 'save them as UTF-8', of_all)
         return None
 
 
@@ -100,7 +100,7 @@ def read_json(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> An
         return from_json(data.removeprefix(b'\xef\xbb\xbf'))
     except ValueError as error:
         cause = other_kind(data) or f'no JSON: {error}'
-        _broken(faults, f'{name}, {cause}', AGAIN, of_all)
+        broken(faults, f'{name}, {cause}', AGAIN, of_all)
         return None
 
 
@@ -133,12 +133,13 @@ def read_xml(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> Ele
     except (ParseError, ValueError, LookupError) as error:
         unsafe = isinstance(error, DefusedXmlException)
         cause = 'entities, which labels need none of' if unsafe else f'no XML: {error}'
-        _broken(faults, f'{name}, {other_kind(data) or cause}', AGAIN, of_all)
+        broken(faults, f'{name}, {other_kind(data) or cause}', AGAIN, of_all)
         return None
     return root
 
 
-def _broken(faults: Faults, where: str, fix: str, of_all: bool) -> None:
+def broken(faults: Faults, where: str, fix: str, of_all: bool) -> None:
+    """Remember a label file that cannot be read; ``of_all`` as in :func:`read_bytes`."""
     if of_all:
         faults.add('error', _BROKEN, where, fix)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ge_det.datasets.labels.files import LABELIMGS_OWN, holds, read_text
+from ge_det.datasets.labels.files import LABELIMGS_OWN, broken, holds, read_text
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import AGAIN, Faults
 from ge_det.datasets.labels.tree import Tree
@@ -133,7 +133,7 @@ def _read_yaml(tree: Tree, name: str, faults: Faults) -> Any:
         mark = getattr(error, 'problem_mark', None)
         line = f', line {mark.line + 1}' if mark else ''
         cause = getattr(error, 'problem', None) or 'broken'
-        faults.add('error', 'label files that cannot be read', f'{name}{line}: {cause}', AGAIN)
+        broken(faults, f'{name}{line}: {cause}', AGAIN, of_all=True)
         return None
 
 
