@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -97,11 +98,17 @@ def read_json(tree: Tree, name: str, faults: Faults, of_all: bool = False) -> An
     if data is None:
         return None
     try:
-        return from_json(data.removeprefix(b'\xef\xbb\xbf'))
+        return from_bytes(data)
     except ValueError as error:
         cause = other_kind(data) or f'no JSON: {error}'
         broken(faults, f'{name}, {cause}', AGAIN, of_all)
         return None
+
+
+def from_bytes(data: bytes) -> Any:
+    """What JSON holds, in any encoding that it may have; a ValueError if it is none."""
+    encoding = json.detect_encoding(data)
+    return from_json(data if encoding == 'utf-8' else data.decode(encoding))
 
 
 def read_each_json(

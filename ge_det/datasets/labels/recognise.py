@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
 from ge_det.datasets.image_files import spread
 from ge_det.datasets.labels.cvat import read_cvat
-from ge_det.datasets.labels.files import lines_of
+from ge_det.datasets.labels.files import from_bytes, lines_of
 from ge_det.datasets.labels.labelme import read_labelme
 from ge_det.datasets.labels.pictures import Pictures
 from ge_det.datasets.labels.records import Faults, Found
@@ -124,7 +122,7 @@ def _json(tree: Tree, pictures: Pictures, others: dict[str, str]) -> list[Candid
 
 def _content(tree: Tree, name: str, others: dict[str, str]) -> Any:
     try:
-        return from_json(tree.path(name).read_bytes().removeprefix(b'\xef\xbb\xbf'))
+        return from_bytes(tree.path(name).read_bytes())
     except OSError as error:
         others[name] = f'not to be read: {error.strerror}'
     except ValueError as error:

@@ -65,6 +65,13 @@ def test_a_jpeg_under_the_name_that_windows_gives_it(tmp_path: Path) -> None:
     assert sets(read(tmp_path)) == {'train': ['one']}
 
 
+def test_json_in_the_encoding_of_windows(tmp_path: Path) -> None:
+    draw(tmp_path, 'one.png')
+    text = coco_text(Photos({'one': [('cat', 1, 2, 30, 20)]}, ['cat']))
+    (tmp_path / 'labels.json').write_text(text, 'utf-16')
+    assert sets(read(tmp_path)) == {'train': ['one']}
+
+
 @pytest.mark.parametrize('write', [write_voc, write_labelme])
 def test_classes_of_yolo_labels_beside_are_not_those_of_others(
     write: Callable[[Path, Photos], None], tmp_path: Path
