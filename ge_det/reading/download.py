@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from http.client import HTTPException
 from pathlib import Path
@@ -21,6 +22,15 @@ from .values import Damaged
 # OpenMMLab, torchvision and timm end a file's name in the first digits of its SHA-256.
 _DATE = re.compile(r'20\d{6}')  # Also a place where a date may stand.
 _HASH_IN_NAME = re.compile(r'(?<!epoch)(?<!iter)(?<!step)-([0-9a-f]{8,64})\.[a-z.]+$')
+
+
+def as_text(checkpoint: str | os.PathLike[str]) -> str:
+    """What a caller gives for a checkpoint, as text; a CheckpointError if it cannot be one."""
+    if not isinstance(checkpoint, (str, os.PathLike)):
+        raise CheckpointError(
+            f'checkpoint={type(checkpoint).__name__} is not allowed: it must be a str or a path'
+        )
+    return os.fspath(checkpoint)
 
 
 def is_url(checkpoint: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ge_det.errors import CheckpointError
+from ge_det.reading.download import as_text
 from ge_det.reading.load import load
 from ge_det.reading.soundness import check_sound
 from ge_det.reading.weight_sets import WeightSet, find_sets, plain_names
@@ -73,12 +75,12 @@ def read_checkpoint(checkpoint: str, key: str | None = None, as_runner: bool = F
     )
 
 
-def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
+def read_state_dict(checkpoint: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The weights in a file or URL alone, for any network's ``load_state_dict``.
 
     Args:
-        checkpoint (str): Path or http(s) URL of a file that torch or safetensors wrote. Nothing in
-            it is run, whatever it holds.
+        checkpoint (str | os.PathLike): Path or http(s) URL of a file that torch or safetensors
+            wrote. Nothing in it is run, whatever it holds.
 
     Returns:
         dict[str, Tensor]: Tensors on the CPU, under the names of the model itself: without what
@@ -87,7 +89,7 @@ def read_state_dict(checkpoint: str) -> dict[str, Tensor]:
     Raises:
         CheckpointError: As :func:`read_checkpoint`; one line.
     """
-    return plain_names(read_checkpoint(checkpoint).state)
+    return plain_names(read_checkpoint(as_text(checkpoint)).state)
 
 
 def _under(key: str, sets: list[WeightSet], checkpoint: str) -> WeightSet:

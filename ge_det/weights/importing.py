@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
@@ -11,8 +12,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ge_det.blocks.gated_backbone import as_gated
-from ge_det.errors import without_secrets
+from ge_det.errors import UserError, without_secrets
 from ge_det.files import sha256_of
+from ge_det.reading.download import as_text
 
 from .fitting import Fit, fit_weights
 from .import_notes import find_notes
@@ -80,7 +82,7 @@ class PretrainedOptions:
 
 def import_pretrained(
     backbone: nn.Module,
-    checkpoint: str,
+    checkpoint: str | os.PathLike[str],
     *,
     source: str | None = None,
     preserve_function: bool = True,
@@ -93,7 +95,7 @@ def import_pretrained(
     Args:
         backbone (nn.Module): AttentionResNet, or any mmdet backbone that carries the blocks in
             ``plugins=``; changed in place, and from then on initialised in MMEngine's eyes.
-        checkpoint (str): Path, http(s) URL, or model name of the source.
+        checkpoint (str | os.PathLike): Path, http(s) URL, or model name of the source.
         source (str, optional): ``'mmpretrain'``, ``'torchvision'``, ``'timm'``,
             ``'pytorchinsight'`` or ``'ge_det'``. Defaults to None: told by the names in the file.
         preserve_function (bool): Let the network compute at first what it computes without its
@@ -110,9 +112,13 @@ def import_pretrained(
     Raises:
         CheckpointError: If the file cannot be read, if nothing in it fits, or with ``strict`` if
             the trunk does not fit; the backbone is unchanged then.
-        ValueError: If there is no such source.
+        ValueError: If there is no such source, or ``backbone`` is no module.
     """
-    checkpoint = str(checkpoint)
+    if not isinstance(backbone, nn.Module):
+        raise UserError(
+            f'backbone={type(backbone).__name__} is not allowed: it must be an nn.Module'
+        )
+    checkpoint = as_text(checkpoint)
     fit = fit_weights(backbone, checkpoint, source, strict, key)
     weights, gates, fresh = fit.weights, fit.gates, fit.fresh
     backbone.load_state_dict(fit.matched, strict=False)

@@ -9,7 +9,8 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
 from ge_det import AttentionResNet
-from ge_det.errors import CheckpointError
+from ge_det.errors import CheckpointError, UserError
+from ge_det.weights.checkpoint import read_state_dict
 from ge_det.weights.gate_coverage import gates_in_checkpoint
 from ge_det.weights.importing import PretrainedOptions, import_pretrained
 from ge_det.weights.publishing import publish
@@ -121,3 +122,21 @@ def test_gates_are_looked_up_in_the_set_that_is_asked_for(tmp_path):
     for key, number in ((None, 0), ('ema', 8)):
         options = PretrainedOptions(str(tmp_path / 'x.pth'), key=key)
         assert len(gates_in_checkpoint(gated.gates(), options, None)) == number
+
+
+def test_a_path_will_do(tmp_path):
+    torch.save(network().state_dict(), tmp_path / 'x.pth')
+    assert read_state_dict(tmp_path / 'x.pth').keys() == network().state_dict().keys()
+    assert not import_pretrained(AttentionResNet(18, base_channels=4), tmp_path / 'x.pth').problems
+
+
+@pytest.mark.parametrize('checkpoint', [None, 3, {}])
+def test_what_can_be_no_checkpoint_is_told(checkpoint):
+    for entry in (read_state_dict, lambda one: import_pretrained(network(), one)):
+        with pytest.raises(CheckpointError, match='must be a str or a path'):
+            entry(checkpoint)
+
+
+def test_what_is_no_network_is_told_before_a_download():
+    with pytest.raises(UserError, match='backbone=str is not allowed'):
+        import_pretrained('x', 'http://127.0.0.1:9/resnet50-12345678.pth')
