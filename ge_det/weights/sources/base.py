@@ -47,7 +47,6 @@ class Source(ABC):
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
         """Whether a state dict, under the names in its file, can only be from here."""
 
-    @abstractmethod
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A backbone's tensors under the names, and in the shapes, of AttentionResNet.
 
@@ -55,8 +54,9 @@ class Source(ABC):
             state (Mapping[str, Tensor]): Under the source's names, without a prefix.
 
         Returns:
-            dict[str, Tensor]: What has no counterpart keeps its name.
+            dict[str, Tensor]: What has no counterpart keeps its name; so does all by default.
         """
+        return dict(state)
 
     def network(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """``style`` and ``stem_pool`` of the AttentionResNet that computes what they did."""

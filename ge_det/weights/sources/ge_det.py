@@ -31,9 +31,6 @@ class _GeDet(Source):
             key.startswith(('neck.', 'rpn_head.', 'bbox_head.', 'roi_head.')) for key in state
         )
 
-    def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(state)
-
     def network(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         return {}  # The config of the training says it.
 

@@ -32,9 +32,6 @@ class _MMPretrain(Source):
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
         return any(key.startswith(('head.fc.', 'module.head.fc.')) for key in state)
 
-    def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(state)
-
 
 @lru_cache
 def published_models() -> dict[str, str]:

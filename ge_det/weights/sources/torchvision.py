@@ -39,8 +39,5 @@ class _Torchvision(Source):
     def recognises(self, state: Mapping[str, Tensor]) -> bool:
         return False  # Nothing in the names is torchvision's alone.
 
-    def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(state)
-
 
 SOURCE = _Torchvision()
