@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ge_det.errors import CheckpointError
 from ge_det.files import write_whole
@@ -36,8 +35,8 @@ class Found:
 def check_resumable(checkpoint: Path) -> None:
     """Raise a CheckpointError unless a training can go on from a local checkpoint."""
     content = load_file(checkpoint)
-    lacks = [key for key in _WANTED if not isinstance(content, Mapping) or key not in content]
-    meta = {} if lacks else content.get('meta')
+    held = content if isinstance(content, Mapping) else {}
+    lacks, meta = [key for key in _WANTED if key not in held], held.get('meta')
     if not lacks and not (isinstance(meta, Mapping) and {'epoch', 'iter'} <= set(meta)):
         lacks = ['meta']
     if lacks:
@@ -45,7 +44,7 @@ def check_resumable(checkpoint: Path) -> None:
             f'{checkpoint}: weights alone, without the state of a training ({", ".join(lacks)}); '
             f'start from them with --cfg-options load_from={checkpoint}, without --resume'
         )
-    if faults := find_faults(content):
+    if faults := find_faults(held):
         raise CheckpointError(
             f'{checkpoint}: {"; ".join(faults)}; if the training diverged, start from an earlier '
             'checkpoint (load_from=FILE) with a lower learning rate (optim_wrapper.optimizer.lr)'
@@ -115,11 +114,11 @@ def mend_note(work_dir: Path) -> list[str]:
 def checkpoints(folder: Path) -> list[Path]:
     """Files of a training's checkpoints in a folder, newest first; not those of the best result."""
     numbered = [
-        (int(number[1]), path)
+        (int(number[1]), path.stat().st_mtime, path)
         for path in folder.glob('*.pth')
         if (number := _NUMBER.search(path.name)) and not path.name.startswith(('best_', '.'))
     ]
-    return [path for _, path in sorted(numbered, key=_by_age, reverse=True)]
+    return [path for *_, path in sorted(numbered, reverse=True)]
 
 
 def read_note(work_dir: Path) -> Path | None:
@@ -130,8 +129,3 @@ def read_note(work_dir: Path) -> Path | None:
     except (OSError, ValueError):
         return None
     return Path(text) if text and '\0' not in text else None
-
-
-def _by_age(numbered: tuple[int, Any]) -> tuple[int, float]:
-    number, path = numbered
-    return number, path.stat().st_mtime
