@@ -11,7 +11,7 @@ from ge_det.blocks.gated_backbone import GatedBackbone, as_gated
 from ge_det.errors import CheckpointError
 
 from .backbone_weights import BackboneWeights, read_backbone_weights
-from .matching import find_problems, fits
+from .matching import Difference, compare, find_problems
 from .sources import guess_source
 
 LENIENT = 'strict=False beside the checkpoint'
@@ -27,7 +27,7 @@ class Fit:
         gates (dict[str, nn.Module]): Gates of the backbone by name.
         filled (list[str]): Those the file fills.
         fresh (list[str]): Those it does not fill.
-        wanted (dict[str, Tensor]): Tensors of the backbone that the file should have.
+        difference (Difference): From the tensors that the file should have.
         matched (dict[str, Tensor]): The file's tensors for them.
         problems (list[str]): What does not fit, a clause each.
     """
@@ -36,7 +36,7 @@ class Fit:
     gates: dict[str, nn.Module]
     filled: list[str]
     fresh: list[str]
-    wanted: dict[str, Tensor]
+    difference: Difference
     matched: dict[str, Tensor]
     problems: list[str]
 
@@ -73,7 +73,8 @@ def fit_weights(
     outside = tuple(f'{name}.' for name in fresh)
     own = backbone.state_dict()
     wanted = {k: v for k, v in own.items() if not k.startswith(outside)}
-    problems = find_problems(state, wanted, network.stage_names())
+    difference = compare(state, wanted)
+    problems = find_problems(difference, state, wanted, network.stage_names())
     problems += _other_source(own, weights) + _other_network(network, weights)
     problems += weights.gates.lost(gates)
     nothing_fits = not set(state) & set(wanted)
@@ -82,14 +83,9 @@ def fit_weights(
         raise CheckpointError(
             f'{checkpoint} does not fit this backbone: {"; ".join(problems)}{hint}'
         )
-    matched = {
-        k: state[k]
-        for k, v in wanted.items()
-        if k in state
-        and fits(state, k, v)
-        and state[k].is_floating_point() >= v.is_floating_point()
-    }
-    return Fit(weights, gates, filled, fresh, wanted, matched, problems)
+    unfit = {*difference.misshapen, *difference.mistyped}
+    matched = {k: state[k] for k in wanted if k in state and k not in unfit}
+    return Fit(weights, gates, filled, fresh, difference, matched, problems)
 
 
 def _other_source(own: Collection[str], weights: BackboneWeights) -> list[str]:

@@ -18,7 +18,6 @@ from ge_det.reading.download import as_text
 
 from .fitting import Fit, fit_weights
 from .import_notes import find_notes
-from .matching import compare
 from .preserving import preserve_function as preserve
 from .report import LoadReport
 from .sources import find_source
@@ -138,8 +137,7 @@ def import_pretrained(
 
 
 def _report(checkpoint: str, fit: Fit, key: str | None) -> LoadReport:
-    weights, wanted, matched = fit.weights, fit.wanted, fit.matched
-    difference = compare(weights.state, wanted)
+    weights, difference, matched = fit.weights, fit.difference, fit.matched
     return LoadReport(
         checkpoint=without_secrets(checkpoint),
         source=weights.source.name,

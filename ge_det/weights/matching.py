@@ -88,11 +88,15 @@ def compare(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Differ
 
 
 def find_problems(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], stages: Sequence[str]
+    found: Difference,
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    stages: Sequence[str],
 ) -> list[str]:
     """What does not fit a backbone, one clause each with the likely cause.
 
     Args:
+        found (Difference): Of the two below.
         state (Mapping[str, Tensor]): The checkpoint's tensors.
         wanted (Mapping[str, Tensor]): The backbone's tensors that it should fill.
         stages (Sequence[str]): Names of the residual stages, such as ``'layer1'``; elsewhere, a
@@ -105,7 +109,6 @@ def find_problems(
         first = f' (the first is {next(iter(state))!r})' if state else ''
         names = counted(len(state), 'name')
         return [f"none of its {names} is a ResNet's{first}; {foreign_names(state)}"]
-    found = compare(state, wanted)
     in_stages = tuple(f'{stage}.' for stage in stages)
     of_trunk = found.only(lambda key: key in wanted or key.startswith(in_stages))
     return of_trunk.clauses(likely_cause(state, wanted))
