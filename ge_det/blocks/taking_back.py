@@ -37,7 +37,7 @@ def can_be_constant(gate: nn.Module) -> bool:
 
 
 def is_weightless(gate: nn.Module) -> TypeGuard[AttentionBlock]:
-    """Whether a gate has nothing that could make it a constant."""
+    """Whether a gate has no tensors: nothing could make it a constant, and no file holds it."""
     return isinstance(gate, AttentionBlock) and not gate.state_dict()
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ge_det.blocks.taking_back import is_weightless
 from ge_det.errors import CheckpointError
 
 from .backbone_part import BackbonePart, split_backbone
 from .caffe import is_named_caffe
 from .checkpoint import Checkpoint, read_checkpoint
-from .gate_record import GateRecord, is_weightless, kind_of, read_record
+from .gate_record import GateRecord, kind_of, read_record
 from .matching import covers
 from .sources import find_source, guess_source, locate
 from .sources.base import Source

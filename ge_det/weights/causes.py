@@ -15,7 +15,7 @@ _ARCHITECTURES = {
     (3, 4, 23, 3, True): 101,
     (3, 8, 36, 3, True): 152,
 }
-_STEM, _UNIT = 'conv1.weight', 'layer1.0.conv1.weight'
+_STEM = 'conv1.weight'
 
 # Names of libraries whose networks are ResNets, and who converts them to the names used here.
 _FOREIGN = (
@@ -57,7 +57,7 @@ def likely_cause(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> s
 
 
 def _folded(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    bias = _UNIT.replace('weight', 'bias')
+    bias = 'layer1.0.conv1.bias'
     if bias not in state or bias in wanted:
         return None
     return (
@@ -101,7 +101,7 @@ def _width(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | N
 
 
 def _inner_width(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    pair = _shapes(state, wanted, _UNIT.replace('conv1', 'conv2'))
+    pair = _shapes(state, wanted, 'layer1.0.conv2.weight')
     if pair is None or pair[0] == pair[1]:
         return None
     return 'one of the two is a ResNeXt or a wide ResNet'

@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from ge_det.blocks import AttentionBlock
+from ge_det.blocks.taking_back import is_weightless
 from ge_det.catalogue import CLASSES, NAMES, attention_config
 from ge_det.words import counted
 
@@ -90,7 +91,7 @@ class GateRecord:
 
     def trained_with(self, name: str, gate: nn.Module) -> bool:
         """Whether a gate has no tensors and the network was trained with it."""
-        if not isinstance(gate, AttentionBlock) or not is_weightless(gate):
+        if not is_weightless(gate):
             return False
         if self.trained.get(name) == gate.kind:
             return True
@@ -116,11 +117,6 @@ class GateRecord:
         if used and not any(self.trained_with(n, gate) for n, gate in gates.items()):
             clauses.append(f'it was trained with {used[0]!r}, which this backbone has not')
         return clauses
-
-
-def is_weightless(gate: nn.Module) -> bool:
-    """Whether a gate has no tensors, so that no file holds it."""
-    return isinstance(gate, AttentionBlock) and not gate.state_dict()
 
 
 def kind_of(gate: nn.Module) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ge_det.blocks.gated_backbone import as_gated
+from ge_det.blocks.taking_back import is_weightless
 from ge_det.errors import CheckpointError, listed_orders
 from ge_det.reading.model_names import NamedForModel, name_for_model
 from ge_det.reading.weight_sets import told_choice
@@ -20,7 +21,7 @@ from ge_det.words import counted
 
 from .causes import likely_cause
 from .checkpoint import Checkpoint, read_checkpoint
-from .gate_record import is_weightless, kind_of, read_record
+from .gate_record import kind_of, read_record
 from .matching import Difference, compare, fits
 
 _TRUNK = ('backbone.', 'neck.')
