@@ -79,7 +79,7 @@ def _at(module: Any, path: str, n: int) -> Any:
 
 def _tail(module: nn.Module, family: Family, n: int) -> Tail | None:
     """How the unit runs, unless a subclass runs it in another way."""
-    if family.tail is None or not family.modules:
+    if family.tail is None:
         return None
     kinds: list[Any] = list(type(module).__mro__)
     own = next(kind for kind in kinds if kind.__module__ in family.modules)

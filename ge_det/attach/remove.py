@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,6 @@ from .report import RemovalReport
 
 # Of what a normalisation was before, as multiples of the precision of its dtype.
 _ROUNDING = 8
-
-
-class _Way(NamedTuple):
-    """How a gate goes: what its normalisation is multiplied by, or what it is set to."""
-
-    placed: PlacedGate
-    factor: Tensor | None
-    before: Scaled | None
 
 
 @torch.no_grad()
@@ -59,41 +51,39 @@ def remove_attention(model: nn.Module) -> RemovalReport:
                 f'{one.name} cannot be taken out: the {type(one.norm).__name__} before it has no '
                 'weights that could take its constant'
             )
-    ways = {gate.name: _way(gate) for gate in placed}
-    if learned := [name for name, way in ways.items() if way is None]:
+    ways = [_way(gate) for gate in placed]
+    if learned := [one.name for one, way in zip(placed, ways, strict=True) if way is None]:
         some = ', '.join(learned[:3]) + ', ...' * (len(learned) > 3)
         raise UserError(
             f'{len(learned)} of {len(placed)} gates depend on what they see, or have hooks or '
             f'computed weights, and cannot be taken out without a change: {some}'
         )
     restored = []
-    for name, way in ways.items():
-        assert way is not None  # Told above.
-        norm: Any = way.placed.norm
-        if way.before is not None:
-            norm.weight.copy_(way.before.weight)
-            norm.bias.copy_(way.before.bias)
-            restored.append(name)
-        elif way.factor is not None:
-            scale_affine(norm, way.factor)
-        unfuse(way.placed.module)
-        take_gate(way.placed.module, way.placed.keeper)
+    for one, way in zip(placed, ways, strict=True):
+        norm: Any = one.norm
+        if isinstance(way, Scaled):
+            norm.weight.copy_(way.weight)
+            norm.bias.copy_(way.bias)
+            restored.append(one.name)
+        elif way is not None:
+            scale_affine(norm, way)
+        unfuse(one.module)
+        take_gate(one.module, one.keeper)
     forget_compiled()
-    return RemovalReport(list(ways), restored)
+    return RemovalReport([one.name for one in placed], restored)
 
 
-def _way(placed: PlacedGate) -> _Way | None:
+def _way(placed: PlacedGate) -> Scaled | Tensor | None:
+    """What the normalisation was before, or is to be multiplied by; None if the gate must stay."""
     gate, norm, scaled = placed.gate, placed.norm, placed.keeper.scaled
     if is_weightless(gate):
         if scaled is None or not _is_before(norm, scaled, scaled.factor.reciprocal()):
             return None
-        return _Way(placed, None, scaled)
+        return scaled
     constant = constant_of(gate)
-    if constant is None:
-        return None
-    if scaled is not None and _is_before(norm, scaled, constant):
-        return _Way(placed, None, scaled)
-    return _Way(placed, constant, None)
+    if constant is not None and scaled is not None and _is_before(norm, scaled, constant):
+        return scaled
+    return constant
 
 
 def _is_before(norm: Any, scaled: Scaled, factor: Tensor) -> bool:
