@@ -12,9 +12,6 @@ from ge_det.export.session import Found
 FLOOR = 0.05
 """Detections of a lower score are not compared."""
 
-LEAST_IOU, MOST_SCORE = 0.99, 1e-3
-"""Of a detection and its partner: boxes overlap by more than this, scores differ by less."""
-
 MOST_DEVIATION = 1e-4
 """Of a map or a stage: the largest difference over the largest value."""
 
@@ -24,15 +21,15 @@ class Tolerance:
     """How far a file may be off.
 
     Args:
-        iou (float): Of a detection and its partner, at least.
+        iou (float): Of a detection and its partner, boxes overlap by more.
         score (float): Their scores differ by less.
         share (float): Of the detections that may lack a partner, or its mask.
         deviation (float): Of maps, largest difference over largest value.
         change (float): Share by which an input may change and nothing matters.
     """
 
-    iou: float = LEAST_IOU
-    score: float = MOST_SCORE
+    iou: float = 0.99
+    score: float = 1e-3
     share: float = 0.0
     deviation: float = MOST_DEVIATION
     change: float = 1e-5
@@ -142,16 +139,18 @@ def _one_way(
         score = float(of.scores[index])
         overlaps = iou(of.boxes[index], among.boxes)
         near = _partners(of, index, among, tolerance)
-        if not near.any() and score <= least + tolerance.score:
-            continue
-        if not near.any() and is_excused(of, index):
-            found += Agreement(1, excused=1)
-            continue
         if not near.any():
-            overlaps = np.where(among.labels == of.labels[index], overlaps, 0.0)
-            best = int(np.argmax(overlaps)) if len(overlaps) else -1
-            apart = abs(float(among.scores[best]) - score) if best >= 0 else score
-            found += Agreement(1, 1, float(overlaps[best]) if best >= 0 else 0.0, apart)
+            if score <= least + tolerance.score:
+                continue
+            if is_excused(of, index):
+                found += Agreement(1, excused=1)
+            elif len(overlaps):
+                overlaps = np.where(among.labels == of.labels[index], overlaps, 0.0)
+                best = int(np.argmax(overlaps))
+                apart = abs(float(among.scores[best]) - score)
+                found += Agreement(1, 1, float(overlaps[best]), apart)
+            else:
+                found += Agreement(1, 1, 0.0, score)
             continue
         best = int(np.argmax(np.where(near, overlaps, -1)))
         mask = None
