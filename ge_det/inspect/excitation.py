@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ge_det.words import counted
 
-from .figure import Figure
+from .figure import Figure, spread
 from .gates import short_units, stage_of
 
 CHANNELS = 50
@@ -135,7 +135,7 @@ def draw_excitation(excitation: Excitation, most: int = CLASSES) -> list[Figure]
         for axes, (stage, name) in zip(
             figure.subplots(len(last), 1, squeeze=False)[:, 0], sorted(last.items()), strict=True
         ):
-            places = _spread(len(excitation.mean(name)))
+            places = spread(len(excitation.mean(name)), CHANNELS)
             mean, deviation = (
                 values[places].numpy()
                 for values in (excitation.mean(name), excitation.deviation(name))
@@ -192,9 +192,3 @@ def _shares(excitation: Excitation) -> Figure:
         'with so few pictures.',
         shares,
     )
-
-
-def _spread(channels: int) -> list[int]:
-    if channels <= CHANNELS:
-        return list(range(channels))
-    return [round(place * (channels - 1) / (CHANNELS - 1)) for place in range(CHANNELS)]

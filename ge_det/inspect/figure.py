@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -21,3 +23,9 @@ class Figure:
     png: bytes
     caption: str
     numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many of the numbers below ``count``, evenly spread, the first and last of them."""
+    places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
+    return places

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 
 import torch
@@ -106,10 +106,15 @@ def short_units(names: Iterable[str]) -> dict[str, str]:
     Returns:
         dict[str, str]: By the gates' names.
     """
-    units = {name: unit_of(name).split('.') for name in names}
-    heads = [unit[:-2] for unit in units.values()]
-    common = len(os.path.commonprefix(heads)) if heads else 0
-    return {name: '.'.join(unit[common:]) for name, unit in units.items()}
+    gates = list(names)
+    return dict(zip(gates, shortened([unit_of(gate) for gate in gates]), strict=True))
+
+
+def shortened(units: Sequence[str]) -> list[str]:
+    """Names of units without what all of them begin with, but for the last two parts."""
+    parts = [unit.split('.') for unit in units]
+    common = len(os.path.commonprefix([one[:-2] for one in parts]))
+    return ['.'.join(one[common:]) for one in parts]
 
 
 def stage_of(name: str, names: Iterable[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from ge_det.errors import UserError
 from ge_det.ops.own_areas import OwnAreas, crop
 
 from .figure import Figure
-from .gates import full_gate_of, named_gates, named_parts, unit_of
+from .gates import full_gate_of, named_gates, named_parts, short_units, unit_of
 
 SHARES = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
@@ -186,7 +186,7 @@ def draw_importance(
     """
     from ge_det.report.figures import BLUE, GREY, ORANGE, draw
 
-    known = ends or {}
+    known, units = ends or {}, short_units(found)
 
     def into(figure: Any) -> None:
         panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
@@ -195,7 +195,7 @@ def draw_importance(
             axes.plot(one.shares, one.descending, color=ORANGE, marker='.', label='highest first')
             if (plain := known.get(unit_of(name))) is not None:
                 axes.plot([0, 1], plain, '*', color=GREY, markersize=9, label='plain network')
-            axes.set_title('.'.join(unit_of(name).split('.')[-2:]))
+            axes.set_title(units[name])
             axes.set_xlabel('share of channels dropped')
         panels[0].set_ylabel(metric)
         panels[0].legend(fontsize=7)

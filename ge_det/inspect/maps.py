@@ -13,7 +13,7 @@ from torch import Tensor
 from ge_det.ops.cells import upsample_nearest
 
 from .figure import Figure
-from .gates import stage_of
+from .gates import short_units, stage_of
 
 GROUPS = 3
 """How many groups of a gate are shown by themselves."""
@@ -136,7 +136,8 @@ def draw_maps(
     for name in found:
         stages.setdefault(stage_of(name, found), []).append(name)
     panel = _Panels(image, area)
-    means = [[(name, found[name].mean, found[name]) for name in names] for names in stages.values()]
+    units = short_units(found)
+    means = [[(units[name], found[name].mean) for name in names] for names in stages.values()]
     numbers = {
         name: dict(mean=float(one.mean.mean()), lowest=one.lowest, highest=one.highest,
                    groups=list(one.groups))
@@ -155,7 +156,7 @@ def draw_maps(
     ]
     # One unit of a stage, the last: of all of them the groups would be too many to look at.
     rows = [
-        [(f'{names[-1]}, {found[names[-1]].member} {number}', group, found[names[-1]])
+        [(f'{units[names[-1]]}, {found[names[-1]].member} {number}', group)
          for number, group in found[names[-1]].groups.items()]
         for names in stages.values()
     ]  # fmt: skip
@@ -179,7 +180,7 @@ class _Panels:
         self._image, self._area = image, area
         self._grey = image.mean(2)
 
-    def draw(self, rows: Sequence[Sequence[tuple[str, Tensor, GateMap]]]) -> bytes:
+    def draw(self, rows: Sequence[Sequence[tuple[str, Tensor]]]) -> bytes:
         from ge_det.report.figures import draw
 
         columns = 1 + max(len(row) for row in rows)
@@ -193,21 +194,15 @@ class _Panels:
                 axes.axis('off')
             for axes_row, row in zip(all_axes, rows, strict=True):
                 axes_row[0].imshow(self._image)
-                for axes, (name, values, _) in zip(axes_row[1:], row, strict=False):
-                    self._panel(axes, name, values)
+                for axes, (label, values) in zip(axes_row[1:], row, strict=False):
+                    self._panel(axes, label, values)
 
         return draw(size, into)
 
-    def _panel(self, axes: Any, name: str, values: Tensor) -> None:
+    def _panel(self, axes: Any, label: str, values: Tensor) -> None:
         shown = over_picture(values, self._grey.shape, self._area)
         low, high = float(shown.min()), float(shown.max())
         axes.imshow(self._grey, cmap='gray', vmin=0, vmax=255)
         axes.imshow(shown, cmap='viridis', alpha=0.6, vmin=low, vmax=max(high, low + 1e-3))
         told = f'{low:.2f}' if high - low < 0.005 else f'{low:.2f} to {high:.2f}'
-        axes.set_title(f'{_short(name)}\n{told}', fontsize=6, fontweight='normal')
-
-
-def _short(name: str) -> str:
-    """``layer1.0`` of ``backbone.layer1.0.sge``, with what follows a comma."""
-    gate, comma, rest = name.partition(',')
-    return '.'.join(gate.split('.')[:-1][-2:]) + comma + rest
+        axes.set_title(f'{label}\n{told}', fontsize=6, fontweight='normal')

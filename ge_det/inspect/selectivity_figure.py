@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from .figure import Figure
+from .figure import Figure, spread
+from .gates import shortened
 from .unit_selectivity import Selectivity
 
 PANELS = 16
@@ -59,13 +60,6 @@ def draw_selectivity(
     return figures
 
 
-def spread(names: Sequence[str], most: int) -> list[str]:
-    """As many names as may be shown, evenly spread, the first and the last among them."""
-    if len(names) <= most:
-        return list(names)
-    return [names[round(place)] for place in np.linspace(0, len(names) - 1, most)]
-
-
 def _known(index: Tensor) -> np.ndarray:
     """Without the channels that are never active."""
     values = index.numpy()
@@ -87,7 +81,8 @@ def _means(drawn: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
 def _histograms(drawn: Mapping[str, Mapping[str, Tensor]]) -> bytes:
     from ge_det.report.figures import BLUE, GREY, draw
 
-    names = spread(list(drawn), PANELS)
+    names = [list(drawn)[place] for place in spread(len(drawn), PANELS)]
+    titles = shortened(names)
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     bins = np.linspace(0, 1, BINS + 1)
@@ -105,7 +100,7 @@ def _histograms(drawn: Mapping[str, Mapping[str, Tensor]]) -> bytes:
                 axes.stairs(shares, bins, fill=colour == GREY, color=colour, alpha=0.6, label=label)
                 if len(known):
                     axes.axvline(known.mean(), color=colour, linewidth=1, linestyle=':')
-            axes.set_title(short_unit(name))
+            axes.set_title(titles[place])
             axes.set_yticks([])
             axes.set_xlim(0, 1)
             axes.tick_params(labelbottom=place + columns >= len(names))
@@ -114,8 +109,3 @@ def _histograms(drawn: Mapping[str, Mapping[str, Tensor]]) -> bytes:
         figure.supylabel('share of channels', fontsize=8)
 
     return draw((2.3 * columns, 1.6 * rows + 0.3), into)
-
-
-def short_unit(name: str) -> str:
-    """The end of a unit's name that tells it: ``layer1.0`` of ``backbone.layer1.0``."""
-    return '.'.join(name.split('.')[-2:])
