@@ -44,8 +44,8 @@ class Session:
         threads (int, optional): Of one operator. Defaults to None: onnxruntime's own choice.
 
     Attributes:
-        metadata (Metadata): What the file says of itself; None of one without.
         names (tuple[str]): Of the outputs.
+        texts (dict[str, str]): What the file says of itself, as ONNX keeps it.
 
     Raises:
         UserError: If there is no onnxruntime, or it does not take the file.

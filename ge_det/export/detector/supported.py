@@ -17,7 +17,7 @@ from torch import nn
 
 from ge_det.errors import UserError
 
-_OF_DENSE = 'predict', 'predict_by_feat', '_predict_by_feat_single', '_bbox_post_process', 'forward'
+_OF_DENSE = 'predict', 'predict_by_feat', '_predict_by_feat_single', '_bbox_post_process'
 _OF_REGIONS = 'predict', 'predict_bbox', 'predict_mask', '_bbox_forward', '_mask_forward'
 _OF_BOXES = 'predict_by_feat', '_predict_by_feat_single', 'regress_by_class'
 _OF_MASKS = 'predict_by_feat', '_predict_by_feat_single'
@@ -83,7 +83,7 @@ def _overrides(part: Any, base: type, *methods: str) -> bool:
 
 
 def _against_dense(head: Any, kind: type, predicts: type) -> Iterator[str]:
-    own = not isinstance(head, kind) or _overrides(head, predicts, *_OF_DENSE[:-1])
+    own = not isinstance(head, kind) or _overrides(head, predicts, *_OF_DENSE)
     if own or _overrides(head, AnchorHead, 'forward'):
         yield f'{type(head).__name__} predicts in a way of its own'
     if getattr(head.loss_cls, 'custom_cls_channels', False):
