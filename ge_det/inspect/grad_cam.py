@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from mmdet.models.detectors import SingleStageDetector
+from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -90,7 +91,7 @@ class DetectedBox:
     def __call__(self, found: Any) -> Tensor:
         """The score of the box among the detections of a picture, 0 if it is not there."""
         same = found[found.labels == self.label]
-        overlaps = _overlaps(same.bboxes.detach(), self.box.to(same.bboxes))
+        overlaps = bbox_overlaps(same.bboxes.detach(), self.box.to(same.bboxes)[None])
         if not len(same) or overlaps.max() < self.least_iou:
             nothing: Tensor = found.scores.sum() * 0
             return nothing
@@ -210,11 +211,3 @@ def _on_picture(heat: np.ndarray, sample: Any) -> np.ndarray:
     height, width = sample.img_shape[:2]
     shape = sample.ori_shape[:2]
     return cv2.resize(heat[:height, :width].astype(np.float32), shape[::-1])
-
-
-def _overlaps(boxes: Tensor, box: Tensor) -> Tensor:
-    """IoU of boxes (N, 4) with one."""
-    low, high = torch.maximum(boxes[:, :2], box[:2]), torch.minimum(boxes[:, 2:], box[2:])
-    common = (high - low).clamp(min=0).prod(dim=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) + (box[2:] - box[:2]).prod()
-    return common / (areas - common).clamp(min=1e-6)
