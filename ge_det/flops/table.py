@@ -26,7 +26,10 @@ def cost_rows(counted: CountedConfig, trunk: str = 'mmengine') -> list[dict[str,
     cost = counted.cost
     whole, gates = cost.parameters[''], cost.gate_parameters()
     flops, gate_flops = cost.flops(trunk=trunk), cost.gate_flops()
-    stages = [_row(name, 'stage', *_stage(counted, name)) for name in _stages(counted)]
+    stages = [
+        _row(name, 'stage', cost.gate_parameters(name), cost.gate_flops(name))
+        for name in _stages(counted)
+    ]
     parts = [
         _row(name, 'part', parameters, cost.flops(name, trunk))
         for name, parameters in cost.parameters.items()
@@ -60,10 +63,6 @@ def _gates_name(counted: CountedConfig) -> str:
 def _stages(counted: CountedConfig) -> list[str]:
     """What gates stand in: 'backbone.layer1' for 'backbone.layer1.0.sge'."""
     return list(dict.fromkeys(gate.rsplit('.', 2)[0] for gate in counted.cost.gates))
-
-
-def _stage(counted: CountedConfig, name: str) -> tuple[Parameters, int]:
-    return counted.cost.gate_parameters(name), counted.cost.gate_flops(name)
 
 
 def cost_table(counted: CountedConfig, trunk: str = 'mmengine') -> str:
