@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -66,9 +65,6 @@ class Archive:
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
 
     def size_of(self, name: str) -> int | None:
         """Bytes of a member; None if there is none of this name."""

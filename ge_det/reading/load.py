@@ -128,14 +128,15 @@ def _check_file(path: Path) -> None:
 
 
 def _read(path: Path, file: BinaryIO, size: int, is_download: bool) -> Any:
-    is_named_so = path.suffix.lower() == '.safetensors' and not is_archive(path)
+    is_zip = is_archive(path)
+    is_named_so = path.suffix.lower() == '.safetensors' and not is_zip
     if is_named_so or is_safetensors(file, size):
         check_hash(path)
         return read_safetensors(path)
     check_torch()
     # An archive whose checksums hold is whole: with another hash, it is another file of that name.
-    is_whole = is_archive(path) and _look_into(file, size).has_checksums
-    if not is_archive(path):
+    is_whole = is_zip and _look_into(file, size).has_checksums
+    if not is_zip:
         look_through_legacy(file, size)
     if is_download or not is_whole:
         check_hash(path)

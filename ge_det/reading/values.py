@@ -75,13 +75,9 @@ def is_plain(value: Any) -> bool:
 
 def check_key(key: Any) -> None:
     """Raise Refused unless a key is one value or a small tuple of them."""
-    is_small = isinstance(key, Tuple) and key.depth == 1 and key.weight <= _HEAVIEST_KEY
-    if not is_plain(key) and not (isinstance(key, Tuple) and is_small and _are_plain(key)):
+    is_small = isinstance(key, Tuple) and key.weight <= _HEAVIEST_KEY
+    if not all(map(is_plain, key.items if is_small else (key,))):
         raise Refused('a key in it is neither a text nor a number')
-
-
-def _are_plain(key: Tuple) -> bool:
-    return all(map(is_plain, key.items))
 
 
 def most_bytes(size: int) -> int:
