@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         checks = [check for check in CHECKS if check.name in wanted]
         has_torch = True
-        for check, result in zip(checks, pool.map(examine, checks), strict=True):
+        for check, result in zip(checks, pool.map(examine, checks)):  # noqa: B905  Python 3.9.
             if result.status == 'FAIL':
                 is_missing = result.error == 'is not installed'
                 if check.needs_torch and not has_torch and not is_missing:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ge_det.cli.shell import shell_path
 from ge_det.errors import UserError
+from ge_det.words import counted
 
 
 def check_length(cfg: Any) -> None:
@@ -25,7 +26,7 @@ def told_done(cfg: Any, checkpoint: str | None) -> list[str]:
     found = re.fullmatch(r'epoch_(\d+)\.pth', Path(checkpoint or '').name)
     if not isinstance(epochs, int) or found is None or int(found[1]) < epochs:
         return []
-    done = f'all {epochs} epochs are' if epochs > 1 else 'the one epoch is'
+    done = f'all {counted(epochs, "epoch")} are' if epochs > 1 else 'the one epoch is'
     return [
         f'{done} done, so nothing is left to train; --cfg-options '
         f'train_cfg.max_epochs={2 * epochs} would go on'

@@ -101,5 +101,5 @@ def _length() -> str:
 
     hub = MessageHub.get_current_instance()
     iterations, epochs = (hub.runtime_info.get(name) for name in ('max_iters', 'max_epochs'))
-    many = f'{epochs} epochs, ' if epochs and epochs > 1 else ''
+    many = f'{counted(epochs, "epoch")}, ' if epochs and epochs > 1 else ''
     return f'length:  {many}{counted(iterations, "iteration")}'

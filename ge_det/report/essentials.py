@@ -71,9 +71,9 @@ def _length(config: Any, history: History) -> str:
     settings = config.get('train_cfg') or {}
     if (epochs := settings.get('max_epochs')) is not None:
         reached = history.train[-1].get('epoch', epochs) if history.train else epochs
-        return f'{epochs} epochs' + (f', stopped in {reached}' if reached < epochs else '')
+        return counted(epochs, 'epoch') + (f', stopped in {reached}' if reached < epochs else '')
     iterations = settings.get('max_iters')
-    return '' if iterations is None else f'{iterations} iterations'
+    return '' if iterations is None else counted(iterations, 'iteration')
 
 
 def _optimizer(config: Any) -> str:

@@ -222,7 +222,7 @@ def test_after_a_training_with_a_report_it_is_named(tmp_path: Path, monkeypatch)
     assert told_next('my.py', work_dir, cfg) == [f'best checkpoint: {best}', following]
 
 
-def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> None:
+def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys, monkeypatch) -> None:
     """As mmdet's bases have it: workers that stay."""
     text = (folder / 'my.py').read_text()
     config = text.replace('num_workers=0, persistent_workers=False', 'num_workers=1')
@@ -230,10 +230,8 @@ def test_no_workers_by_option_and_no_detection_at_all(folder: Path, capsys) -> N
     options = ['train_dataloader.num_workers=0', 'val_dataloader.num_workers=0']
     options.append('model.test_cfg.score_thr=1.0')
     options += ['default_hooks.progress.type=ge_det.TimelyProgress']
-    assert (
-        exit_code('train', 'my.py', '--cfg-options', *options, 'default_hooks.progress.first=0')
-        == 0
-    )
+    monkeypatch.setattr('ge_det.hooks.timely_progress._FIRST', 0)
+    assert exit_code('train', 'my.py', '--cfg-options', *options) == 0
     shown = capsys.readouterr().out
     assert re.search(r'\nEpoch\(train\) +\[1\]\[1/1\] .* eta 0:00:00  [\d.e-]+ s/iter', shown)
     assert re.search(r'\nEpoch\(val\) +\[1\]\[2/2\] +eta: 0:00:00', shown)  # Of TimelyProgress.
