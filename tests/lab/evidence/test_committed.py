@@ -30,8 +30,13 @@ def test_a_report_comes_out_of_its_cells(folder, monkeypatch, tmp_path):
     made = {file.name for file in files}
     results = read_results(folder / 'cells')
     pictures = {'gains.png', 'curves.png'} if results else set()
-    if any(name.startswith('bbox AP, ') for result in results for name in result.curve):
-        pictures.add('groups.png')
+    with_groups = {
+        result.key.data
+        for result in results
+        if any(name.startswith('bbox AP, ') for name in result.curve)
+    }
+    pictures |= {'groups.png'} if with_groups else set()
+    pictures |= {'data.png'} if len(with_groups) > 2 else set()
     assert made == {'report.md', *pictures}
     assert made == {file.name for file in folder.glob('*.*')}
     for file in files:

@@ -57,6 +57,15 @@ def test_the_page_says_what_the_cells_found(matrix):
     assert rows_of(SECTIONS[matrix]) == expected
 
 
+def test_the_page_says_how_far_the_marks_may_be():
+    distances = ('clear-8', 'clear-32', 'far-context')
+    expected = []
+    for block, title in blocks_of('clearance').items():
+        values = (told(context_ap('clearance', block, data)['']) for data in distances)
+        expected.append(f'| {title} | {" | ".join(values)} |')
+    assert rows_of('How far away') == expected
+
+
 def test_the_readme_says_what_se_reads():
     readme = (ROOT / 'README.md').read_text(encoding='utf-8')
     se, plain = (fmean(context_ap('far-context', block)['']) for block in ('se', ''))
