@@ -66,8 +66,8 @@ def test_gates_see_the_marks_that_the_trunk_cannot():
             if not cell.is_start and cell.key.seed == 0:
                 torch.manual_seed(0)
                 detector = built(resolve_config(cell))
-                for gate in detector.backbone.gates().values():
-                    if cell.key.attention == 'sge':  # It begins as a constant.
+                if cell.key.attention == 'sge':  # Its gates begin as constants.
+                    for gate in detector.backbone.gates().values():
                         gate.weight.data.normal_()
                 moved[cell.key.attention] = moved_by_marks(detector, cell.data.generator())
     assert moved.pop('none') == 0
